@@ -1,0 +1,190 @@
+/* scorefield KDE: the score of data. Gaussian kernel density estimate of n data y in d dimensions,
+ *
+ *   p(x) = sum_k w_k N(x | a y_k, h^2 I),   w_k >= 0, sum w_k = 1,
+ *
+ * with bandwidth h > 0 and signal scale a > 0, each shared or per query, so that one call serves a
+ * batch of diffusion times (VE: a = 1, h = sigma_t; VP: a = alpha_t). For one query x, with
+ * r_k = |x - a y_k|, e_k = log w_k - r_k^2 / (2 h^2) and p_k = softmax_k(e_k):
+ *
+ *   log-density            LSE_k e_k - (d/2) log(2 pi) - d log h
+ *   score                  s = grad_x log p = (a m - x) / h^2,   m = sum_k p_k y_k
+ *   denoiser               m = E[y | x] = (x + h^2 s) / a                       (Tweedie)
+ *   divergence             div s = (a^2/h^4) tr Cov_p(y) - d/h^2
+ *   Jacobian product       J v = (a^2/h^4) sum_k p_k (y_k - m)((y_k - m).v) - v/h^2, J symmetric
+ *   quadratic form         v.J v
+ *   effective sample size  1 / sum_k p_k^2
+ *   most probable data     the K largest p_k and their indices; ties: the lowest index first
+ *
+ * Source: Parzen (1962), Annals of Mathematical Statistics 33(3); Vincent (2011) and Robbins (1956)
+ * for the denoiser.
+ *
+ * Accuracy, measured against a reference in higher precision: kernels/kde/README.md states it. The
+ * promise, where "largest" is over the batch's components: f32 score, denoiser and J v within 5e-6
+ * of the largest for d <= 64 and 2e-5 for all d; log-density within 1e-5 max(1, |log p|, min_k
+ * r_k^2/2h^2); divergence within 1e-5 d/h^2. f64: 1e-12 in the same units. Queries whose exponents
+ * are too large for single precision are detected and evaluated in double.
+ */
+#ifndef SCOREFIELD_KDE_H_
+#define SCOREFIELD_KDE_H_
+
+#include <scorefield/core.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* A dataset laid out once for many evaluations. Immutable; any number of threads and streams may
+ * evaluate one at once. It keeps its own copy of the data: about twice n d elements. Since 0.1. */
+typedef struct scf_kde scf_kde;
+
+typedef struct scf_kde_params {
+  uint32_t struct_size;
+  uint32_t reserved;     /* 0 */
+  const void* weights;   /* T[n] of the function's dtype, >= 0, finite, not all zero; normalised by
+                          * the library. NULL (default): 1/n each. Device memory, copied. */
+  const int32_t* labels; /* int32[n], any value but SCF_KDE_ANY_LABEL; NULL (default): unlabelled.
+                          * Device memory, copied. */
+} scf_kde_params;
+
+SCF_API scf_status scf_kde_params_init(scf_kde_params* params, uint32_t struct_size);
+
+/* Prepares n data of d dimensions. A driver: it may synchronise the stream. Since 0.1.
+ *   data   in  T[n, ld], ld >= d, device memory, finite; copied.
+ *   params in  NULL means defaults.
+ * n >= 1, d >= 1. *kde is NULL on failure. INVALID_ARGUMENT for a bad size, NaN or infinity in data,
+ * a negative or non-finite weight, or weights that are all zero. A datum of weight zero is never
+ * seen by any query. */
+SCF_API scf_status scf_kde_create_f32(scf_context* context, const float* data, int64_t n, int64_t d,
+                                      int64_t ld, const scf_kde_params* params, void* stream,
+                                      scf_kde** kde);
+SCF_API scf_status scf_kde_create_f64(scf_context* context, const double* data, int64_t n,
+                                      int64_t d, int64_t ld, const scf_kde_params* params,
+                                      void* stream, scf_kde** kde);
+
+/* Destroys a prepared dataset; NULL is allowed. CUDA: the caller makes sure that no work still uses
+ * it. */
+SCF_API void scf_kde_destroy(scf_kde* kde);
+
+/* Number of data and dimensions; 0 for NULL. */
+SCF_API int64_t scf_kde_size(const scf_kde* kde);
+SCF_API int64_t scf_kde_dimension(const scf_kde* kde);
+
+#define SCF_KDE_ANY_LABEL INT32_MIN /* a query with this label sees all data */
+#define SCF_KDE_MAX_TOP 64
+
+/* What a query is evaluated with. Arrays are device memory, borrowed for the call (CUDA: until its
+ * work in the stream is done), of the function's dtype T where void. Since 0.1. */
+typedef struct scf_kde_query_params {
+  uint32_t struct_size;
+  int32_t top;               /* K, number of most probable data, 0..SCF_KDE_MAX_TOP; default 0 */
+  double bandwidth;          /* h of every query, unless bandwidths is given; default NaN (unset) */
+  double signal_scale;       /* a of every query, unless signal_scales is given; default 1 */
+  const void* bandwidths;    /* T[m], > 0 and finite, or NULL */
+  const void* signal_scales; /* T[m], > 0 and finite, or NULL */
+  const int64_t* skip;       /* int64[m]: datum skip[i] is left out for query i and the weights of
+                              * the others renormalised (leave-one-out); -1: none; or NULL */
+  const int32_t* labels;     /* int32[m]: query i sees only data of this label, weights renormalised
+                              * (class-conditional); SCF_KDE_ANY_LABEL: all data; or NULL */
+  const void* tangent;       /* T[m, ld_tangent], v of the Jacobian outputs, or NULL */
+  int64_t ld_tangent;        /* >= d; default 0 */
+  uint32_t* status;          /* one device word, or NULL: bits below are OR-ed in, never cleared */
+} scf_kde_query_params;
+
+SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);
+
+/* Bits of the status word. A query that sets one has NaN in all its floating-point outputs (and -1
+ * as top_indices); other queries are right. A CPU context checks bandwidths, signal scales, skips
+ * and labels before it starts, and returns INVALID_ARGUMENT instead. */
+#define SCF_KDE_STATUS_BAD_BANDWIDTH 1u    /* bandwidths[i] not in (0, inf) */
+#define SCF_KDE_STATUS_BAD_SIGNAL_SCALE 2u /* signal_scales[i] not in (0, inf) */
+#define SCF_KDE_STATUS_BAD_SKIP 4u         /* skip[i] not in [-1, n) */
+#define SCF_KDE_STATUS_BAD_LABEL 8u        /* no datum has label labels[i] */
+#define SCF_KDE_STATUS_NO_WEIGHT 16u       /* nothing is left to see: skip and label exclude all */
+#define SCF_KDE_STATUS_BAD_QUERY 32u       /* NaN or infinity in x[i,:] or tangent[i,:] */
+
+/* Where results go. A NULL output is not computed. Device memory, of the function's dtype T where
+ * void. Outputs must not overlap each other or an input. Since 0.1. */
+typedef struct scf_kde_outputs {
+  uint32_t struct_size;
+  uint32_t reserved;           /* 0 */
+  void* log_density;           /* T[m], nats */
+  void* score;                 /* T[m, ld_score], units 1/x */
+  int64_t ld_score;            /* >= d */
+  void* denoised;              /* T[m, ld_denoised], units of y */
+  int64_t ld_denoised;         /* >= d */
+  void* divergence;            /* T[m], units 1/x^2 */
+  void* jacobian_product;      /* T[m, ld_jacobian_product]: J v; needs tangent */
+  int64_t ld_jacobian_product; /* >= d */
+  void* quadratic_form;        /* T[m]: v.J v; needs tangent */
+  void* effective_sample_size; /* T[m], in [1, n] */
+  int64_t* top_indices;        /* int64[m, K]; needs top = K >= 1; -1 where fewer data are seen */
+  void* top_weights;           /* T[m, K]: p_k, largest first; 0 where fewer data are seen */
+} scf_kde_outputs;
+
+SCF_API scf_status scf_kde_outputs_init(scf_kde_outputs* outputs, uint32_t struct_size);
+
+/* Bytes of workspace that scf_kde_evaluate_* needs for m queries with these params and outputs (only
+ * which pointers are NULL matters). Bounded: it grows with neither m x n nor n x d. Since 0.1. */
+SCF_API scf_status scf_kde_evaluate_workspace(scf_context* context, const scf_kde* kde, int64_t m,
+                                              const scf_kde_query_params* params,
+                                              const scf_kde_outputs* outputs, size_t* bytes);
+
+/* Evaluates any subset of the outputs at m queries, in one pass over the data. Since 0.1.
+ *   x          in  T[m, ldx], ldx >= d, device memory; m == 0 is a no-op.
+ *   workspace  device memory, 256-byte aligned, at least *_workspace() bytes; contents undefined.
+ * Allocates nothing, never synchronises; CUDA: can be captured in a graph.
+ * The context must be of the kde's backend and device, the function of the kde's dtype.
+ * Determinism: bit-for-bit repeatable on one build and device; independent of the thread count; a
+ * query's results are independent of how the batch is split and of its batch-mates. */
+SCF_API scf_status scf_kde_evaluate_f32(scf_context* context, const scf_kde* kde, const float* x,
+                                        int64_t m, int64_t ldx, const scf_kde_query_params* params,
+                                        const scf_kde_outputs* outputs, void* workspace,
+                                        size_t workspace_bytes, void* stream);
+SCF_API scf_status scf_kde_evaluate_f64(scf_context* context, const scf_kde* kde, const double* x,
+                                        int64_t m, int64_t ldx, const scf_kde_query_params* params,
+                                        const scf_kde_outputs* outputs, void* workspace,
+                                        size_t workspace_bytes, void* stream);
+
+/* Gradients of L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ), u and g the caller's. With respect to x
+ * the gradient is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since 0.1.
+ * All of these are written, not added to. */
+typedef struct scf_kde_gradients {
+  uint32_t struct_size;
+  uint32_t reserved;               /* 0 */
+  const void* log_density_weights; /* in  T[m]: g, or NULL for 0 */
+  const void* score_weights;       /* in  T[m, ld_score_weights]: u, or NULL for 0 */
+  int64_t ld_score_weights;        /* >= d */
+  void* data;                      /* out T[n, ld_data]: dL/dy_k */
+  int64_t ld_data;                 /* >= d */
+  void* log_weights;               /* out T[n]: dL/d log w_k, the weights then renormalised; 0 for a
+                                    * datum of weight zero */
+  void* log_bandwidths;            /* out T[m]: dL/d log h_i, query by query; a shared bandwidth's
+                                    * gradient is their sum */
+} scf_kde_gradients;
+
+SCF_API scf_status scf_kde_gradients_init(scf_kde_gradients* gradients, uint32_t struct_size);
+
+/* Workspace of scf_kde_gradient_*, bytes. Bounded by a multiple of m and of n, never of m x n. */
+SCF_API scf_status scf_kde_gradient_workspace(scf_context* context, const scf_kde* kde, int64_t m,
+                                              const scf_kde_query_params* params,
+                                              const scf_kde_gradients* gradients, size_t* bytes);
+
+/* Arguments as in scf_kde_evaluate_*; params' top and tangent are ignored. At least one of
+ * log_density_weights and score_weights must be given. m == 0 writes zeros to data and log_weights.
+ * A query with a status bit contributes nothing to data and log_weights, and its log_bandwidths is
+ * NaN. Computed in double for both dtypes. Determinism: repeatable on one build and device;
+ * independent of the thread count; log_bandwidths also of how the batch is split. */
+SCF_API scf_status scf_kde_gradient_f32(scf_context* context, const scf_kde* kde, const float* x,
+                                        int64_t m, int64_t ldx, const scf_kde_query_params* params,
+                                        const scf_kde_gradients* gradients, void* workspace,
+                                        size_t workspace_bytes, void* stream);
+SCF_API scf_status scf_kde_gradient_f64(scf_context* context, const scf_kde* kde, const double* x,
+                                        int64_t m, int64_t ldx, const scf_kde_query_params* params,
+                                        const scf_kde_gradients* gradients, void* workspace,
+                                        size_t workspace_bytes, void* stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SCOREFIELD_KDE_H_ */

@@ -1,0 +1,146 @@
+// Internal contract of the Gaussian KDE: what both backends compute, and with which arguments.
+// Formulas, units and edge cases: the public header kde.h; numerics: README.md beside this file.
+//
+// capi/ has checked sizes, pointers and scalars before it calls; kernels check what lies in arrays.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "common/memory.h"
+
+namespace scf {
+class CpuContext;
+class CudaContext;
+}  // namespace scf
+
+namespace scf::kde {
+
+inline constexpr std::int32_t kAnyLabel = INT32_MIN;
+inline constexpr int kMaxTop = 64;
+
+// Bits of the status word: the SCF_KDE_STATUS_* of the public header.
+enum StatusBit : std::uint32_t {
+  kBadBandwidth = 1,
+  kBadSignalScale = 2,
+  kBadSkip = 4,
+  kBadLabel = 8,
+  kNoWeight = 16,
+  kBadQuery = 32,
+};
+
+// A dataset to prepare. weights and labels may be null.
+template <class T>
+struct Dataset {
+  const T* data;  // [n, ld]
+  std::int64_t n;
+  std::int64_t d;
+  std::int64_t ld;
+  const T* weights;            // [n]
+  const std::int32_t* labels;  // [n]
+};
+
+// A batch of queries; arrays may be null, then the scalar beside them counts.
+template <class T>
+struct Queries {
+  const T* x = nullptr;  // [m, ld]
+  std::int64_t m = 0;
+  std::int64_t ld = 0;
+  double bandwidth = 1;
+  double signal_scale = 1;
+  const T* bandwidths = nullptr;           // [m]
+  const T* signal_scales = nullptr;        // [m]
+  const std::int64_t* skip = nullptr;      // [m]
+  const std::int32_t* labels = nullptr;    // [m]
+  const T* tangent = nullptr;              // [m, ld_tangent]
+  std::int64_t ld_tangent = 0;
+  std::uint32_t* status = nullptr;         // one word
+};
+
+// Outputs; null ones are not computed. jacobian_product and quadratic_form need the tangent.
+template <class T>
+struct Outputs {
+  T* log_density = nullptr;  // [m]
+  T* score = nullptr;        // [m, ld_score]
+  std::int64_t ld_score = 0;
+  T* denoised = nullptr;  // [m, ld_denoised]
+  std::int64_t ld_denoised = 0;
+  T* divergence = nullptr;        // [m]
+  T* jacobian_product = nullptr;  // [m, ld_jacobian_product]
+  std::int64_t ld_jacobian_product = 0;
+  T* quadratic_form = nullptr;         // [m]
+  T* effective_sample_size = nullptr;  // [m]
+  std::int64_t* top_indices = nullptr;  // [m, top]
+  T* top_weights = nullptr;             // [m, top]
+  int top = 0;
+};
+
+// L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i) ); null inputs are 0,
+// null outputs are not computed.
+template <class T>
+struct Gradients {
+  const T* log_density_weights = nullptr;  // [m]
+  const T* score_weights = nullptr;        // [m, ld_score_weights]
+  std::int64_t ld_score_weights = 0;
+  T* data = nullptr;  // [n, ld_data]
+  std::int64_t ld_data = 0;
+  T* log_weights = nullptr;     // [n]
+  T* log_bandwidths = nullptr;  // [m]
+};
+
+// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp ----------------------
+
+template <class T>
+class CpuKde;  // kde_cpu.h
+
+// Throws Error(kInvalidArgument) for what is not finite, negative or all zero.
+template <class T>
+std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context, const Dataset<T>& data);
+
+template <class T>
+std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                       const Queries<T>& queries, const Outputs<T>& outputs);
+
+// workspace has at least kde_evaluate_workspace_cpu() bytes. Throws Error(kInvalidArgument), before
+// anything is written, for a bad bandwidth, signal scale, skip or label in an array.
+template <class T>
+void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                      const Outputs<T>& outputs, void* workspace);
+
+template <class T>
+std::size_t kde_gradient_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                       const Queries<T>& queries, const Gradients<T>& gradients);
+
+template <class T>
+void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                      const Gradients<T>& gradients, void* workspace);
+
+// ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu ---------------------
+// The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds is
+// checked on the device: NaN and a status bit.
+
+template <class T>
+class CudaKde;  // kde_cuda.h
+
+template <class T>
+std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
+                                                   const Dataset<T>& data, void* stream);
+
+template <class T>
+std::size_t kde_evaluate_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
+                                        const Queries<T>& queries, const Outputs<T>& outputs);
+
+template <class T>
+void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                       const Outputs<T>& outputs, void* workspace, void* stream);
+
+template <class T>
+std::size_t kde_gradient_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
+                                        const Queries<T>& queries, const Gradients<T>& gradients);
+
+template <class T>
+void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                       const Gradients<T>& gradients, void* workspace, void* stream);
+
+}  // namespace scf::kde
