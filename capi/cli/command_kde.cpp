@@ -1,0 +1,198 @@
+// `scorefield kde`: log-density, score, denoiser and divergence at queries, to files and as a
+// summary.
+#include <scorefield/scorefield.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "bandwidth_search.h"
+#include "commands.h"
+#include "errors.h"
+#include "estimate.h"
+#include "output_file.h"
+
+namespace scf::cli {
+
+namespace {
+
+// The four arrays, filled as batches come in; none where there is no --out.
+class ResultFiles {
+ public:
+  ResultFiles(const std::string& prefix, Dtype dtype, std::int64_t m, std::int64_t d) {
+    if (prefix.empty()) return;
+    open(prefix + ".log_density.npy", npy_header(dtype, m, 0));
+    open(prefix + ".score.npy", npy_header(dtype, m, d));
+    open(prefix + ".denoised.npy", npy_header(dtype, m, d));
+    open(prefix + ".divergence.npy", npy_header(dtype, m, 0));
+  }
+
+  template <class T>
+  void write(const Batch<T>& batch) {
+    if (files_.empty()) return;
+    std::size_t file = 0;
+    for (const auto* values :
+         {&batch.log_density, &batch.score, &batch.denoised, &batch.divergence}) {
+      files_[file++]->write(values->data(), values->size() * sizeof(T));
+    }
+  }
+
+  void commit() { commit_all(files_); }
+
+  [[nodiscard]] std::vector<std::string> paths() const {
+    std::vector<std::string> paths;
+    for (const auto& file : files_) paths.push_back(file->path());
+    return paths;
+  }
+
+ private:
+  void open(const std::string& path, const std::string& header) {
+    files_.push_back(std::make_unique<OutputFile>(path));
+    files_.back()->write(header.data(), header.size());
+  }
+
+  std::vector<std::unique_ptr<OutputFile>> files_;
+};
+
+struct Summary {
+  std::int64_t n = 0;
+  std::int64_t m = 0;
+  std::int64_t d = 0;
+  Dtype dtype = Dtype::kF64;
+  double seconds = 0;
+  double mean_log_density = 0;
+  double mean_hyvarinen = 0;
+  std::int32_t threads = 0;
+  std::string device;       // "cpu"
+  std::string description;  // "cpu (AVX2, 2 threads)"
+  std::vector<std::string> files;
+
+  [[nodiscard]] double pairs_per_second() const {
+    return static_cast<double>(n) * static_cast<double>(m) / seconds;
+  }
+};
+
+void check_options(const KdeOptions& options) {
+  require_positive("--bandwidth", options.bandwidth);
+  require_positive("--signal-scale", options.signal_scale);
+  if (options.leave_one_out && !options.query.empty()) {
+    throw InputError("--leave-one-out is for the data as their own queries: without --query");
+  }
+  if (!options.out.empty() && options.out.back() == '/') {
+    throw InputError("--out must end in a name, got '" + options.out + "'");
+  }
+}
+
+std::string to_json(const KdeOptions& options, const Summary& summary) {
+  nlohmann::ordered_json json;
+  json["n"] = summary.n;
+  json["m"] = summary.m;
+  json["d"] = summary.d;
+  json["bandwidth"] = options.bandwidth;
+  json["signal_scale"] = options.signal_scale;
+  json["leave_one_out"] = options.leave_one_out;
+  json["device"] = summary.device;
+  json["dtype"] = dtype_name(summary.dtype);
+  json["threads"] = summary.threads;
+  json["seconds"] = summary.seconds;
+  json["pairs_per_second"] = summary.pairs_per_second();
+  json["mean_log_density"] = summary.mean_log_density;
+  json["mean_hyvarinen"] = summary.mean_hyvarinen;
+  json["files"] = summary.files;
+  // A file's name may hold any bytes, JSON only UTF-8.
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
+
+std::string to_text(const KdeOptions& options, const Summary& summary) {
+  std::string text =
+      format("data              %lld x %lld, %s\n", static_cast<long long>(summary.n),
+             static_cast<long long>(summary.d), dtype_name(summary.dtype));
+  text += format("queries           %lld%s\n", static_cast<long long>(summary.m),
+                 options.leave_one_out   ? ", the data, each left out for itself"
+                 : options.query.empty() ? ", the data themselves"
+                                         : "");
+  text += format("bandwidth         %g\n", options.bandwidth);
+  if (options.signal_scale != 1) text += format("signal scale      %g\n", options.signal_scale);
+  text += "device            " + summary.description + "\n";
+  text += format("seconds           %.3g (%.3g pairs/s)\n", summary.seconds,
+                 summary.pairs_per_second());
+  text += format("mean log-density  %.9g\n", summary.mean_log_density);
+  text += format("mean Hyvarinen    %.9g\n", summary.mean_hyvarinen);
+  for (const std::string& file : summary.files) text += "wrote             " + file + "\n";
+  return text;
+}
+
+template <class T>
+void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
+  Summary summary;
+  summary.n = data_table.rows;
+  summary.d = data_table.columns;
+  summary.dtype = sizeof(T) == sizeof(float) ? Dtype::kF32 : Dtype::kF64;
+  const bool own = options.query.empty();
+  summary.m = own ? summary.n : query_table.rows;
+  const auto data = take_values<T>(std::move(data_table), options.compute.data);
+  const auto separate =
+      own ? std::vector<T>() : take_values<T>(std::move(query_table), options.query);
+  const auto weights = read_weights<T>(options.compute.weights, summary.n);
+  if (options.leave_one_out) require_two_data(summary.n, weights);
+
+  const Context context(backend_of(options.compute.device), options.compute.threads);
+  ResultFiles files(options.out, summary.dtype, summary.m, summary.d);
+  Estimate<T> estimate(context, data, summary.d, weights);
+  std::vector<std::int64_t> skip;
+  if (options.leave_one_out) {
+    skip.resize(static_cast<std::size_t>(summary.n));
+    std::iota(skip.begin(), skip.end(), std::int64_t{0});
+  }
+  Queries<T> queries{own ? data.data() : separate.data(), summary.m, options.bandwidth,
+                     options.signal_scale, skip.empty() ? nullptr : skip.data()};
+  Wanted wanted;
+  wanted.score = wanted.divergence = true;
+  wanted.denoised = !options.out.empty();
+  {
+    Progress progress("queries", summary.m);
+    summary.seconds = estimate.evaluate(queries, wanted, &progress, [&](const Batch<T>& batch) {
+      for (std::int64_t i = 0; i < batch.count; ++i) {
+        summary.mean_log_density += static_cast<double>(batch.log_density[i]);
+        summary.mean_hyvarinen +=
+            hyvarinen_of_row(batch.score.data() + i * summary.d, summary.d, batch.divergence[i]);
+      }
+      files.write(batch);
+    });
+  }
+  files.commit();
+  summary.mean_log_density /= static_cast<double>(summary.m);
+  summary.mean_hyvarinen /= static_cast<double>(summary.m);
+  summary.threads = context.threads();
+  summary.device = context.device_name();
+  summary.description = context.description();
+  summary.files = files.paths();
+  print(options.compute.json ? to_json(options, summary) : to_text(options, summary));
+}
+
+}  // namespace
+
+void run_kde(const KdeOptions& options) {
+  check_options(options);
+  const ColumnList columns(options.compute.columns);
+  Table data = read_table(options.compute.data, columns);
+  Table queries;
+  if (!options.query.empty()) {
+    queries = read_table(options.query, columns);
+    if (queries.columns != data.columns) {
+      throw InputError(format("%s: has %lld columns, the data have %lld", options.query.c_str(),
+                              static_cast<long long>(queries.columns),
+                              static_cast<long long>(data.columns)));
+    }
+  }
+  if (dtype_of(options.compute, data) == Dtype::kF32) {
+    run<float>(options, std::move(data), std::move(queries));
+  } else {
+    run<double>(options, std::move(data), std::move(queries));
+  }
+}
+
+}  // namespace scf::cli

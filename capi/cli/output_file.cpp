@@ -1,0 +1,72 @@
+#include "output_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "errors.h"
+#include "interrupt.h"
+
+namespace scf::cli {
+
+namespace {
+
+constexpr mode_t kMode = 0666;  // less the user's umask
+
+void require_target(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return;
+  if (S_ISDIR(status.st_mode)) throw InputError(path + ": is a directory, cannot be written to");
+  if (!S_ISREG(status.st_mode)) throw InputError(path + ": is not a regular file, left alone");
+}
+
+}  // namespace
+
+OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
+  require_target(path_);
+  const std::string temporary = path_ + format(".%ld.tmp", static_cast<long>(::getpid()));
+  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+  if (descriptor < 0) {
+    throw InputError(format("%s: cannot be written to: %s", path_.c_str(), std::strerror(errno)));
+  }
+  temporary_ = temporary;
+  file_ = ::fdopen(descriptor, "wb");
+}
+
+OutputFile::~OutputFile() {
+  if (file_ != nullptr) std::fclose(file_);
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void OutputFile::write(const void* bytes, std::size_t count) {
+  if (std::fwrite(bytes, 1, count, file_) != count) fail("cannot be written");
+}
+
+void OutputFile::close() {
+  if (file_ == nullptr) return;
+  std::FILE* const file = file_;
+  file_ = nullptr;
+  if (std::fclose(file) != 0) fail("cannot be written");
+}
+
+void OutputFile::commit() {
+  close();
+  if (std::rename(temporary_.c_str(), path_.c_str()) != 0) fail("cannot be put in place");
+  temporary_.clear();
+}
+
+void OutputFile::fail(const char* what) const {
+  throw CommandError(ExitCode::kFailure,
+                     format("%s: %s: %s", path_.c_str(), what, std::strerror(errno)));
+}
+
+void commit_all(const std::vector<std::unique_ptr<OutputFile>>& files) {
+  for (const auto& file : files) file->close();
+  throw_if_interrupted();
+  for (const auto& file : files) file->commit();
+}
+
+}  // namespace scf::cli

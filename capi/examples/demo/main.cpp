@@ -1,0 +1,73 @@
+// The demo of scorefield: a bandwidth and denoising of handwritten digits, and the density and
+// score of a set in the plane. Draws its pictures into a folder and prints what was computed, on
+// which backend and how fast. Like the command, it uses the public C header only.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <string>
+
+#include "digits.h"
+#include "digits_picture.h"
+#include "errors.h"
+#include "estimate.h"
+#include "field.h"
+#include "field_picture.h"
+#include "interrupt.h"
+#include "overview.h"
+#include "plot_bandwidth.h"
+#include "report.h"
+
+namespace {
+
+struct Options {
+  std::string digits;
+  std::string out = "demo";
+  std::string device = "cpu";
+};
+
+void run(const Options& options) {
+  const auto start = std::chrono::steady_clock::now();
+  std::filesystem::create_directories(options.out);
+  const scf::cli::Context context(options.device == "cuda" ? SCF_BACKEND_CUDA : SCF_BACKEND_CPU);
+  scf::demo::Report report(options.out);
+  const auto digits = scf::demo::compute_digits(context, options.digits, report);
+  const auto field = scf::demo::compute_field(context, report);
+  report.save(
+      scf::cli::plot_bandwidth(digits.curve, "1797 handwritten digits: bandwidth by leave-one-out"),
+      "digits_bandwidth.png");
+  report.save(scf::demo::draw_digits(digits), "digits_denoised.png");
+  report.save(scf::demo::draw_field(field), "spiral_score.png");
+  report.save(scf::demo::draw_overview(digits, field), "scorefield.png");
+  const std::chrono::duration<double> total = std::chrono::steady_clock::now() - start;
+  report.print(context.description(), total.count());
+}
+
+int parse_and_run(int argc, char** argv) {
+  Options options;
+  CLI::App app("Demo of scorefield on handwritten digits", "scorefield_demo");
+  app.add_option("DIGITS", options.digits, "The digits: digits.csv.gz")->required();
+  app.add_option("--out", options.out, "Folder of the pictures")->capture_default_str();
+  app.add_option("--device", options.device, "cpu or cuda")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  scf::cli::watch_for_interrupts();
+  run(options);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return parse_and_run(argc, argv);
+  } catch (const scf::cli::CommandError& error) {
+    std::fprintf(stderr, "scorefield_demo: %s\n", error.what());
+    return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "scorefield_demo: %s\n", error.what());
+    return static_cast<int>(scf::cli::ExitCode::kFailure);
+  }
+}

@@ -1,0 +1,309 @@
+// Every usage and input error: its exit code, one line on stderr with the place, nothing on stdout,
+// and no file left behind.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "scratch.h"
+#include "subprocess.h"
+
+namespace scf::test {
+namespace {
+
+constexpr int kUsage = 2;
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// A command line and what it must say; "@name" stands for a file of the scratch folder.
+struct Case {
+  std::string name;
+  std::vector<std::string> arguments;
+  std::string message;  // a part of the line on stderr
+};
+
+void PrintTo(const Case& c, std::ostream* stream) {
+  *stream << c.name;
+}
+
+// Files that the cases name. `good.npy` is 3 x 2.
+void write_files(const ScratchFolder& scratch) {
+  const std::vector<double> six = {0, 1, 2, 3, 4, 5};
+  const std::string payload = bytes_of(six);
+  const std::string good = npy_of(six, 3, 2);
+  const auto npy = [&](const std::string& name, const std::string& dictionary) {
+    scratch.write(name + ".npy", npy_bytes(1, dictionary, payload));
+  };
+  scratch.write("good.npy", good);
+  scratch.write("one.npy", npy_of(std::vector<double>{1, 2}, 1, 2));
+  scratch.write("wide.npy", npy_of(six, 2, 3));
+  scratch.write("same.npy", npy_of(std::vector<double>(300, 0.840188), 300, 0));
+  scratch.write("huge_value.npy", npy_of(std::vector<double>{1, 2, 1e300, 4}, 2, 2));
+  scratch.write("nan.npy", npy_of(std::vector<double>{0, 1, 2, kNan, 4, 5}, 3, 2));
+  scratch.write("infinite.npy",
+                npy_of(std::vector<float>{0, 1, -std::numeric_limits<float>::infinity()}, 3, 0));
+  npy("fortran", "{'descr': '<f8', 'fortran_order': True, 'shape': (3, 2), }");
+  npy("big_endian", npy_dictionary(">f8", "(3, 2)"));
+  npy("integers", npy_dictionary("<i8", "(3, 2)"));
+  npy("half", npy_dictionary("<f2", "(3, 2)"));
+  npy("records", "{'descr': [('x', '<f8')], 'fortran_order': False, 'shape': (6,), }");
+  npy("scalar", npy_dictionary("<f8", "()"));
+  npy("three_dimensional", npy_dictionary("<f8", "(3, 1, 2)"));
+  npy("no_rows", npy_dictionary("<f8", "(0, 2)"));
+  npy("no_columns", npy_dictionary("<f8", "(3, 0)"));
+  npy("claims_more", npy_dictionary("<f8", "(3, 3)"));
+  npy("claims_far_more", npy_dictionary("<f8", "(3037000500, 3037000500)"));
+  npy("claims_most", npy_dictionary("<f8", "(9223372036854775807, 9223372036854775807)"));
+  npy("claims_less", npy_dictionary("<f8", "(2, 2)"));
+  npy("negative", npy_dictionary("<f8", "(-3, 2)"));
+  npy("overflow", npy_dictionary("<f8", "(99999999999999999999, 2)"));
+  npy("no_shape", "{'descr': '<f8', 'fortran_order': False, }");
+  npy("extra_key", "{'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), 'x': 1}");
+  npy("garbage", "hello");
+  scratch.write("version.npy", npy_bytes(4, npy_dictionary("<f8", "(3, 2)"), payload));
+  scratch.write("huge_header.npy",
+                std::string("\x93NUMPY\x02\x00\xff\xff\xff\x7f", 12) + std::string(200, ' '));
+  scratch.write("cut_in_header.npy", good.substr(0, 40));
+  scratch.write("cut_in_magic.npy", good.substr(0, 4));
+  scratch.write("cut_in_data.npy", good.substr(0, good.size() - 1));
+  scratch.write("empty.npy", "");
+  scratch.write("text.npy", "1,2\n3,4\n");
+  scratch.write("good.csv", "1,2\n3,4\n5,7\n");
+  scratch.write("ragged.csv", "1,2\n3,4,5\n");
+  scratch.write("short.csv", "1,2\n3\n");
+  scratch.write("word.csv", "1,2\n3,abc\n");
+  scratch.write("gap.csv", "1,2\n3,\n");
+  scratch.write("header.csv", "x,y\n1,2\n");
+  scratch.write("blank.csv", "1,2\n\n3,4\n");
+  scratch.write("nan.csv", "1,2\n3,4\nnan,6\n");
+  scratch.write("overflow.csv", "1,2\n1e999,4\n");
+  scratch.write("empty.csv", "");
+  scratch.write("only_blank.csv", "\n\n");
+  scratch.write("control.csv", "1,2\n3,\x1b[31m\n");
+  scratch.write("cut.csv.gz", gzip("1,2\n3,4\n").substr(0, 20));
+  std::string damaged = gzip(std::string(2000, '1') + "\n");
+  damaged[12] = static_cast<char>(damaged[12] ^ 0x55);
+  scratch.write("damaged.csv.gz", damaged);
+  scratch.write("data.txt", "1,2\n");
+  scratch.write("weights2.csv", "1\n2\n");
+  scratch.write("weights_negative.csv", "1\n-2\n1\n");
+  scratch.write("weights_zero.csv", "0\n0\n0\n");
+  scratch.write("weights_nan.csv", "1\nnan\n1\n");
+  scratch.write("weights_one.csv", "0\n1\n0\n");
+  std::filesystem::create_directory(scratch.path("folder.npy"));
+  std::filesystem::create_directory(scratch.path("taken.score.npy"));
+  std::filesystem::create_directory(scratch.path("taken.png"));
+}
+
+Case kde(const std::string& file, const std::string& message) {
+  return {"kde_" + file, {"kde", "@" + file, "--bandwidth", "1", "--out", "@out"}, message};
+}
+
+Case options(const std::string& name, const std::vector<std::string>& more,
+             const std::string& message) {
+  Case c{name, {"kde", "@good.npy", "--out", "@out"}, message};
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> all_cases() {
+  std::vector<Case> cases = {
+      // The command line.
+      {"no_command", {}, "a command is required: info, kde or bandwidth"},
+      {"unknown_command", {"density"}, "density"},
+      {"unknown_global_option", {"--colour"}, "--colour"},
+      {"info_argument", {"info", "x"}, "x"},
+      {"two_commands", {"info", "kde"}, "kde"},
+      {"no_data", {"kde", "--bandwidth", "1"}, "DATA is required"},
+      {"bandwidth_no_data", {"bandwidth"}, "DATA is required"},
+      options("no_bandwidth", {}, "--bandwidth is required"),
+      options("bandwidth_without_value", {"--bandwidth"}, "--bandwidth"),
+      options("bandwidth_word", {"--bandwidth", "wide"}, "wide"),
+      options("bandwidth_zero", {"--bandwidth", "0"}, "--bandwidth must be in (0, inf), got 0"),
+      options("bandwidth_negative", {"--bandwidth", "-1"}, "--bandwidth must be in (0, inf)"),
+      options("bandwidth_nan", {"--bandwidth", "nan"}, "--bandwidth must be in (0, inf), got nan"),
+      options("bandwidth_infinite", {"--bandwidth", "inf"}, "--bandwidth must be in (0, inf)"),
+      options("bandwidth_twice", {"--bandwidth", "1", "--bandwidth", "2"}, "--bandwidth"),
+      options("signal_scale_zero", {"--bandwidth", "1", "--signal-scale", "0"},
+              "--signal-scale must be in (0, inf)"),
+      options("unknown_option", {"--bandwidth", "1", "--fast"}, "--fast"),
+      options("second_data", {"@good.npy", "--bandwidth", "1"}, "good.npy"),
+      options("threads_zero", {"--bandwidth", "1", "--threads", "0"}, "--threads"),
+      options("threads_negative", {"--bandwidth", "1", "--threads", "-2"}, "--threads"),
+      options("threads_fraction", {"--bandwidth", "1", "--threads", "1.5"}, "--threads"),
+      options("unknown_device", {"--bandwidth", "1", "--device", "gpu"}, "gpu"),
+      options("unknown_dtype", {"--bandwidth", "1", "--dtype", "f16"}, "f16"),
+      options("leave_one_out_of_queries",
+              {"--bandwidth", "1", "--leave-one-out", "--query", "@good.npy"}, "--leave-one-out"),
+      options("columns_word", {"--bandwidth", "1", "--columns", "x"}, "--columns 'x'"),
+      options("columns_backwards", {"--bandwidth", "1", "--columns", "1-0"}, "backwards"),
+      options("columns_comma", {"--bandwidth", "1", "--columns", "0,"}, "comma"),
+      options("columns_absent", {"--bandwidth", "1", "--columns", "0-2"}, "no column 2"),
+      options("columns_far", {"--bandwidth", "1", "--columns", "0-999999999999"}, "no column"),
+      options("columns_twice", {"--bandwidth", "1", "--columns", "0,0"}, "twice"),
+      // Where results go.
+      {"out_no_folder",
+       {"kde", "@good.npy", "--bandwidth", "1", "--out", "@absent/x"},
+       "cannot be written to"},
+      {"out_no_name", {"kde", "@good.npy", "--bandwidth", "1", "--out", "@"}, "end in a name"},
+      {"out_taken", {"kde", "@good.npy", "--bandwidth", "1", "--out", "@taken"}, "is a directory"},
+      {"plot_no_folder",
+       {"bandwidth", "@good.npy", "--plot", "@absent/x.png"},
+       "cannot be written"},
+      {"plot_taken", {"bandwidth", "@good.npy", "--plot", "@taken.png"}, "is a directory"},
+      {"plot_not_png", {"bandwidth", "@good.npy", "--plot", "@x.jpg"}, ".png"},
+      // Files of no known kind.
+      kde("absent.npy", "No such file"),
+      kde("absent.csv", "No such file"),
+      kde("folder.npy", "is a directory"),
+      kde("data.txt", "unknown kind of file"),
+      // .npy
+      kde("nan.npy", "row 1, column 1 (from 0) is nan"),
+      kde("infinite.npy", "row 2, column 0 (from 0) is -inf"),
+      kde("fortran.npy", "Fortran order"),
+      kde("big_endian.npy", "big-endian"),
+      kde("integers.npy", "dtype '<i8'"),
+      kde("half.npy", "dtype '<f2'"),
+      kde("records.npy", "records"),
+      kde("scalar.npy", "0 dimensions"),
+      kde("three_dimensional.npy", "3 dimensions"),
+      kde("no_rows.npy", "is empty (0 x 2)"),
+      kde("no_columns.npy", "is empty (3 x 0)"),
+      kde("claims_more.npy", "claims 3 x 3 values, it holds 48 bytes"),
+      kde("claims_far_more.npy", "is cut off"),
+      kde("claims_most.npy", "is cut off"),
+      kde("claims_less.npy", "more bytes than its header claims"),
+      kde("negative.npy", "malformed"),
+      kde("overflow.npy", "malformed"),
+      kde("no_shape.npy", "malformed"),
+      kde("extra_key.npy", "malformed"),
+      kde("garbage.npy", "malformed"),
+      kde("version.npy", "version 4.0"),
+      kde("huge_header.npy", "header of 2147483647 bytes"),
+      kde("cut_in_header.npy", "cut off in its header"),
+      kde("cut_in_magic.npy", "not a .npy file"),
+      kde("cut_in_data.npy", "is cut off"),
+      kde("empty.npy", "not a .npy file"),
+      kde("text.npy", "not a .npy file"),
+      // .csv
+      kde("ragged.csv", "line 2 has 3 columns; expected 2"),
+      kde("short.csv", "line 2 has 1 columns; expected 2"),
+      kde("word.csv", "line 2, column 1 (from 0): 'abc' is not a number"),
+      kde("gap.csv", "line 2, column 1 (from 0): '' is not a number"),
+      kde("header.csv", "line 1, column 0 (from 0): 'x' is not a number (a header line"),
+      kde("blank.csv", "line 2 is blank"),
+      kde("nan.csv", "line 3, column 0 (from 0): 'nan' is not finite"),
+      kde("overflow.csv", "line 2, column 0 (from 0): '1e999' is not finite"),
+      kde("empty.csv", "is empty"),
+      kde("only_blank.csv", "is empty"),
+      kde("control.csv", "'?[31m' is not a number"),
+      kde("cut.csv.gz", "is cut off"),
+      kde("damaged.csv.gz", "damaged.csv.gz: "),
+      // Files that do not fit each other or the options.
+      options("query_columns", {"--bandwidth", "1", "--query", "@wide.npy"},
+              "has 3 columns, the data have 2"),
+      options("query_nan", {"--bandwidth", "1", "--query", "@nan.npy"}, "row 1, column 1"),
+      options("query_absent", {"--bandwidth", "1", "--query", "@absent.npy"}, "No such file"),
+      options("weights_count", {"--bandwidth", "1", "--weights", "@weights2.csv"},
+              "expected 3 weights"),
+      options("weights_negative", {"--bandwidth", "1", "--weights", "@weights_negative.csv"},
+              "weight 1 (from 0) is -2"),
+      options("weights_zero", {"--bandwidth", "1", "--weights", "@weights_zero.csv"},
+              "all weights"),
+      options("weights_nan", {"--bandwidth", "1", "--weights", "@weights_nan.csv"}, "line 2"),
+      options("weights_one_left_out",
+              {"--bandwidth", "1", "--weights", "@weights_one.csv", "--leave-one-out"},
+              "at least two data"),
+      {"one_left_out",
+       {"kde", "@one.npy", "--bandwidth", "1", "--leave-one-out", "--out", "@out"},
+       "at least two data"},
+      {"too_large_for_f32",
+       {"kde", "@huge_value.npy", "--bandwidth", "1", "--dtype", "f32", "--out", "@out"},
+       "row 1, column 0 (from 0): 1e+300 is too large for f32"},
+      // bandwidth
+      {"bandwidth_one", {"bandwidth", "@one.npy", "--plot", "@p.png"}, "at least two data"},
+      {"bandwidth_same", {"bandwidth", "@same.npy", "--plot", "@p.png"}, "all data are equal"},
+      {"bandwidth_min", {"bandwidth", "@good.npy", "--min", "0"}, "--min must be in (0, inf)"},
+      {"bandwidth_max", {"bandwidth", "@good.npy", "--max", "nan"}, "--max must be in (0, inf)"},
+      {"bandwidth_ends", {"bandwidth", "@good.npy", "--min", "2", "--max", "1"}, "below --max"},
+      {"bandwidth_points", {"bandwidth", "@good.npy", "--points", "1"}, "--points"},
+      {"bandwidth_data_nan", {"bandwidth", "@nan.npy", "--plot", "@p.png"}, "row 1, column 1"},
+  };
+  return cases;
+}
+
+class CommandErrors : public ::testing::TestWithParam<Case> {};
+
+TEST_P(CommandErrors, OneLineExitCodeAndNoFile) {
+  const ScratchFolder scratch;
+  write_files(scratch);
+  const std::vector<std::string> before = scratch.names();
+  std::vector<std::string> arguments = GetParam().arguments;
+  for (std::string& argument : arguments) {
+    if (argument[0] == '@') argument = scratch.path(argument.substr(1));
+  }
+  const Outcome outcome = run_command(arguments);
+  EXPECT_EQ(outcome.exit_code, kUsage) << outcome.err;
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_NE(outcome.err.find(GetParam().message), std::string::npos) << outcome.err;
+  EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  EXPECT_EQ(outcome.err.rfind("scorefield: ", 0), 0U) << outcome.err;
+  EXPECT_EQ(scratch.names(), before);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, CommandErrors, ::testing::ValuesIn(all_cases()),
+                         [](const auto& info) {
+                           std::string name = info.param.name;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+TEST(CommandErrors, HelpIsNoError) {
+  for (const std::string command : {"info", "kde", "bandwidth"}) {
+    const Outcome outcome = run_command({command, "--help"});
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_NE(outcome.out.find("Usage"), std::string::npos);
+    EXPECT_EQ(outcome.err, "");
+  }
+  EXPECT_EQ(run_command({"--help"}).exit_code, 0);
+  EXPECT_EQ(run_command({"--version"}).exit_code, 0);
+}
+
+TEST(CommandErrors, AnAbsentBackendExitsWith3) {
+  if (run_command({"info"}).out.find("cuda     none") == std::string::npos) {
+    GTEST_SKIP() << "the CUDA backend is here";
+  }
+  const ScratchFolder scratch;
+  write_files(scratch);
+  const std::vector<std::string> before = scratch.names();
+  const std::string good = scratch.path("good.npy");
+  const std::vector<std::vector<std::string>> lines = {
+      {"kde", good, "--bandwidth", "1", "--device", "cuda", "--out", scratch.path("out")},
+      {"bandwidth", good, "--device", "cuda", "--plot", scratch.path("p.png")}};
+  for (const auto& line : lines) {
+    const Outcome outcome = run_command(line);
+    EXPECT_EQ(outcome.exit_code, 3) << outcome.err;
+    EXPECT_EQ(outcome.out, "");
+    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
+  }
+  EXPECT_EQ(scratch.names(), before);
+}
+
+TEST(CommandErrors, AFailedRunLeavesEarlierResultsAlone) {
+  const ScratchFolder scratch;
+  write_files(scratch);
+  const std::string prefix = scratch.path("kept");
+  ASSERT_EQ(
+      run_command({"kde", scratch.path("good.npy"), "--bandwidth", "1", "--out", prefix}).exit_code,
+      0);
+  const std::string before = read_file(prefix + ".score.npy");
+  EXPECT_EQ(
+      run_command({"kde", scratch.path("nan.npy"), "--bandwidth", "1", "--out", prefix}).exit_code,
+      kUsage);
+  EXPECT_EQ(read_file(prefix + ".score.npy"), before);
+}
+
+}  // namespace
+}  // namespace scf::test

@@ -1,0 +1,103 @@
+// Ctrl-C in the middle of the work, and the progress bar. Each case runs work of many seconds, and
+// stops it once it is known to be under way.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "scratch.h"
+#include "subprocess.h"
+
+namespace scf::test {
+namespace {
+
+constexpr double kPatience = 60;  // seconds; a sanitized build on a busy machine is slow
+
+// 20000 data in 64 dimensions, in f32: 5 MB.
+std::string write_data(const ScratchFolder& scratch) {
+  const std::vector<double> numbers = uniform_numbers(11, std::size_t{20000} * 64);
+  const std::vector<float> values(numbers.begin(), numbers.end());
+  return scratch.write("data.npy", npy_of(values, 20000, 64));
+}
+
+// Waits until the folder holds more than the data: the outputs' temporary files.
+bool wait_for_files(const ScratchFolder& scratch) {
+  const auto start = std::chrono::steady_clock::now();
+  while (scratch.names().size() < 2) {
+    if (std::chrono::steady_clock::now() - start > std::chrono::duration<double>(kPatience)) {
+      return false;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return true;
+}
+
+struct Case {
+  std::string name;
+  int signal;
+  int exit_code;
+  std::vector<std::string> arguments;  // after the data
+};
+
+class Interrupt : public ::testing::TestWithParam<Case> {};
+
+TEST_P(Interrupt, LeavesNoFileAndSaysSo) {
+  const ScratchFolder scratch;
+  std::vector<std::string> arguments = {GetParam().arguments[0], write_data(scratch)};
+  for (std::size_t i = 1; i < GetParam().arguments.size(); ++i) {
+    const std::string& argument = GetParam().arguments[i];
+    arguments.push_back(argument[0] == '@' ? scratch.path(argument.substr(1)) : argument);
+  }
+  Running command(arguments);
+  ASSERT_TRUE(wait_for_files(scratch));
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  command.send(GetParam().signal);
+  const Outcome outcome = command.finish();
+  EXPECT_EQ(outcome.exit_code, GetParam().exit_code);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err,
+            GetParam().signal == SIGINT ? "scorefield: interrupted\n" : "scorefield: terminated\n");
+  EXPECT_EQ(scratch.names(), std::vector<std::string>{"data.npy"});
+}
+
+// A grid of 1000 bandwidths never ends in time; a single estimate does on a fast machine, so that
+// its signal comes while it is prepared or evaluated.
+INSTANTIATE_TEST_SUITE_P(
+    All, Interrupt,
+    ::testing::Values(
+        Case{"Bandwidth", SIGINT, 130, {"bandwidth", "--points", "1000", "--plot", "@p.png"}},
+        Case{"Kde",
+             SIGINT,
+             130,
+             {"kde", "--bandwidth", "1", "--dtype", "f64", "--threads", "1", "--out", "@out"}},
+        Case{"Terminated", SIGTERM, 143, {"bandwidth", "--points", "1000", "--plot", "@p.png"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Progress, IsShownOnATerminalWithTheTimeLeft) {
+  const ScratchFolder scratch;
+  Running command({"bandwidth", write_data(scratch), "--points", "1000"},
+                  Running::ErrorsTo::kTerminal);
+  EXPECT_TRUE(command.wait_for_error_text(" left", kPatience));
+  command.send(SIGINT);
+  const Outcome outcome = command.finish();
+  EXPECT_EQ(outcome.exit_code, 130);
+  EXPECT_NE(outcome.err.find("bandwidths ["), std::string::npos);
+  EXPECT_NE(outcome.err.find('%'), std::string::npos);
+  // The bar is cleared before the last line.
+  const std::string end = "\r\033[Kscorefield: interrupted";
+  EXPECT_NE(outcome.err.find(end), std::string::npos) << outcome.err;
+}
+
+TEST(Progress, IsNotShownForShortWork) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.csv", "1\n2\n4\n");
+  const Outcome outcome = Running({"bandwidth", data}, Running::ErrorsTo::kTerminal).finish();
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.err, "");
+}
+
+}  // namespace
+}  // namespace scf::test

@@ -1,0 +1,272 @@
+// `scorefield kde`: its numbers against closed forms and known values, its files, its JSON and
+// text.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "scratch.h"
+#include "subprocess.h"
+
+namespace scf::test {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr double kLogTwoPi = 1.83787706640934548356;
+
+// Runs a command that must succeed and print one JSON object.
+Json run_json(std::vector<std::string> arguments) {
+  arguments.emplace_back("--json");
+  const Outcome outcome = run_command(arguments);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  return Json::parse(outcome.out);
+}
+
+const std::vector<double> kFour = {.001, .002, .002, .002, .004, .009, .001, .007};
+constexpr double kTotalOfFour = 20.652337904439118;
+
+TEST(KdeCommand, KnownTotalLogDensity) {
+  const ScratchFolder scratch;
+  const std::string text = ".001,.002\n.002,.002\n.004,.009\n.001,.007\n";
+  const std::vector<std::string> files = {
+      scratch.write("four.npy", npy_of(kFour, 4, 2)),
+      scratch.write("four.csv", text),
+      scratch.write("four.csv.gz", gzip(text)),
+      scratch.write("crlf.csv", ".001,.002\r\n.002,.002\r\n.004,.009\r\n.001,.007\r\n\r\n"),
+      scratch.write("no_end.csv", ".001,.002\n.002,.002\n.004,.009\n.001,.007"),
+      scratch.write("semicolons.csv",
+                    "\xEF\xBB\xBF.001; +.002\n.002; .002\n.004; .009\n.001; .007\n"),
+      scratch.write("blanks.csv", " 1e-3  .002\n.002\t.002 \n.004 .009\n.001 .007\n"),
+  };
+  for (const std::string& file : files) {
+    const Json json = run_json({"kde", file, "--bandwidth", ".03"});
+    EXPECT_NEAR(4 * json["mean_log_density"].get<double>(), kTotalOfFour, 1e-11) << file;
+    EXPECT_EQ(json["dtype"], "f64");
+  }
+}
+
+TEST(KdeCommand, JsonHasEveryKeyAndTheirTypes) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("four.npy", npy_of(kFour, 4, 2));
+  const std::string query = scratch.write("one.npy", npy_of(std::vector<double>{0, 0}, 1, 2));
+  const Json json = run_json(
+      {"kde", data, "--query", query, "--bandwidth", ".03", "--threads", "1", "--device", "cpu"});
+  EXPECT_EQ(json["n"], 4);
+  EXPECT_EQ(json["m"], 1);
+  EXPECT_EQ(json["d"], 2);
+  EXPECT_EQ(json["bandwidth"], .03);
+  EXPECT_EQ(json["signal_scale"], 1.0);
+  EXPECT_EQ(json["leave_one_out"], false);
+  EXPECT_EQ(json["device"], "cpu");
+  EXPECT_EQ(json["threads"], 1);
+  EXPECT_TRUE(json["files"].empty());
+  EXPECT_GT(json["seconds"].get<double>(), 0);
+  EXPECT_NEAR(json["pairs_per_second"].get<double>(), 4 / json["seconds"].get<double>(),
+              1e-9 * json["pairs_per_second"].get<double>());
+  EXPECT_TRUE(json["mean_log_density"].is_number_float());
+  EXPECT_TRUE(json["mean_hyvarinen"].is_number_float());
+}
+
+// One datum y: p is a Gaussian about a y, so every output has a closed form.
+TEST(KdeCommand, FilesOfOneDatumAreAGaussian) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(std::vector<double>{1, -2, 3}, 1, 3));
+  const std::vector<double> x = {0, 0, 0, 1, 1, 1, -4, 0.5, 7};
+  const std::string query = scratch.write("x.npy", npy_of(x, 3, 3));
+  const double h = 0.7;
+  const double a = 0.5;
+  const Json json = run_json({"kde", data, "--query", query, "--bandwidth", "0.7", "--signal-scale",
+                              "0.5", "--out", scratch.path("r")});
+  EXPECT_EQ(json["files"].size(), 4U);
+  const auto log_density = npy_values<double>(scratch.path("r.log_density.npy"), "(3,)");
+  const auto score = npy_values<double>(scratch.path("r.score.npy"), "(3, 3)");
+  const auto denoised = npy_values<double>(scratch.path("r.denoised.npy"), "(3, 3)");
+  const auto divergence = npy_values<double>(scratch.path("r.divergence.npy"), "(3,)");
+  ASSERT_EQ(log_density.size(), 3U);
+  ASSERT_EQ(score.size(), 9U);
+  ASSERT_EQ(denoised.size(), 9U);
+  ASSERT_EQ(divergence.size(), 3U);
+  const double y[] = {1, -2, 3};
+  double mean_log_density = 0;
+  double mean_hyvarinen = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    double square = 0;
+    for (std::size_t j = 0; j < 3; ++j) {
+      const double difference = a * y[j] - x[3 * i + j];
+      square += difference * difference;
+      EXPECT_NEAR(score[3 * i + j], difference / (h * h), 1e-12);
+      EXPECT_NEAR(denoised[3 * i + j], y[j], 1e-12);
+    }
+    const double expected = -square / (2 * h * h) - 1.5 * kLogTwoPi - 3 * std::log(h);
+    EXPECT_NEAR(log_density[i], expected, 1e-11);
+    EXPECT_NEAR(divergence[i], -3 / (h * h), 1e-12);
+    mean_log_density += expected / 3;
+    mean_hyvarinen += (0.5 * square / std::pow(h, 4) - 3 / (h * h)) / 3;
+  }
+  EXPECT_NEAR(json["mean_log_density"].get<double>(), mean_log_density, 1e-11);
+  EXPECT_NEAR(json["mean_hyvarinen"].get<double>(), mean_hyvarinen, 1e-10);
+}
+
+TEST(KdeCommand, NothingButTheFourFilesIsLeft) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("four.npy", npy_of(kFour, 4, 2));
+  run_json({"kde", data, "--bandwidth", "1", "--out", scratch.path("r")});
+  const std::vector<std::string> names = {"four.npy", "r.denoised.npy", "r.divergence.npy",
+                                          "r.log_density.npy", "r.score.npy"};
+  EXPECT_EQ(scratch.names(), names);
+}
+
+TEST(KdeCommand, EveryVersionOfNpyIsRead) {
+  const ScratchFolder scratch;
+  for (const int version : {1, 2, 3}) {
+    for (const char* const dictionary :
+         {"{'descr': '<f8', 'fortran_order': False, 'shape': (4, 2), }",
+          "{\"shape\": (4,2),\"fortran_order\":False,\"descr\":\"<f8\"}"}) {
+      const std::string file =
+          scratch.write("four.npy", npy_bytes(version, dictionary, bytes_of(kFour)));
+      const Json json = run_json({"kde", file, "--bandwidth", ".03"});
+      EXPECT_NEAR(4 * json["mean_log_density"].get<double>(), kTotalOfFour, 1e-11);
+    }
+  }
+}
+
+TEST(KdeCommand, AOneDimensionalFileIsOneColumn) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(std::vector<double>{0, 1, 5}, 3, 0));
+  const Json json = run_json({"kde", data, "--bandwidth", "1", "--out", scratch.path("r")});
+  EXPECT_EQ(json["n"], 3);
+  EXPECT_EQ(json["d"], 1);
+  EXPECT_EQ(npy_values<double>(scratch.path("r.score.npy"), "(3, 1)").size(), 3U);
+}
+
+TEST(KdeCommand, DtypeIsTheFilesOwnUnlessAsked) {
+  const ScratchFolder scratch;
+  const std::vector<float> values = {0, 1, 5};
+  const std::string f4 = scratch.write("f4.npy", npy_of(values, 3, 0));
+  const std::string f8 = scratch.write("f8.npy", npy_of(std::vector<double>{0, 1, 5}, 3, 0));
+  const std::string out = scratch.path("r");
+  EXPECT_EQ(run_json({"kde", f4, "--bandwidth", "1", "--out", out})["dtype"], "f32");
+  const auto single = npy_values<float>(out + ".log_density.npy", "(3,)");
+  EXPECT_EQ(run_json({"kde", f8, "--bandwidth", "1", "--out", out})["dtype"], "f64");
+  const auto wide = npy_values<double>(out + ".log_density.npy", "(3,)");
+  EXPECT_EQ(run_json({"kde", f4, "--bandwidth", "1", "--dtype", "f64", "--out", out})["dtype"],
+            "f64");
+  EXPECT_EQ(npy_values<double>(out + ".log_density.npy", "(3,)"), wide);
+  EXPECT_EQ(run_json({"kde", f8, "--bandwidth", "1", "--dtype", "f32", "--out", out})["dtype"],
+            "f32");
+  EXPECT_EQ(npy_values<float>(out + ".log_density.npy", "(3,)"), single);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_NEAR(single[i], wide[i], 1e-5);
+}
+
+TEST(KdeCommand, ColumnsChooseAndOrder) {
+  const ScratchFolder scratch;
+  const std::string wide =
+      scratch.write("wide.csv", "x,.002,.001\ny,.002,.002\nz,.009,.004\n?,.007,.001\n");
+  const Json json = run_json(
+      {"kde", wide, "--columns", "2,1", "--bandwidth", ".03", "--out", scratch.path("csv")});
+  EXPECT_EQ(json["d"], 2);
+  EXPECT_NEAR(4 * json["mean_log_density"].get<double>(), kTotalOfFour, 1e-11);
+  const std::string four = scratch.write("four.npy", npy_of(kFour, 4, 2));
+  run_json({"kde", four, "--columns", "0-1", "--bandwidth", ".03", "--out", scratch.path("npy")});
+  EXPECT_EQ(read_file(scratch.path("csv.score.npy")), read_file(scratch.path("npy.score.npy")));
+}
+
+TEST(KdeCommand, AWeightOfTwoIsADatumTwice) {
+  const ScratchFolder scratch;
+  const std::string twice =
+      scratch.write("twice.npy", npy_of(std::vector<double>{0, 1, 1, 5}, 4, 0));
+  const std::string once = scratch.write("once.npy", npy_of(std::vector<double>{0, 1, 5}, 3, 0));
+  const std::string query = scratch.write("x.csv", "0.3\n-2\n");
+  const double expected =
+      run_json({"kde", twice, "--query", query, "--bandwidth", "1"})["mean_log_density"];
+  for (const std::string weights : {"1\n2\n1\n", "2,4,2\n"}) {
+    const std::string file = scratch.write("w.csv", weights);
+    const Json json =
+        run_json({"kde", once, "--query", query, "--bandwidth", "1", "--weights", file});
+    EXPECT_NEAR(json["mean_log_density"].get<double>(), expected, 1e-13);
+  }
+}
+
+// Two data a distance r apart, each left out at itself: the other's Gaussian is all there is.
+TEST(KdeCommand, LeaveOneOutSeesTheOthers) {
+  const ScratchFolder scratch;
+  const std::string two = scratch.write("two.npy", npy_of(std::vector<double>{0, 3}, 2, 0));
+  const double h = 2;
+  const Json json = run_json({"kde", two, "--bandwidth", "2", "--leave-one-out"});
+  EXPECT_EQ(json["leave_one_out"], true);
+  EXPECT_NEAR(json["mean_log_density"].get<double>(),
+              -9 / (2 * h * h) - 0.5 * kLogTwoPi - std::log(h), 1e-12);
+  EXPECT_NEAR(json["mean_hyvarinen"].get<double>(), 0.5 * 9 / std::pow(h, 4) - 1 / (h * h), 1e-12);
+}
+
+// From 80 to 81 data, the new one far from all queries: each log-density changes by -ln(81/80).
+TEST(KdeCommand, AFarDatumChangesTheNormalisationAlone) {
+  const ScratchFolder scratch;
+  std::vector<double> data = uniform_numbers(80, 160);
+  const std::string near = scratch.write("80.npy", npy_of(data, 80, 2));
+  data.insert(data.end(), {1e4, 1e4});
+  const std::string far = scratch.write("81.npy", npy_of(data, 81, 2));
+  run_json({"kde", near, "--bandwidth", ".2", "--out", scratch.path("a")});
+  run_json({"kde", far, "--query", near, "--bandwidth", ".2", "--out", scratch.path("b")});
+  const auto before = npy_values<double>(scratch.path("a.log_density.npy"), "(80,)");
+  const auto after = npy_values<double>(scratch.path("b.log_density.npy"), "(80,)");
+  for (std::size_t i = 0; i < 80; ++i) {
+    EXPECT_NEAR(after[i] - before[i], -std::log(81.0 / 80.0), 1e-12);
+  }
+}
+
+// Large enough for several batches of adapted, hence varying, size.
+TEST(KdeCommand, FilesDoNotDependOnThreadsOrTiming) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(uniform_numbers(1, 6000 * 16), 6000, 16));
+  std::vector<std::string> outputs;
+  for (const std::string threads : {"1", "2", "3"}) {
+    run_json({"kde", data, "--bandwidth", ".3", "--threads", threads, "--out", scratch.path("r")});
+    outputs.push_back(
+        read_file(scratch.path("r.log_density.npy")) + read_file(scratch.path("r.score.npy")) +
+        read_file(scratch.path("r.denoised.npy")) + read_file(scratch.path("r.divergence.npy")));
+  }
+  EXPECT_EQ(outputs[0].size(), std::size_t{8} * (2 * 6000 * 16 + 2 * 6000) + std::size_t{4} * 128);
+  EXPECT_TRUE(outputs[0] == outputs[1]);
+  EXPECT_TRUE(outputs[0] == outputs[2]);
+}
+
+TEST(KdeCommand, TextSaysWhatWasComputed) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("four.npy", npy_of(kFour, 4, 2));
+  const Outcome outcome =
+      run_command({"kde", data, "--bandwidth", ".03", "--out", scratch.path("r")});
+  EXPECT_EQ(outcome.exit_code, 0);
+  EXPECT_EQ(outcome.err, "");
+  for (const char* const part : {"4 x 2, f64", "bandwidth", "0.03", "mean log-density  5.16308448",
+                                 "r.score.npy", "pairs/s"}) {
+    EXPECT_NE(outcome.out.find(part), std::string::npos) << part;
+  }
+}
+
+TEST(KdeCommand, DigitsAreRead) {
+  const Json json =
+      run_json({"kde", SCF_DIGITS, "--columns", "0-63", "--bandwidth", "2", "--leave-one-out"});
+  EXPECT_EQ(json["n"], 1797);
+  EXPECT_EQ(json["m"], 1797);
+  EXPECT_EQ(json["d"], 64);
+}
+
+TEST(KdeCommand, AFullDiskOfOutputIsAFailure) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("four.npy", npy_of(kFour, 4, 2));
+  const std::string command = std::string(SCF_COMMAND) + " kde " + data +
+                              " --bandwidth 1 >/dev/full 2>" + scratch.path("error");
+  const int status = std::system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_NE(read_file(scratch.path("error")).find("standard output"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace scf::test
