@@ -1,9 +1,8 @@
 #include "common/cpu_context.h"
 
-#include <tbb/info.h>
-#include <tbb/parallel_for.h>
-
-#include <algorithm>
+// Its list of compiled targets depends on the definitions in kernels/CMakeLists.txt.
+#include <hwy/targets.h>
+#include <unistd.h>
 
 #include "common/error.h"
 
@@ -12,11 +11,15 @@ namespace {
 
 // The dynamic targets that this build contains and this CPU runs. A static-only target (SCALAR) is
 // the fallback of old CPUs.
-std::int64_t available_targets() { return hwy::SupportedTargets() & HWY_TARGETS; }
-
-int chosen_threads(int threads) { return threads > 0 ? threads : tbb::info::default_concurrency(); }
+std::int64_t available_targets() {
+  return hwy::SupportedTargets() & HWY_TARGETS;
+}
 
 }  // namespace
+
+std::int64_t host_memory_bytes() {
+  return static_cast<std::int64_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE);
+}
 
 std::vector<std::string> cpu_targets() {
   std::vector<std::string> names;
@@ -27,10 +30,12 @@ std::vector<std::string> cpu_targets() {
   return names;
 }
 
-std::string best_cpu_target() { return cpu_targets().front(); }
+std::string best_cpu_target() {
+  return cpu_targets().front();
+}
 
 CpuContext::CpuContext(int threads, const char* target, const AllocatorCallbacks& allocator)
-    : threads_(chosen_threads(threads)), allocator_(allocator), arena_(threads_) {
+    : threads_(threads > 0 ? threads : default_threads()), allocator_(allocator), pool_(threads_) {
   const std::int64_t available = available_targets();
   for (std::int64_t bits = available; bits != 0; bits &= bits - 1) {
     const std::int64_t bit = bits & -bits;
@@ -47,21 +52,6 @@ CpuContext::CpuContext(int threads, const char* target, const AllocatorCallbacks
   }
   throw Error(Status::kUnsupported,
               std::string("cpu_target must be one of ") + known + ", got \"" + target + "\"");
-}
-
-void CpuContext::run(std::int64_t count, const void* body, ErasedBody call) const {
-  if (threads_ == 1 || count <= 1) {
-    for (std::int64_t index = 0; index < count; ++index) {
-      call(body, index, 0);
-    }
-    return;
-  }
-  arena_.execute([&] {
-    tbb::parallel_for(
-        std::int64_t{0}, count,
-        [&](std::int64_t index) { call(body, index, tbb::this_task_arena::current_thread_index()); },
-        tbb::simple_partitioner());
-  });
 }
 
 }  // namespace scf

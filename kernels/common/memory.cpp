@@ -1,5 +1,6 @@
 #include "common/memory.h"
 
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 #include <string>
@@ -12,9 +13,12 @@ void* host_allocate(const AllocatorCallbacks& callbacks, std::size_t bytes) {
   if (bytes == 0) {
     return nullptr;
   }
-  void* pointer = callbacks.host_allocate != nullptr
-                      ? callbacks.host_allocate(callbacks.user, bytes, kAlignment)
-                      : std::aligned_alloc(kAlignment, round_up(bytes, kAlignment));
+  void* pointer = nullptr;
+  if (bytes <= PTRDIFF_MAX) {  // beyond, rounding up would wrap around
+    pointer = callbacks.host_allocate != nullptr
+                  ? callbacks.host_allocate(callbacks.user, bytes, kAlignment)
+                  : std::aligned_alloc(kAlignment, round_up(bytes, kAlignment));
+  }
   if (pointer == nullptr) {
     throw Error(Status::kOutOfMemory, "out of memory: " + std::to_string(bytes) + " bytes");
   }

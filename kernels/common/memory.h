@@ -34,7 +34,8 @@ class HostArray {
   HostArray() = default;
   HostArray(const AllocatorCallbacks& callbacks, std::int64_t size)
       : callbacks_(callbacks),
-        data_(static_cast<T*>(host_allocate(callbacks, sizeof(T) * static_cast<std::size_t>(size)))),
+        data_(
+            static_cast<T*>(host_allocate(callbacks, sizeof(T) * static_cast<std::size_t>(size)))),
         size_(size) {}
   HostArray(HostArray&& other) noexcept { swap(other); }
   HostArray& operator=(HostArray&& other) noexcept {
@@ -63,8 +64,8 @@ class HostArray {
   std::int64_t size_ = 0;
 };
 
-// Carves aligned arrays out of a caller's workspace, or, given a null base, only counts: one piece of
-// code then says how much is needed and lays it out.
+// Carves aligned arrays out of a caller's workspace, or, given a null base, only counts: one piece
+// of code then says how much is needed and lays it out.
 class Arena {
  public:
   explicit Arena(void* base) : base_(static_cast<char*>(base)) {}
