@@ -49,13 +49,13 @@ struct Queries {
   std::int64_t ld = 0;
   double bandwidth = 1;
   double signal_scale = 1;
-  const T* bandwidths = nullptr;           // [m]
-  const T* signal_scales = nullptr;        // [m]
-  const std::int64_t* skip = nullptr;      // [m]
-  const std::int32_t* labels = nullptr;    // [m]
-  const T* tangent = nullptr;              // [m, ld_tangent]
+  const T* bandwidths = nullptr;         // [m]
+  const T* signal_scales = nullptr;      // [m]
+  const std::int64_t* skip = nullptr;    // [m]
+  const std::int32_t* labels = nullptr;  // [m]
+  const T* tangent = nullptr;            // [m, ld_tangent]
   std::int64_t ld_tangent = 0;
-  std::uint32_t* status = nullptr;         // one word
+  std::uint32_t* status = nullptr;  // one word
 };
 
 // Outputs; null ones are not computed. jacobian_product and quadratic_form need the tangent.
@@ -69,8 +69,8 @@ struct Outputs {
   T* divergence = nullptr;        // [m]
   T* jacobian_product = nullptr;  // [m, ld_jacobian_product]
   std::int64_t ld_jacobian_product = 0;
-  T* quadratic_form = nullptr;         // [m]
-  T* effective_sample_size = nullptr;  // [m]
+  T* quadratic_form = nullptr;          // [m]
+  T* effective_sample_size = nullptr;   // [m]
   std::int64_t* top_indices = nullptr;  // [m, top]
   T* top_weights = nullptr;             // [m, top]
   int top = 0;
@@ -117,8 +117,8 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
                       const Gradients<T>& gradients, void* workspace);
 
 // ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu ---------------------
-// The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds is
-// checked on the device: NaN and a status bit.
+// The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds
+// is checked on the device: NaN and a status bit.
 
 template <class T>
 class CudaKde;  // kde_cuda.h

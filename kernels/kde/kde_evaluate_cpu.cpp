@@ -1,0 +1,177 @@
+// Entry points of the KDE's evaluation on the CPU, and the judgement of single precision. The work
+// is in kde_evaluation_cpu.h.
+#include "kde/kde_evaluate_cpu.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <string>
+
+#include "common/cpu_context.h"
+#include "common/error.h"
+#include "kde/kde_evaluation_cpu.h"
+
+namespace scf::kde {
+namespace {
+
+// ---- Checks and order
+// ----------------------------------------------------------------------------
+
+template <class T>
+void write_nan_row(const Outputs<T>& outputs, std::int64_t d, std::int64_t i) {
+  constexpr T kNan = std::numeric_limits<T>::quiet_NaN();
+  const auto scalar = [&](T* to) {
+    if (to != nullptr) {
+      to[i] = kNan;
+    }
+  };
+  const auto vector = [&](T* to, std::int64_t ld, std::int64_t size) {
+    if (to != nullptr) {
+      std::fill_n(to + i * ld, size, kNan);
+    }
+  };
+  scalar(outputs.log_density);
+  scalar(outputs.divergence);
+  scalar(outputs.quadratic_form);
+  scalar(outputs.effective_sample_size);
+  vector(outputs.score, outputs.ld_score, d);
+  vector(outputs.denoised, outputs.ld_denoised, d);
+  vector(outputs.jacobian_product, outputs.ld_jacobian_product, d);
+  vector(outputs.top_weights, outputs.top, outputs.top);
+  if (outputs.top_indices != nullptr) {
+    std::fill_n(outputs.top_indices + i * outputs.top, outputs.top, std::int64_t{-1});
+  }
+}
+
+// The two lists of indices, and the evaluation's own needs after them.
+template <class T>
+struct Lists {
+  Lists(Arena& arena, std::int64_t m)
+      : order(arena.take<std::int64_t>(m)), flagged(arena.take<std::int64_t>(m)) {}
+  std::int64_t* order;
+  std::int64_t* flagged;
+};
+
+template <class S, class C>
+std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                   const Outputs<S>& outputs) {
+  Arena arena(nullptr);
+  Evaluation<S, C>(context, kde, queries, outputs).carve(arena);
+  return arena.used();
+}
+
+template <class S, class C>
+std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                      const Outputs<S>& outputs, Arena arena, const std::int64_t* order,
+                      std::int64_t count, std::int64_t* flagged) {
+  Evaluation<S, C> evaluation(context, kde, queries, outputs);
+  evaluation.carve(arena);
+  return evaluation.run(order, count, flagged);
+}
+
+}  // namespace
+
+template <class T>
+std::size_t kde_summarise_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                        const Queries<T>& queries) {
+  return queries.m == 0 ? 0 : needed<T, double>(context, kde, queries, Outputs<T>());
+}
+
+template <class T>
+void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                       const std::int64_t* order, std::int64_t count,
+                       const PosteriorSummaries& summaries, void* workspace) {
+  const Outputs<T> none;
+  Arena arena(workspace);
+  Evaluation<T, double> evaluation(context, kde, queries, none, summaries);
+  evaluation.carve(arena);
+  evaluation.run(order, count, nullptr);
+}
+
+// The error of a query's score in single precision, estimated from its own results.
+//
+// With u = 2^-24, a squared distance carries a relative error of about kappa u: the roundings of
+// the differences and squares, and of their sum, which grows like the square root of its length, 64
+// at most, blocks of which are added up in double and average out. An exponent of size E then errs
+// by kappa u E, and a score by that times the spread of the terms it averages, sqrt(2 (H - Q)) / h
+// with H the posterior's entropy and Q = E' + log sum_k exp(-E_k), E' = h^2 |s|^2 / 2 (both sides
+// are the identity H - Q = a^2 tr Cov_p(y) / 2h^2). Errors of n equal terms average out, which
+// bounds (H - Q) by f(Q) below, for the worst H. The promise is relative to the largest score of a
+// batch, which is unknown here; a tenth of the exponent stands for it where the query's own is
+// smaller still.
+bool single_precision_suffices(const SinglePrecision& query) {
+  constexpr double kUnit = 5.9604644775390625e-8;
+  const auto d = static_cast<double>(query.d);
+  const double kappa =
+      (1.5 + 0.35 * std::sqrt(std::min(d, 64.0))) / std::sqrt(std::max(d / 64, 1.0));
+  const double tolerance = query.d <= 64 ? 2e-6 : 8e-6;
+  const double exponent = std::max(0.0, std::log(static_cast<double>(query.n)) - query.log_sum);
+  if (query.density_only) {
+    return kappa * kUnit < 2e-6;
+  }
+  const double q = query.score_exponent + query.log_sum;
+  constexpr double kLog2 = 0.693147180559945309417;
+  const double spread = q > kLog2 - 1 ? std::exp(-(q + 1)) : (kLog2 - q) / 2;
+  const double scale = std::max(query.score_exponent, 0.1 * exponent);
+  const double score_error = kappa * kUnit * exponent * std::sqrt(spread / std::max(scale, 1e-300));
+  if (exponent > 0 && !(score_error <= tolerance)) {
+    return false;
+  }
+  // a^2 tr Cov / h^2 is 2 (mean exponent - score exponent), wanted to 1e-5 d.
+  return !query.divergence || 4 * kUnit * query.mean_exponent <= 1e-6 * d;
+}
+
+template <class T>
+std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                       const Queries<T>& queries, const Outputs<T>& outputs) {
+  if (queries.m == 0) {
+    return 0;
+  }
+  Arena arena(nullptr);
+  const Lists<T> lists(arena, queries.m);
+  return arena.used() + std::max(needed<T, T>(context, kde, queries, outputs),
+                                 needed<T, double>(context, kde, queries, outputs));
+}
+
+template <class T>
+void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                      const Outputs<T>& outputs, void* workspace) {
+  check_query_arrays(kde, queries);
+  if (queries.m == 0) {
+    return;
+  }
+  Arena arena(workspace);
+  const Lists<T> lists(arena, queries.m);
+  const std::int64_t count = order_queries(
+      kde, queries, lists.order, [](std::int64_t) { return true; },
+      [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
+  // The most probable data are ranked in double always: single precision swaps near ties.
+  if (sizeof(T) == sizeof(double) || outputs.top > 0) {
+    evaluate<T, double>(context, kde, queries, outputs, arena, lists.order, count, nullptr);
+    return;
+  }
+  const std::int64_t flags =
+      evaluate<T, T>(context, kde, queries, outputs, arena, lists.order, count, lists.flagged);
+  evaluate<T, double>(context, kde, queries, outputs, arena, lists.flagged, flags, nullptr);
+}
+
+template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<float>&,
+                                                 const Queries<float>&);
+template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<double>&,
+                                                 const Queries<double>&);
+template void kde_summarise_cpu(const CpuContext&, const CpuKde<float>&, const Queries<float>&,
+                                const std::int64_t*, std::int64_t, const PosteriorSummaries&,
+                                void*);
+template void kde_summarise_cpu(const CpuContext&, const CpuKde<double>&, const Queries<double>&,
+                                const std::int64_t*, std::int64_t, const PosteriorSummaries&,
+                                void*);
+template std::size_t kde_evaluate_workspace_cpu(const CpuContext&, const CpuKde<float>&,
+                                                const Queries<float>&, const Outputs<float>&);
+template std::size_t kde_evaluate_workspace_cpu(const CpuContext&, const CpuKde<double>&,
+                                                const Queries<double>&, const Outputs<double>&);
+template void kde_evaluate_cpu(const CpuContext&, const CpuKde<float>&, const Queries<float>&,
+                               const Outputs<float>&, void*);
+template void kde_evaluate_cpu(const CpuContext&, const CpuKde<double>&, const Queries<double>&,
+                               const Outputs<double>&, void*);
+
+}  // namespace scf::kde

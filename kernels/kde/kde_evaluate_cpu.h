@@ -1,0 +1,44 @@
+// What the CPU evaluation shares with the gradient, and its judgement of single precision.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "common/memory.h"
+#include "kde/kde_cpu.h"
+#include "kde/kde_queries_cpu.h"
+
+namespace scf::kde {
+
+// Posterior summaries of the queries listed in `order` (sorted by label), always in double and in
+// the stored unit: log2 of sum_k 2^t_k (kde_chunk_cpu.h) and the posterior mean, both by query
+// index.
+struct PosteriorSummaries {
+  double* log2_sum = nullptr;  // [m]
+  double* mean = nullptr;      // [m, padded]
+};
+template <class T>
+void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                       const std::int64_t* order, std::int64_t count,
+                       const PosteriorSummaries& summaries, void* workspace);
+template <class T>
+[[nodiscard]] std::size_t kde_summarise_workspace_cpu(const CpuContext& context,
+                                                      const CpuKde<T>& kde,
+                                                      const Queries<T>& queries);
+
+// ---- When single precision serves a query; README.md derives it --------------------------------
+
+// What the first pass found out about a query.
+struct SinglePrecision {
+  std::int64_t d = 0;
+  std::int64_t n = 0;
+  double log_sum = 0;         // log sum_k (w_k / largest w) exp(-E_k), E_k = r_k^2 / 2h^2
+  double score_exponent = 0;  // h^2 |s|^2 / 2
+  double mean_exponent = 0;   // sum_k p_k E_k, where the divergence is wanted
+  bool density_only = false;
+  bool divergence = false;
+};
+
+[[nodiscard]] bool single_precision_suffices(const SinglePrecision& query);
+
+}  // namespace scf::kde

@@ -1,0 +1,560 @@
+// Evaluation of a Gaussian KDE on the CPU: the driver around the SIMD kernels.
+//
+// Queries are taken in batches of tiles of kTileQueries, the data in chunks whose number depends on
+// the data alone. A first pass gives, for each query and chunk, weighted sums relative to an
+// integer power of two; they are merged in the order of the chunks, exactly but for the additions,
+// and finished in double. Second-order outputs take a second pass about the posterior mean. So a
+// query's result depends neither on the threads nor on the other queries.
+//
+// Single precision is not enough for every query: those whose exponents are too large are found
+// from their own results (needs_double) and evaluated again in double, from the same prepared data.
+//
+// One class, longer than files here aim to be: its passes share all of their state.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+
+#include "common/cpu_context.h"
+#include "kde/kde_chunk_cpu.h"
+#include "kde/kde_evaluate_cpu.h"
+
+namespace scf::kde {
+
+inline constexpr double kLn2 = 0.693147180559945309417;
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+inline constexpr std::int64_t kMaxChunks = 32;
+inline constexpr std::int64_t kMinChunk = 16384;  // data
+inline constexpr std::size_t kPartialBytes = std::size_t{64}
+                                             << 20;  // of a batch's partial sums, about
+inline constexpr int kTilesPerThread = 4;
+
+// ---- Chunks
+// --------------------------------------------------------------------------------------
+
+// Chunks of a range of positions: boundaries on tiles, so that they depend on the data alone.
+struct Chunks {
+  std::int64_t base;  // first position, rounded down to a tile
+  std::int64_t size;
+  std::int64_t count;
+};
+
+inline Chunks chunks_of(std::int64_t begin, std::int64_t end) {
+  constexpr std::int64_t kTile = CpuKde<float>::kTile;
+  const std::int64_t base = begin / kTile * kTile;
+  const std::int64_t even = (end - base + kMaxChunks - 1) / kMaxChunks;
+  const std::int64_t size = std::max(kMinChunk, (even + kTile - 1) / kTile * kTile);
+  return {base, size, (end - base + size - 1) / size};
+}
+
+// ---- The merged state of a query
+// -----------------------------------------------------------------
+
+// Everything that outputs are made of, in the stored unit; mean is [padded].
+struct QueryState {
+  double reference;  // exponent (base 2) that masses are relative to
+  double mass;
+  double moment;
+  double squares;
+  double* mean;
+};
+inline constexpr std::int64_t kStateScalars = 4;
+
+// ---- One evaluation
+// ------------------------------------------------------------------------------
+
+template <class S, class C>
+class Evaluation {
+ public:
+  Evaluation(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+             const Outputs<S>& outputs, const PosteriorSummaries& summaries = {})
+      : context_(context), kde_(kde), queries_(queries), outputs_(outputs), summaries_(summaries) {
+    constexpr bool kExact = sizeof(C) == sizeof(double);
+    layout_ = {kde.padded(), outputs.top};
+    // In double, the divergence too comes from the second pass: there is nothing beyond to repair
+    // it.
+    tangent_ = outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
+    second_ = tangent_ || (kExact && outputs.divergence != nullptr);
+    sums_ = second_ || summaries.mean != nullptr || outputs.score != nullptr ||
+            outputs.denoised != nullptr || outputs.divergence != nullptr ||
+            outputs.effective_sample_size != nullptr;
+    moments_ = outputs.divergence != nullptr || outputs.effective_sample_size != nullptr;
+    score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
+    small_ = kde.d <= kSmallDimension && outputs.top == 0;
+    max_chunks_ = chunks_of(0, kde.n).count + 1;  // a label's range may straddle one more
+    const std::size_t per_tile =
+        sizeof(double) * static_cast<std::size_t>(layout_.size() * max_chunks_ * kTileQueries);
+    const std::int64_t fitting = static_cast<std::int64_t>(kPartialBytes / per_tile);
+    tiles_ = std::clamp<std::int64_t>(fitting, 1, kTilesPerThread * context.threads());
+    tiles_ = std::min(tiles_, queries.m);  // every tile may hold a single query
+  }
+
+  // Lays out the workspace; with a null base it only counts.
+  void carve(Arena& arena) {
+    const std::int64_t slots = tiles_ * kTileQueries;
+    tile_list_ = arena.take<Tile>(tiles_);
+    partials_ = arena.take<double>(slots * max_chunks_ * layout_.size());
+    states_ = arena.take<double>(slots * (kStateScalars + layout_.padded));
+    scratch_size_ = 0;
+    Arena scratch(nullptr);
+    take_scratch(scratch);
+    scratch_size_ = scratch.used();
+    scratch_ = arena.take<char>(static_cast<std::int64_t>(scratch_size_) * context_.threads());
+  }
+
+  // Evaluates the queries listed in `order`, which is sorted by class; indices of those that need
+  // more than C's precision are appended to `flagged`, and their number returned.
+  std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged) {
+    std::int64_t flags = 0;
+    for (std::int64_t done = 0; done < count;) {
+      const std::int64_t tiles = list_tiles(order, count, done);
+      run_tiles(tiles, Pass::kFirst);
+      context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int) {
+        const Tile& tile = tile_list_[slot / kTileQueries];
+        if (slot % kTileQueries < tile.count) {
+          finish_first(slot, tile.order[slot % kTileQueries]);
+        }
+      });
+      if (second_) {
+        run_tiles(tiles, Pass::kSecond);
+        context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int) {
+          const Tile& tile = tile_list_[slot / kTileQueries];
+          if (slot % kTileQueries < tile.count) {
+            finish_second(slot, tile.order[slot % kTileQueries]);
+          }
+        });
+      }
+      if (sizeof(C) < sizeof(double)) {
+        for (std::int64_t t = 0; t < tiles; ++t) {
+          for (int q = 0; q < tile_list_[t].count; ++q) {
+            if (needs_double(t * kTileQueries + q, tile_list_[t].order[q])) {
+              flagged[flags++] = tile_list_[t].order[q];
+            }
+          }
+        }
+      }
+    }
+    return flags;
+  }
+
+ private:
+  enum class Pass { kFirst, kSecond };
+
+  struct Tile {
+    const std::int64_t* order;  // indices of its queries
+    int count;
+    const DataClass* of;
+    Chunks chunks;
+  };
+
+  struct Scratch {
+    double* rate;
+    double* reference;
+    std::int64_t* skip;
+    std::int8_t* origin;
+    C* scale;
+    C* x;
+    C* rho;
+    C* mean;
+    C* tangent;
+    double* distances;
+    C* posterior;
+  };
+
+  Scratch take_scratch(Arena& arena) const {
+    const std::int64_t d = kde_.d;
+    Scratch s{};
+    s.rate = arena.take<double>(kTileQueries);
+    s.reference = arena.take<double>(kTileQueries);
+    s.skip = arena.take<std::int64_t>(kTileQueries);
+    s.origin = arena.take<std::int8_t>(kTileQueries);
+    s.scale = arena.take<C>(kTileQueries);
+    s.x = arena.take<C>(kTileQueries * d);
+    s.rho = arena.take<C>(kTileQueries * layout_.padded);
+    if (second_) {
+      s.mean = arena.take<C>(kTileQueries * d);
+      s.tangent = arena.take<C>(kTileQueries * d);
+    }
+    s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
+    s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
+    return s;
+  }
+
+  // Fills tile_list_ from order[done..count), advancing done; a tile's queries see one class.
+  std::int64_t list_tiles(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
+    std::int64_t tiles = 0;
+    while (tiles < tiles_ && done < count) {
+      const DataClass* of = &class_of(kde_, queries_, order[done]);
+      std::int64_t end = done + 1;
+      while (end < count && end - done < kTileQueries &&
+             &class_of(kde_, queries_, order[end]) == of) {
+        ++end;
+      }
+      tile_list_[tiles++] = {order + done, static_cast<int>(end - done), of,
+                             chunks_of(of->begin, of->end)};
+      done = end;
+    }
+    return tiles;
+  }
+
+  double* partial_of(std::int64_t slot, std::int64_t chunk) const {
+    const std::int64_t tile = slot / kTileQueries;
+    return partials_ +
+           ((tile * max_chunks_ + chunk) * kTileQueries + slot % kTileQueries) * layout_.size();
+  }
+
+  QueryState state_of(std::int64_t slot) const {
+    double* const s = states_ + slot * (kStateScalars + layout_.padded);
+    return {s[0], s[1], s[2], s[3], s + kStateScalars};
+  }
+
+  void run_tiles(std::int64_t tiles, Pass pass) {
+    context_.parallel_for(tiles * max_chunks_, [&](std::int64_t index, int thread) {
+      const std::int64_t tile = index / max_chunks_;
+      const std::int64_t chunk = index % max_chunks_;
+      if (chunk < tile_list_[tile].chunks.count) {
+        run_chunk(tile, chunk, thread, pass);
+      }
+    });
+  }
+
+  void run_chunk(std::int64_t tile_index, std::int64_t chunk, int thread, Pass pass) {
+    const Tile& tile = tile_list_[tile_index];
+    Arena arena(scratch_ + scratch_size_ * static_cast<std::size_t>(thread));
+    const Scratch scratch = take_scratch(arena);
+    ChunkTask<S, C> task;
+    task.context = &context_;
+    task.kde = &kde_;
+    task.begin = std::max(tile.of->begin, tile.chunks.base + chunk * tile.chunks.size);
+    task.end = std::min(tile.of->end, tile.chunks.base + (chunk + 1) * tile.chunks.size);
+    task.queries = tile.count;
+    task.sums = pass == Pass::kFirst ? sums_ : outputs_.jacobian_product != nullptr;
+    task.moments = moments_;
+    task.layout = layout_;
+    task.partials = partial_of(tile_index * kTileQueries, chunk);
+    task.stride = layout_.size();
+    pack(tile, tile_index * kTileQueries, scratch, pass, task);
+    if (pass == Pass::kSecond) {
+      kde_second_chunk(context_.targets(), task);
+    } else if (small_) {
+      kde_small_chunk(context_.targets(), task);
+    } else {
+      kde_tile_chunk(context_.targets(), task);
+    }
+  }
+
+  // Converts a tile's queries to the stored unit and the kernels' layouts.
+  void pack(const Tile& tile, std::int64_t first_slot, const Scratch& s, Pass pass,
+            ChunkTask<S, C>& task) const {
+    const std::int64_t d = kde_.d;
+    const std::int64_t padded = layout_.padded;
+    task.rate = s.rate;
+    task.scale = s.scale;
+    task.skip = s.skip;
+    task.origin = s.origin;
+    task.reference = s.reference;
+    task.x = s.x;
+    task.rho = s.rho;
+    task.mean = s.mean;
+    task.tangent = s.tangent;
+    task.distances = s.distances;
+    task.posterior = s.posterior;
+    for (int q = 0; q < kTileQueries; ++q) {
+      // Unused rows repeat the last query, which keeps them finite and costs nothing.
+      const std::int64_t i = tile.order[std::min(q, tile.count - 1)];
+      const double a = scale_of(queries_, i);
+      const double h_squared = relative_h_squared(i);
+      const ReferencePoint kind = reference_kind(a, h_squared);
+      s.origin[q] = kind == ReferencePoint::kOrigin ? 1 : 0;
+      s.scale[q] = static_cast<C>(a);
+      s.rate[q] = rate_of(i);
+      s.skip[q] = skip_of(kde_, queries_, i);
+      task.scaled = task.scaled || s.scale[q] != C(1);
+      task.rho_is_x = score_only_ && !task.scaled;
+      const S* const x = queries_.x + i * queries_.ld;
+      const std::int64_t at = q / kGroupRows * kGroupRows * d + q % kGroupRows;
+      for (std::int64_t j = 0; j < d; ++j) {
+        const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+        s.x[at + j * kGroupRows] = static_cast<C>(xj);
+        if (pass == Pass::kFirst) {
+          s.rho[q * padded + j] = reference_point(kind, xj, a, h_squared, j);
+        }
+      }
+      std::fill(s.rho + q * padded + d, s.rho + (q + 1) * padded, C(0));
+      if (pass == Pass::kSecond) {
+        const QueryState state = state_of(first_slot + std::min(q, tile.count - 1));
+        s.reference[q] = state.reference;
+        for (std::int64_t j = 0; j < d; ++j) {
+          const C mean = static_cast<C>(state.mean[j]);
+          s.mean[at + j * kGroupRows] = mean;
+          s.rho[q * padded + j] = mean;
+          s.tangent[at + j * kGroupRows] =
+              tangent_ ? static_cast<C>(queries_.tangent[i * queries_.ld_tangent + j]) : C(0);
+        }
+      }
+    }
+  }
+
+  // Weighted sums gather p (y - rho) about a reference point rho per query:
+  //   the query itself, for the score alone and a = 1: sum p (y - x) is the score and cannot
+  //   cancel; 0 in its place, which is cheaper, where that costs no digits: sums of p y round by u
+  //   |y|, |y| < 2 in the stored unit, and a score is of the size of the bandwidth or the data's
+  //   spread; else a guess of the mean m, so that neither the score a m - x = a (m - rho) + (a rho
+  //   - x) nor the mean m = rho + (m - rho) cancels: what m would be if the data were Gaussian, x /
+  //   a at small bandwidths, their own mean at large ones.
+  enum class ReferencePoint { kQuery, kOrigin, kGuess };
+
+  ReferencePoint reference_kind(double a, double h_squared) const {
+    if (!score_only_ || a != 1) {
+      return ReferencePoint::kGuess;
+    }
+    const double enough = kde_.d <= 64 ? 0.125 : 0.0625;
+    const bool digits_to_spare = kde_.spread >= enough && h_squared >= enough * enough;
+    return sizeof(C) == sizeof(float) && !small_ && digits_to_spare ? ReferencePoint::kOrigin
+                                                                    : ReferencePoint::kQuery;
+  }
+
+  C reference_point(ReferencePoint kind, double x, double a, double h_squared,
+                    std::int64_t j) const {
+    if (kind != ReferencePoint::kGuess) {
+      return kind == ReferencePoint::kQuery ? static_cast<C>(x) : C(0);
+    }
+    const double mean = kde_.mean[j];
+    const double variance = kde_.variance[j];
+    const double share = variance > 0 ? variance / (variance + h_squared) : (h_squared > 0 ? 0 : 1);
+    const double guess = mean + (x / a - mean) * share;
+    return static_cast<C>(
+        std::clamp(guess, static_cast<double>(kde_.lower[j]), static_cast<double>(kde_.upper[j])));
+  }
+
+  // (h / a)^2 in the stored unit.
+  double relative_h_squared(std::int64_t i) const {
+    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent) / scale_of(queries_, i);
+    return h * h;
+  }
+
+  // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN.
+  double rate_of(std::int64_t i) const {
+    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent);
+    const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
+    return std::clamp(0.5 / (kLn2 * h) / h, 1 / limit, limit);
+  }
+
+  // Merges the chunks of a query into its state, and writes the first-order outputs.
+  void finish_first(std::int64_t slot, std::int64_t i) {
+    const Tile& tile = tile_list_[slot / kTileQueries];
+    double reference = -kInfinity;
+    for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
+      reference = std::max(reference, partial_of(slot, c)[PartialLayout::kReference]);
+    }
+    double* const state = states_ + slot * (kStateScalars + layout_.padded);
+    std::fill_n(state, kStateScalars + layout_.padded, 0.0);
+    state[0] = reference;
+    for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
+      const double* const partial = partial_of(slot, c);
+      if (!(partial[PartialLayout::kReference] > -kInfinity)) {
+        continue;
+      }
+      const double factor = std::exp2(partial[PartialLayout::kReference] - reference);
+      state[1] += factor * partial[PartialLayout::kMass];
+      state[2] += factor * partial[PartialLayout::kMoment];
+      state[3] += factor * factor * partial[PartialLayout::kSquares];
+      for (std::int64_t j = 0; j < kde_.d; ++j) {
+        state[kStateScalars + j] += factor * partial[PartialLayout::kSums + j];
+      }
+    }
+    write_first(i, state);
+    if (summaries_.mean != nullptr) {
+      summaries_.log2_sum[i] = reference + std::log2(state[1]);
+      std::copy_n(state + kStateScalars, layout_.padded, summaries_.mean + i * layout_.padded);
+    }
+    if (outputs_.top > 0) {
+      write_top(slot, i, state_of(slot));
+    }
+  }
+
+  void write_first(std::int64_t i, double* state) {
+    const double a = scale_of(queries_, i);
+    const double h = bandwidth_of(queries_, i);
+    const double stored_h = std::ldexp(h, kde_.exponent);
+    const double h_squared = relative_h_squared(i);
+    const ReferencePoint kind = reference_kind(a, h_squared);
+    const double mass = state[1];
+    const S* const x = queries_.x + i * queries_.ld;
+    double away_squared = 0;  // |a m - x|^2, stored unit
+    for (std::int64_t j = 0; j < kde_.d; ++j) {
+      const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+      const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
+      const double offset = state[kStateScalars + j] / mass;
+      const double away = a * offset + std::fma(a, rho, -xj);
+      away_squared += away * away;
+      state[kStateScalars + j] = rho + offset;
+      if (outputs_.score != nullptr) {
+        // 1/h^2 in two steps: h^2 may under- or overflow where the score does not.
+        outputs_.score[i * outputs_.ld_score + j] =
+            static_cast<S>(std::ldexp(away / stored_h / stored_h, kde_.exponent));
+      }
+      if (outputs_.denoised != nullptr) {
+        outputs_.denoised[i * outputs_.ld_denoised + j] =
+            static_cast<S>(std::ldexp(rho + offset, -kde_.exponent));
+      }
+    }
+    if (outputs_.log_density != nullptr) {
+      outputs_.log_density[i] = static_cast<S>(log_density(i, state[0], mass));
+    }
+    if (outputs_.effective_sample_size != nullptr) {
+      outputs_.effective_sample_size[i] = static_cast<S>(mass * mass / state[3]);
+    }
+    if (outputs_.divergence != nullptr && !second_) {
+      write_divergence(i, state[2] / mass - away_squared);
+    }
+  }
+
+  double log_density(std::int64_t i, double reference, double mass) const {
+    const DataClass& of = class_of(kde_, queries_, i);
+    const double visible = kde_.visible_weight(of, skip_of(kde_, queries_, i));
+    const auto d = static_cast<double>(kde_.d);
+    return kLn2 * reference + std::log(mass) - std::log(visible) -
+           d * (0.918938533204672741780 + std::log(bandwidth_of(queries_, i)));
+  }
+
+  // a^2 tr Cov / h^4 - d / h^2, the trace in the stored unit.
+  void write_divergence(std::int64_t i, double scaled_trace) {
+    const double h = bandwidth_of(queries_, i);
+    const double stored_h = std::ldexp(h, kde_.exponent);
+    outputs_.divergence[i] =
+        static_cast<S>((scaled_trace / stored_h / stored_h - static_cast<double>(kde_.d)) / h / h);
+  }
+
+  // Merges the chunks' lists of the largest exponents, ties by the lowest index.
+  void write_top(std::int64_t slot, std::int64_t i, const QueryState& state) {
+    const Tile& tile = tile_list_[slot / kTileQueries];
+    const double log2_mass = state.reference + std::log2(state.mass);
+    std::int64_t taken[kMaxChunks + 1] = {};
+    for (int rank = 0; rank < outputs_.top; ++rank) {
+      std::int64_t best = -1;  // chunk
+      double best_t = -kInfinity;
+      std::int64_t best_index = -1;
+      for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
+        if (taken[c] == outputs_.top) {
+          continue;
+        }
+        const double* const partial = partial_of(slot, c);
+        const auto place =
+            reinterpret_cast<const std::int64_t*>(partial + layout_.top_positions())[taken[c]];
+        if (place < 0) {
+          continue;
+        }
+        const double t = partial[layout_.top_exponents() + taken[c]];
+        const std::int64_t index = kde_.original_index(place);
+        if (best < 0 || t > best_t || (t == best_t && index < best_index)) {
+          best = c;
+          best_t = t;
+          best_index = index;
+        }
+      }
+      if (outputs_.top_indices != nullptr) {
+        outputs_.top_indices[i * outputs_.top + rank] = best_index;
+      }
+      if (outputs_.top_weights != nullptr) {
+        outputs_.top_weights[i * outputs_.top + rank] =
+            best < 0 ? S(0) : static_cast<S>(std::exp2(best_t - log2_mass));
+      }
+      if (best >= 0) {
+        ++taken[best];
+      }
+    }
+  }
+
+  void finish_second(std::int64_t slot, std::int64_t i) {
+    const Tile& tile = tile_list_[slot / kTileQueries];
+    const QueryState state = state_of(slot);
+    double* const total = partial_of(slot, 0);
+    for (std::int64_t c = 1; c < tile.chunks.count; ++c) {
+      const double* const partial = partial_of(slot, c);
+      for (std::int64_t j = 0; j < SecondLayout::kSums + kde_.d; ++j) {
+        total[j] += partial[j];
+      }
+    }
+    const double a = scale_of(queries_, i);
+    const double h = bandwidth_of(queries_, i);
+    const double stored_h = std::ldexp(h, kde_.exponent);
+    const double ratio = a / stored_h;
+    double rounding_squared = 0;  // |mean - mean rounded|^2
+    double v_squared = 0;
+    const double mean_tangent = total[SecondLayout::kTangent] / state.mass;
+    for (std::int64_t j = 0; j < kde_.d; ++j) {
+      const double rounding = state.mean[j] - static_cast<double>(static_cast<C>(state.mean[j]));
+      rounding_squared += rounding * rounding;
+      if (!tangent_) {
+        continue;
+      }
+      const auto v = static_cast<double>(queries_.tangent[i * queries_.ld_tangent + j]);
+      v_squared += v * v;
+      if (outputs_.jacobian_product != nullptr) {
+        const double covariance =
+            total[SecondLayout::kSums + j] / state.mass - mean_tangent * rounding;
+        outputs_.jacobian_product[i * outputs_.ld_jacobian_product + j] =
+            static_cast<S>((ratio * (ratio * covariance) - v) / h / h);
+      }
+    }
+    if (outputs_.quadratic_form != nullptr) {
+      const double variance =
+          total[SecondLayout::kTangentSquared] / state.mass - mean_tangent * mean_tangent;
+      outputs_.quadratic_form[i] = static_cast<S>((ratio * (ratio * variance) - v_squared) / h / h);
+    }
+    if (outputs_.divergence != nullptr && sizeof(C) == sizeof(double)) {
+      write_divergence(i, a * a * (total[SecondLayout::kSpread] / state.mass - rounding_squared));
+    }
+  }
+
+  // Whether single precision cannot promise this query.
+  bool needs_double(std::int64_t slot, std::int64_t i) const {
+    const QueryState state = state_of(slot);
+    const double a = scale_of(queries_, i);
+    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent);
+    const S* const x = queries_.x + i * queries_.ld;
+    double away_squared = 0;
+    double largest = 0;
+    for (std::int64_t j = 0; j < kde_.d; ++j) {
+      const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+      const double away = a * state.mean[j] - xj;
+      away_squared += away * away;
+      largest = std::max(largest, std::abs(xj));
+    }
+    const double rate = 0.5 / (kLn2 * h) / h;
+    const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0 &&
+                          std::isfinite(state.mass) && std::isfinite(away_squared);
+    if (!in_range) {
+      return true;
+    }
+    SinglePrecision query;
+    query.d = kde_.d;
+    query.n = kde_.n;
+    query.log_sum = kLn2 * (state.reference + std::log2(state.mass));
+    query.score_exponent = away_squared / h / h / 2;
+    query.mean_exponent = moments_ ? state.moment / state.mass / h / h / 2 : 0;
+    query.density_only = !sums_;
+    query.divergence = outputs_.divergence != nullptr;
+    return !single_precision_suffices(query);
+  }
+
+  const CpuContext& context_;
+  const CpuKde<S>& kde_;
+  const Queries<S>& queries_;
+  const Outputs<S>& outputs_;
+  PosteriorSummaries summaries_;
+  PartialLayout layout_;
+  bool tangent_, second_, sums_, moments_, small_, score_only_;
+  std::int64_t max_chunks_;
+  std::int64_t tiles_;
+  Tile* tile_list_ = nullptr;
+  double* partials_ = nullptr;
+  double* states_ = nullptr;
+  char* scratch_ = nullptr;
+  std::size_t scratch_size_ = 0;
+};
+
+}  // namespace scf::kde

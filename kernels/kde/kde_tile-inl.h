@@ -1,0 +1,182 @@
+// Register tiles shared by the tiled kernels, compiled once per SIMD target: squared distances of
+// kGroupRows queries to a run of data, and the weighted sum of a tile of data for kGroupRows
+// queries.
+#if defined(SCF_KDE_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SCF_KDE_TILE_INL_H_
+#undef SCF_KDE_TILE_INL_H_
+#else
+#define SCF_KDE_TILE_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "common/exp2-inl.h"
+#include "kde/kde_chunk_cpu.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace scf::kde {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using scf::HWY_NAMESPACE::Exp2;
+using scf::HWY_NAMESPACE::Exp2Many;
+
+// Sums longer than this are cut into blocks that are added up in double: the rounding of a squared
+// distance then stops growing with d.
+inline constexpr std::int64_t kDimensionBlock = 64;
+
+// Loads stored data as computed data.
+template <class D, class S>
+HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
+  if constexpr (sizeof(S) == sizeof(hn::TFromD<D>)) {
+    return hn::LoadU(d, from);
+  } else {
+    return hn::PromoteTo(d, hn::LoadU(hn::Rebind<S, D>(), from));
+  }
+}
+
+// Adds computed lanes to doubles in memory.
+template <class D>
+HWY_INLINE void AddToDoubles(D d, hn::Vec<D> v, double* to) {
+  using T = hn::TFromD<D>;
+  if constexpr (sizeof(T) == sizeof(double)) {
+    hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to);
+  } else {
+    HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
+    hn::Store(v, d, lanes);
+    const hn::ScalableTag<double> dd;
+    const std::int64_t count = static_cast<std::int64_t>(hn::Lanes(d));
+    const std::int64_t step = std::min<std::int64_t>(hn::Lanes(dd), count);
+    if (step == static_cast<std::int64_t>(hn::Lanes(dd))) {
+      for (std::int64_t i = 0; i < count; i += step) {
+        hn::StoreU(hn::Add(hn::LoadU(dd, to + i), LoadAs(dd, lanes + i)), dd, to + i);
+      }
+    } else {
+      for (std::int64_t i = 0; i < count; ++i) {
+        to[i] += static_cast<double>(lanes[i]);
+      }
+    }
+  }
+}
+
+// Column c of a tile in CpuKde::panels: the address of coordinate 0; the next is kPanel further on.
+template <class S>
+HWY_INLINE const S* PanelColumn(const S* tile, std::int64_t d, std::int64_t c) {
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  return tile + c / kPanel * kPanel * d + c % kPanel;
+}
+
+// Vectors of data side by side in a register tile: 6 rows x 4 accumulators where there are 32
+// registers, 6 x 2 where there are 16, and one vector where the scale takes more of them.
+template <bool kScaled>
+constexpr int TileVectors() {
+  return kScaled ? 1 : (HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86 ? 4 : 2);
+}
+
+// Squared distances |a y - x|^2 over coordinates [j0, j1) of kRows queries (row r of a packed
+// group) to kVectors vectors of data starting at column c; `write(row, vector, sum)` takes each.
+template <bool kScaled, int kRows, int kVectors, class S, class D, class Write,
+          class C = hn::TFromD<D>>
+HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c,
+                                 const C* HWY_RESTRICT x, const C* HWY_RESTRICT scale,
+                                 std::int64_t j0, std::int64_t j1, const Write& write) {
+  using V = hn::Vec<D>;
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  const std::int64_t lanes = hn::Lanes(dc);
+  const S* columns[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    columns[v] = PanelColumn(tile, d, c + v * lanes);
+  }
+  V sum[kRows][kVectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      sum[r][v] = hn::Zero(dc);
+    }
+  }
+  for (std::int64_t j = j0; j < j1; ++j) {
+    V y[kVectors];
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      y[v] = LoadAs(dc, columns[v] + j * kPanel);
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      const V xr = hn::Set(dc, x[j * kGroupRows + r]);
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        const V difference =
+            kScaled ? hn::MulSub(hn::Set(dc, scale[r]), y[v], xr) : hn::Sub(y[v], xr);
+        sum[r][v] = hn::MulAdd(difference, difference, sum[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      write(r, v, sum[r][v]);
+    }
+  }
+}
+
+// sums[r][...] += sum over columns [c0, c1) of p[r][c] (y_c - rho[r]) for kRows queries: kVectors
+// vectors of coordinates at a time, over a group of coordinates that is contiguous for the whole
+// tile. kOrigin: every rho is 0, and is not subtracted: the same result for less work.
+template <int kRows, int kGroup, bool kOrigin, class S, class C>
+HWY_INLINE void WeightedSums(const S* rows, std::int64_t groups, const C* HWY_RESTRICT p,
+                             const C* HWY_RESTRICT rho, std::int64_t rho_stride, std::int64_t c0,
+                             std::int64_t c1, double* sums, std::int64_t sums_stride) {
+  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  const hn::CappedTag<C, kGroup> dc;
+  using V = hn::Vec<decltype(dc)>;
+  // Without rho there are registers for a second vector.
+  constexpr int kVectors = kOrigin && kGroup >= 2 * hn::MaxLanes(decltype(dc)()) ? 2 : 1;
+  const std::int64_t lanes = hn::Lanes(dc);
+  for (std::int64_t g = 0; g < groups; ++g) {
+    for (std::int64_t j = 0; j < kGroup; j += kVectors * lanes) {
+      const std::int64_t at = g * kGroup + j;
+      V sum[kRows][kVectors];
+      V point[kRows];
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        point[r] = hn::LoadU(dc, rho + r * rho_stride + at);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          sum[r][v] = hn::Zero(dc);
+        }
+      }
+      const S* y = rows + (g * kTile + c0) * kGroup + j;
+      for (std::int64_t c = c0; c < c1; ++c, y += kGroup) {
+        V yc[kVectors];
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          yc[v] = LoadAs(dc, y + v * lanes);
+        }
+#pragma GCC unroll 16
+        for (int r = 0; r < kRows; ++r) {
+          const V weight = hn::Set(dc, p[r * kTile + c]);
+#pragma GCC unroll 16
+          for (int v = 0; v < kVectors; ++v) {
+            sum[r][v] = hn::MulAdd(weight, kOrigin ? yc[v] : hn::Sub(yc[v], point[r]), sum[r][v]);
+          }
+        }
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          AddToDoubles(dc, sum[r][v], sums + r * sums_stride + at + v * lanes);
+        }
+      }
+    }
+  }
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace scf::kde
+HWY_AFTER_NAMESPACE();
+
+#endif
