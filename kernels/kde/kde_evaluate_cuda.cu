@@ -1,0 +1,244 @@
+// Evaluates the KDE at a batch of queries on a CUDA device.
+//
+// The batch runs in sub-batches whose size only bounds the workspace. Each one is
+//
+//   setup        check and lay out the queries
+//   moments      a pass over the data, T's precision       small kernel (d <= kSmallDimensions) or
+//   tiled merge        log-density, score, denoiser, divergence, sample size; flags [f32] queries
+//   whose single-precision result does not keep the promise: compaction into a
+//                list, the moments again in double, merge
+//   second order Jacobian outputs of all queries, or the divergence of those where one pass
+//   cancels:
+//                a pass in double about the posterior mean, merge
+//   top          the K most probable data: a pass in double, merge
+//
+// The lists live on the device, and a pass over one has the grid of the whole sub-batch: blocks
+// beyond the list's end stop at once. So nothing is read back, and the call can be captured in a
+// graph.
+#include <algorithm>
+
+#include "common/cuda_check.cuh"
+#include "kde/kde_batch_cuda.h"
+#include "kde/kde_cuda.h"
+
+namespace scf::kde {
+namespace {
+
+// A sub-batch's share of the workspace.
+template <class T>
+struct Workspace {
+  PreparedQueries<T> queries;
+  MomentResults<T> results;
+  std::int32_t* list;
+  std::int32_t* list_size;
+  Partials partials;
+};
+
+template <class T>
+bool wants_vectors(const Outputs<T>& outputs) {
+  return outputs.score != nullptr || outputs.denoised != nullptr || outputs.divergence != nullptr ||
+         outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
+}
+template <class T>
+bool wants_tangent(const Outputs<T>& outputs) {
+  return outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
+}
+template <class T>
+bool wants_second_order(const Outputs<T>& outputs) {
+  return wants_tangent(outputs) || outputs.divergence != nullptr;
+}
+template <class T>
+bool wants_moments(const Outputs<T>& outputs) {
+  return wants_vectors(outputs) || outputs.log_density != nullptr ||
+         outputs.effective_sample_size != nullptr;
+}
+template <class T>
+bool wants_top(const Outputs<T>& outputs) {
+  return outputs.top > 0 && (outputs.top_indices != nullptr || outputs.top_weights != nullptr);
+}
+
+template <class T>
+BatchNeeds needs_of(const Outputs<T>& outputs) {
+  BatchNeeds needs;
+  needs.sums = wants_second_order(outputs) ? int{kSecondOrderSums} : int{kMomentSums};
+  needs.vectors = wants_second_order(outputs) ? 2 : wants_vectors(outputs) ? 1 : 0;
+  needs.top = wants_top(outputs) ? outputs.top : 0;
+  needs.tangent = wants_tangent(outputs);
+  return needs;
+}
+
+template <class T>
+Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
+                            std::int64_t size, const Outputs<T>& outputs) {
+  const BatchNeeds needs = needs_of(outputs);
+  Workspace<T> workspace = {};
+  workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
+  workspace.results.flags = arena.take<std::uint8_t>(size);
+  if (wants_second_order(outputs)) {
+    workspace.results.mean = arena.take<T>(size * data.pitch);
+    workspace.results.mean_square = arena.take<double>(size);
+  }
+  workspace.list = arena.take<std::int32_t>(size);
+  workspace.list_size = arena.take<std::int32_t>(1);
+  workspace.partials = take_partials(arena, plan, size, data.pitch, needs);
+  return workspace;
+}
+
+template <class T>
+T* advance(T* base, std::int64_t elements) {
+  return base == nullptr ? nullptr : base + elements;
+}
+
+// The outputs of the queries from `first` on.
+template <class T>
+Outputs<T> outputs_from(Outputs<T> outputs, std::int64_t first) {
+  outputs.log_density = advance(outputs.log_density, first);
+  outputs.score = advance(outputs.score, first * outputs.ld_score);
+  outputs.denoised = advance(outputs.denoised, first * outputs.ld_denoised);
+  outputs.divergence = advance(outputs.divergence, first);
+  outputs.jacobian_product = advance(outputs.jacobian_product, first * outputs.ld_jacobian_product);
+  outputs.quadratic_form = advance(outputs.quadratic_form, first);
+  outputs.effective_sample_size = advance(outputs.effective_sample_size, first);
+  outputs.top_indices = advance(outputs.top_indices, first * outputs.top);
+  outputs.top_weights = advance(outputs.top_weights, first * outputs.top);
+  return outputs;
+}
+
+// One sub-batch, step by step.
+template <class T>
+class SubBatch {
+ public:
+  SubBatch(const DataView<T>& data, const ChunkPlan& plan, const Workspace<T>& workspace,
+           Visibility visibility, void* stream)
+      : data_(data), plan_(plan), workspace_(workspace), visibility_(visibility), stream_(stream) {}
+
+  void run(const Queries<T>& queries, const Outputs<T>& outputs, std::int64_t first,
+           std::int64_t count) {
+    count_ = count;
+    outputs_ = outputs_from(outputs, first);
+    launch_setup(data_, queries, first, count, workspace_.queries, stream_);
+    if (wants_moments(outputs)) {
+      moments();
+    }
+    if (wants_second_order(outputs)) {
+      second_order();
+    }
+    if (wants_top(outputs)) {
+      top();
+    }
+  }
+
+ private:
+  enum class Listed { kAll, kFlagged };
+
+  [[nodiscard]] PassArguments<T> pass(Listed listed) const {
+    PassArguments<T> arguments = {};
+    arguments.data = data_;
+    arguments.queries.states = workspace_.queries.states;
+    arguments.queries.x = workspace_.queries.x;
+    arguments.queries.center = workspace_.queries.center;
+    arguments.queries.count = count_;
+    if (listed == Listed::kFlagged) {
+      arguments.queries.list = workspace_.list;
+      arguments.queries.list_size = workspace_.list_size;
+    }
+    arguments.partials = workspace_.partials;
+    arguments.chunk_length = plan_.length;
+    return arguments;
+  }
+
+  void compact(QueryFlag flag) const {
+    launch_compaction(workspace_.results.flags, flag, count_, workspace_.list, workspace_.list_size,
+                      stream_);
+  }
+
+  void moments() const {
+    constexpr bool kSingle = sizeof(T) == sizeof(float);
+    moments(Listed::kAll, kSingle ? Precision::kSingle : Precision::kDouble);
+    if (kSingle) {
+      compact(kRefine);
+      moments(Listed::kFlagged, Precision::kDouble);
+    }
+  }
+
+  void moments(Listed listed, Precision precision) const {
+    PassArguments<T> arguments = pass(listed);
+    arguments.partials.vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+    run_moments(arguments, precision, visibility_, count_, stream_);
+    launch_merge_moments(arguments, count_, precision, outputs_, workspace_.results, stream_);
+  }
+
+  void second_order() const {
+    const bool all = wants_tangent(outputs_);
+    if (!all) {
+      compact(kSecondPass);
+    }
+    PassArguments<T> arguments = pass(all ? Listed::kAll : Listed::kFlagged);
+    arguments.queries.center = workspace_.results.mean;
+    arguments.queries.mean_square = workspace_.results.mean_square;
+    // Without a tangent, anything finite of the right shape: what is made of it is not written.
+    arguments.queries.tangent = all ? workspace_.queries.tangent : workspace_.queries.x;
+    launch_tiled_double(arguments, Pass::kSecondOrder, count_, stream_);
+    launch_merge_second_order(arguments, count_, outputs_, stream_);
+  }
+
+  void top() const {
+    const PassArguments<T> arguments = pass(Listed::kAll);
+    launch_tiled_double(arguments, Pass::kTop, count_, stream_);
+    launch_merge_top(arguments, count_, outputs_, stream_);
+  }
+
+  const DataView<T>& data_;
+  const ChunkPlan& plan_;
+  const Workspace<T>& workspace_;
+  Visibility visibility_;
+  void* stream_;
+  std::int64_t count_ = 0;
+  Outputs<T> outputs_;
+};
+
+template <class T>
+Visibility visibility_of(const DataView<T>& data, const Queries<T>& queries) {
+  const bool plain =
+      data.weight_factors == nullptr && queries.skip == nullptr && queries.labels == nullptr;
+  return plain ? Visibility::kPlain : Visibility::kGeneral;
+}
+
+}  // namespace
+
+template <class T>
+std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const CudaKde<T>& kde,
+                                        const Queries<T>& queries, const Outputs<T>& outputs) {
+  const DataView<T>& data = kde.view();
+  const ChunkPlan plan = chunk_plan(data.n, data.d);
+  Arena arena(nullptr);
+  (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
+                       outputs);
+  return arena.used();
+}
+
+template <class T>
+void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                       const Outputs<T>& outputs, void* workspace, void* stream) {
+  const CudaDeviceScope scope(context.device());
+  const DataView<T>& data = kde.view();
+  const ChunkPlan plan = chunk_plan(data.n, data.d);
+  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
+  Arena arena(workspace);
+  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs);
+  SubBatch<T> batch(data, plan, pieces, visibility_of(data, queries), stream);
+  for (std::int64_t first = 0; first < queries.m; first += size) {
+    batch.run(queries, outputs, first, std::min(size, queries.m - first));
+  }
+}
+
+template std::size_t kde_evaluate_workspace_cuda(const CudaContext&, const CudaKde<float>&,
+                                                 const Queries<float>&, const Outputs<float>&);
+template std::size_t kde_evaluate_workspace_cuda(const CudaContext&, const CudaKde<double>&,
+                                                 const Queries<double>&, const Outputs<double>&);
+template void kde_evaluate_cuda(const CudaContext&, const CudaKde<float>&, const Queries<float>&,
+                                const Outputs<float>&, void*, void*);
+template void kde_evaluate_cuda(const CudaContext&, const CudaKde<double>&, const Queries<double>&,
+                                const Outputs<double>&, void*, void*);
+
+}  // namespace scf::kde

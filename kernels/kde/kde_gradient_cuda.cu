@@ -1,0 +1,155 @@
+// Gradients of any combination of log-densities and scores, on a CUDA device, in double.
+//
+//   setup          all queries, with u as their tangent
+//   moments        log-sum-exp, posterior mean and E r^2 of each query, sub-batch by sub-batch
+//   second order   with u: Cov_p(u . y, r^2) and the mean of u . (y - center), about that mean
+//   merge          d/d log h
+//   data gradient  a block a tile of data over all queries: kde_data_gradient_cuda.cu
+//
+// Workspace: a few rows a query, a row of doubles a datum, and the partial results of a sub-batch.
+#include <algorithm>
+
+#include "common/cuda_check.cuh"
+#include "kde/kde_batch_cuda.h"
+#include "kde/kde_cuda.h"
+
+namespace scf::kde {
+namespace {
+
+template <class T>
+struct Workspace {
+  PreparedQueries<T> queries;
+  MomentResults<T> results;
+  double* tangent_means;
+  double* sums;
+  Partials partials;
+};
+
+template <class T>
+BatchNeeds needs_of(const Gradients<T>& gradients) {
+  BatchNeeds needs;
+  needs.tangent = gradients.score_weights != nullptr;
+  needs.sums = needs.tangent ? int{kSecondOrderSums} : int{kMomentSums};
+  needs.vectors = needs.tangent ? 1 : 0;
+  return needs;
+}
+
+template <class T>
+Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
+                            std::int64_t m, std::int64_t size, const Gradients<T>& gradients) {
+  const BatchNeeds needs = needs_of(gradients);
+  Workspace<T> workspace = {};
+  workspace.queries = take_queries<T>(arena, m, data.pitch, needs.tangent);
+  workspace.results.mean = needs.tangent ? arena.take<T>(m * data.pitch) : nullptr;
+  workspace.results.mean_square = arena.take<double>(m);
+  workspace.results.normaliser = arena.take<double>(m);
+  workspace.tangent_means = arena.take<double>(m);
+  workspace.sums = gradients.data != nullptr ? arena.take<double>(data.n * data.pitch) : nullptr;
+  workspace.partials = take_partials(arena, plan, size, data.pitch, needs);
+  return workspace;
+}
+
+// The part of a list or of results that starts at a query; null stays null.
+template <class U>
+U* from(U* base, std::int64_t elements) {
+  return base == nullptr ? nullptr : base + elements;
+}
+
+// What the queries [first, first + count) need of the data: normaliser, mean, d/d log h.
+template <class T>
+void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspace<T>& workspace,
+                   const Gradients<T>& gradients, std::int64_t first, std::int64_t count,
+                   void* stream) {
+  const std::int64_t row = first * data.pitch;
+  MomentResults<T> results = {};
+  results.mean = from(workspace.results.mean, row);
+  results.mean_square = workspace.results.mean_square + first;
+  results.normaliser = workspace.results.normaliser + first;
+  PassArguments<T> pass = {};
+  pass.data = data;
+  pass.queries.states = workspace.queries.states + first;
+  pass.queries.x = workspace.queries.x + row;
+  pass.queries.center = workspace.queries.center + row;
+  pass.queries.mean_square = results.mean_square;
+  pass.queries.count = count;
+  pass.partials = workspace.partials;
+  pass.chunk_length = plan.length;
+  run_moments(pass, Precision::kDouble, Visibility::kGeneral, count, stream);
+  launch_merge_moments(pass, count, Precision::kDouble, Outputs<T>{}, results, stream);
+  if (gradients.score_weights != nullptr) {
+    pass.queries.center = results.mean;
+    pass.queries.tangent = workspace.queries.tangent + row;
+    pass.partials.vectors = nullptr;
+    launch_tiled_double(pass, Pass::kSecondOrder, count, stream);
+  }
+  launch_merge_gradient(pass, count, from(gradients.log_density_weights, first),
+                        workspace.tangent_means + first, from(gradients.log_bandwidths, first),
+                        stream);
+}
+
+template <class T>
+void run_data_gradient(const DataView<T>& data, const Workspace<T>& workspace,
+                       const Gradients<T>& gradients, std::int64_t m, void* stream) {
+  DataGradientArguments<T> arguments = {};
+  arguments.data = data;
+  arguments.states = workspace.queries.states;
+  arguments.x = workspace.queries.x;
+  arguments.center = workspace.results.mean;
+  arguments.tangent = gradients.score_weights == nullptr ? nullptr : workspace.queries.tangent;
+  arguments.normaliser = workspace.results.normaliser;
+  arguments.tangent_means = workspace.tangent_means;
+  arguments.log_density_weights = gradients.log_density_weights;
+  arguments.m = m;
+  arguments.sums = workspace.sums;
+  arguments.out_data = gradients.data;
+  arguments.ld = gradients.ld_data;
+  arguments.out_log_weights = gradients.log_weights;
+  launch_data_gradient(arguments, stream);
+}
+
+}  // namespace
+
+template <class T>
+std::size_t kde_gradient_workspace_cuda(const CudaContext& /*context*/, const CudaKde<T>& kde,
+                                        const Queries<T>& queries, const Gradients<T>& gradients) {
+  const DataView<T>& data = kde.view();
+  const ChunkPlan plan = chunk_plan(data.n, data.d);
+  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(gradients));
+  Arena arena(nullptr);
+  (void)take_workspace(arena, data, plan, queries.m, size, gradients);
+  return arena.used();
+}
+
+template <class T>
+void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                       const Gradients<T>& gradients, void* workspace, void* stream) {
+  const CudaDeviceScope scope(context.device());
+  const DataView<T>& data = kde.view();
+  const ChunkPlan plan = chunk_plan(data.n, data.d);
+  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(gradients));
+  Arena arena(workspace);
+  const Workspace<T> pieces = take_workspace(arena, data, plan, queries.m, size, gradients);
+  if (queries.m > 0) {
+    Queries<T> with_tangent = queries;
+    with_tangent.tangent = gradients.score_weights;
+    with_tangent.ld_tangent = gradients.ld_score_weights;
+    launch_setup(data, with_tangent, 0, queries.m, pieces.queries, stream);
+  }
+  for (std::int64_t first = 0; first < queries.m; first += size) {
+    run_sub_batch(data, plan, pieces, gradients, first, std::min(size, queries.m - first), stream);
+  }
+  if (gradients.data != nullptr || gradients.log_weights != nullptr) {
+    run_data_gradient(data, pieces, gradients, queries.m, stream);
+  }
+}
+
+template std::size_t kde_gradient_workspace_cuda(const CudaContext&, const CudaKde<float>&,
+                                                 const Queries<float>&, const Gradients<float>&);
+template std::size_t kde_gradient_workspace_cuda(const CudaContext&, const CudaKde<double>&,
+                                                 const Queries<double>&, const Gradients<double>&);
+template void kde_gradient_cuda(const CudaContext&, const CudaKde<float>&, const Queries<float>&,
+                                const Gradients<float>&, void*, void*);
+template void kde_gradient_cuda(const CudaContext&, const CudaKde<double>&, const Queries<double>&,
+                                const Gradients<double>&, void*, void*);
+
+}  // namespace scf::kde

@@ -1,0 +1,114 @@
+// Which compiled kernel runs a pass. One .cu file a family, so that they compile side by side.
+#pragma once
+
+#include <cstdint>
+
+#include "kde/kde_pass_cuda.cuh"
+
+namespace scf::kde {
+
+// `most` bounds the number of queries in the list; a grid of that size covers them all.
+
+// kde_tiled_f32_cuda.cu: sums in single precision within a tile.
+void launch_tiled_moments_single(const PassArguments<float>& arguments, Visibility visibility,
+                                 std::int64_t most, void* stream);
+
+// kde_tiled_f64_cuda.cu: everything in double, whatever the data are.
+template <class T>
+void launch_tiled_double(const PassArguments<T>& arguments, Pass pass, std::int64_t most,
+                         void* stream);
+
+// kde_small_f32_cuda.cu, kde_small_f64_cuda.cu: moments for d <= kSmallDimensions.
+void launch_small_moments_single(const PassArguments<float>& arguments, Visibility visibility,
+                                 std::int64_t most, void* stream);
+template <class T>
+void launch_small_moments_double(const PassArguments<T>& arguments, std::int64_t most,
+                                 void* stream);
+
+// ---- kde_setup_cuda.cu
+// ---------------------------------------------------------------------------
+
+// Where setup puts the queries [first, first + count) of a batch; arrays start at that first query.
+template <class T>
+struct PreparedQueries {
+  QueryState* states;  // [count]
+  T* x;                // [count, pitch]
+  T* center;           // [count, pitch], near the posterior mean
+  T* tangent;          // [count, pitch] or null
+};
+
+// Checks and lays out queries; sets bits of the status word.
+template <class T>
+void launch_setup(const DataView<T>& data, const Queries<T>& queries, std::int64_t first,
+                  std::int64_t count, const PreparedQueries<T>& prepared, void* stream);
+
+// list[0..*list_size) = the queries whose flags have a bit of `mask`, rising.
+void launch_compaction(const std::uint8_t* flags, std::uint8_t mask, std::int64_t count,
+                       std::int32_t* list, std::int32_t* list_size, void* stream);
+
+// ---- kde_merge_cuda.cu
+// ---------------------------------------------------------------------------
+
+// What the moments' merge finds out about a query besides its outputs.
+enum QueryFlag : std::uint8_t {
+  kRefine = 1,      // single precision does not keep the promise
+  kSecondPass = 2,  // the divergence cancels in one pass
+};
+
+// Per-query results of the moments that later passes use; indexed by query, null: not wanted.
+template <class T>
+struct MomentResults {
+  T* mean;              // [count, pitch], E[y | x] rounded to T
+  double* mean_square;  // E_p[r^2]
+  double* normaliser;   // log2 sum_k w_k 2^(-rate r_k^2)
+  std::uint8_t* flags;  // QueryFlag
+};
+
+// Merges chunks and writes log_density, score, denoised, divergence and effective_sample_size of
+// `outputs`, whose pointers are those of the sub-batch's first query. Precision is the pass's.
+enum class Precision { kSingle, kDouble };
+template <class T>
+void launch_merge_moments(const PassArguments<T>& pass, std::int64_t most, Precision precision,
+                          const Outputs<T>& outputs, const MomentResults<T>& results, void* stream);
+
+// The same for divergence, jacobian_product and quadratic_form.
+template <class T>
+void launch_merge_second_order(const PassArguments<T>& pass, std::int64_t most,
+                               const Outputs<T>& outputs, void* stream);
+
+// Gradients with respect to log h, and E_p[(y - center) . tangent], from the second-order pass, or
+// without a tangent from the moments pass. log_density_weights and log_bandwidths may be null.
+template <class T>
+void launch_merge_gradient(const PassArguments<T>& pass, std::int64_t most,
+                           const T* log_density_weights, double* tangent_means, T* log_bandwidths,
+                           void* stream);
+
+// The same for top_indices and top_weights.
+template <class T>
+void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
+                      void* stream);
+
+// ---- kde_data_gradient_cuda.cu
+// -------------------------------------------------------------------
+
+// What the gradient with respect to the data needs of a batch, per query.
+template <class T>
+struct DataGradientArguments {
+  DataView<T> data;
+  const QueryState* states;
+  const T* x;        // [m, pitch]
+  const T* center;   // [m, pitch]
+  const T* tangent;  // [m, pitch], u; null for 0
+  const double* normaliser;
+  const double* tangent_means;
+  const T* log_density_weights;  // g, or null for 0
+  std::int64_t m;
+  double* sums;  // [n, pitch] workspace, or null where data is
+  T* out_data;   // [n, ld] or null
+  std::int64_t ld;
+  T* out_log_weights;  // [n] or null
+};
+template <class T>
+void launch_data_gradient(const DataGradientArguments<T>& arguments, void* stream);
+
+}  // namespace scf::kde

@@ -1,0 +1,419 @@
+// Prepares a dataset for the CUDA kernels: padded rows, bounds and moments, split weights, class
+// totals.
+//
+// data [n, ld] -> rows [round_up(n, kPaddedRows), pitch], pitch = d rounded up to 16 bytes. One
+// read and one write of the data, and one more read for each column's bounds and moments. Weights
+// and labels, n elements each, are checked and totalled on the host, once, in long double: the
+// totals enter every log-density.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/cuda_check.cuh"
+#include "kde/kde_cuda.h"
+
+namespace scf::kde {
+
+template <class T>
+struct CudaKdeArrays {
+  DeviceArray<T> rows;
+  DeviceArray<T> lower;
+  DeviceArray<T> upper;
+  DeviceArray<double> mean;
+  DeviceArray<double> variance;
+  DeviceArray<T> weight_exponents;
+  DeviceArray<T> weight_factors;
+  DeviceArray<std::int32_t> labels;
+  DeviceArray<std::int32_t> classes;
+  DeviceArray<ClassTotals> totals;
+
+  void outlive_stream() noexcept {
+    rows.outlive_stream();
+    lower.outlive_stream();
+    upper.outlive_stream();
+    mean.outlive_stream();
+    variance.outlive_stream();
+    weight_exponents.outlive_stream();
+    weight_factors.outlive_stream();
+    labels.outlive_stream();
+    classes.outlive_stream();
+    totals.outlive_stream();
+  }
+};
+
+template <class T>
+CudaKde<T>::CudaKde(int device, const DataView<T>& view, std::unique_ptr<CudaKdeArrays<T>> arrays)
+    : device_(device), view_(view), arrays_(std::move(arrays)) {}
+
+template <class T>
+CudaKde<T>::~CudaKde() {
+  try {
+    const CudaDeviceScope scope(device_);
+    arrays_.reset();
+  } catch (const Error&) {  // the device is gone, and its memory with it
+    arrays_.reset();
+  }
+}
+
+namespace {
+
+struct PreparePolicy {
+  static constexpr int kThreads = 256;
+  static constexpr int kColumns = 32;  // of a block of the column summaries
+  static constexpr int kRows = 8;
+  static constexpr int kRowBlocks = 256;
+};
+
+constexpr unsigned long long kNoElement = ~0ull;
+
+// Copies into padded rows, and keeps the first element that is not finite, as row * d + column.
+template <class T>
+__global__ void __launch_bounds__(PreparePolicy::kThreads)
+    kde_layout_kernel(const T* data, std::int64_t n, std::int64_t d, std::int64_t ld,
+                      std::int64_t rows, std::int64_t pitch, T* padded,
+                      unsigned long long* first_bad) {
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
+  for (std::int64_t at = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+       at < rows * pitch; at += step) {
+    const std::int64_t row = at / pitch;
+    const std::int64_t column = at - row * pitch;
+    const bool inside = row < n && column < d;
+    const T value = inside ? data[row * ld + column] : T(0);
+    padded[at] = value;
+    if (!isfinite(value)) {
+      atomicMin(first_bad, static_cast<unsigned long long>(row * d + column));
+    }
+  }
+}
+
+// Bounds and moments of one column over some rows.
+template <class T>
+struct ColumnSummary {
+  T lower;
+  T upper;
+  double sum;
+  double sum_square;
+
+  static __device__ ColumnSummary none() {
+    const T infinity = static_cast<T>(INFINITY);
+    return {infinity, -infinity, 0, 0};
+  }
+  __device__ void add(const ColumnSummary& other) {
+    lower = min(lower, other.lower);
+    upper = max(upper, other.upper);
+    sum += other.sum;
+    sum_square += other.sum_square;
+  }
+  __device__ void add(T value) {
+    const auto wide = static_cast<double>(value);
+    add({value, value, wide, wide * wide});
+  }
+};
+
+// Summaries of the rows of one block of rows; out is [gridDim.y, pitch].
+template <class T>
+__global__ void __launch_bounds__(PreparePolicy::kThreads)
+    kde_block_summary_kernel(const T* rows, std::int64_t n, std::int64_t pitch,
+                             ColumnSummary<T>* out) {
+  using Policy = PreparePolicy;
+  __shared__ ColumnSummary<T> parts[Policy::kRows][Policy::kColumns];
+  const std::int64_t column =
+      static_cast<std::int64_t>(blockIdx.x) * Policy::kColumns + threadIdx.x;
+  ColumnSummary<T> summary = ColumnSummary<T>::none();
+  if (column < pitch) {
+    const std::int64_t step = static_cast<std::int64_t>(gridDim.y) * Policy::kRows;
+    for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * Policy::kRows + threadIdx.y;
+         row < n; row += step) {
+      summary.add(rows[row * pitch + column]);
+    }
+  }
+  parts[threadIdx.y][threadIdx.x] = summary;
+  __syncthreads();
+  if (threadIdx.y != 0 || column >= pitch) {
+    return;
+  }
+  for (int row = 1; row < Policy::kRows; ++row) {
+    summary.add(parts[row][threadIdx.x]);
+  }
+  out[blockIdx.y * pitch + column] = summary;
+}
+
+template <class T>
+__global__ void __launch_bounds__(PreparePolicy::kThreads)
+    kde_summary_kernel(const ColumnSummary<T>* blocks, int count, std::int64_t n,
+                       std::int64_t pitch, T* lower, T* upper, double* mean, double* variance) {
+  const std::int64_t column = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+  if (column >= pitch) {
+    return;
+  }
+  ColumnSummary<T> summary = ColumnSummary<T>::none();
+  for (int block = 0; block < count; ++block) {
+    summary.add(blocks[block * pitch + column]);
+  }
+  const auto size = static_cast<double>(n);
+  const double average = summary.sum / size;
+  lower[column] = summary.lower;
+  upper[column] = summary.upper;
+  mean[column] = average;
+  variance[column] = max(fma(-average, average, summary.sum_square / size), 0.0);
+}
+
+template <class T>
+std::string shown(T value) {
+  char text[40];
+  std::snprintf(text, sizeof(text), "%.9g", static_cast<double>(value));
+  return text;
+}
+
+template <class U>
+std::vector<U> to_host(const U* source, std::int64_t size, void* stream) {
+  std::vector<U> host(static_cast<std::size_t>(size));
+  cuda_copy(host.data(), source, host.size() * sizeof(U), CopyKind::kDeviceToHost, stream);
+  cuda_stream_synchronize(stream);
+  return host;
+}
+
+// `host` must live until the stream is synchronised.
+template <class U>
+DeviceArray<U> to_device(const AllocatorCallbacks& allocator, const std::vector<U>& host,
+                         void* stream) {
+  DeviceArray<U> array(allocator, static_cast<std::int64_t>(host.size()), stream);
+  cuda_copy(array.data(), host.data(), array.bytes(), CopyKind::kHostToDevice, stream);
+  return array;
+}
+
+template <class T>
+std::int64_t pitch_of(std::int64_t d) {
+  constexpr std::int64_t kElements = 16 / sizeof(T);
+  return (d + kElements - 1) / kElements * kElements;
+}
+
+// Weights and labels on the host, with what is derived from them.
+template <class T>
+class HostClasses {
+ public:
+  HostClasses(const Dataset<T>& data, void* stream) : n_(data.n) {
+    if (data.weights != nullptr) {
+      weights_ = to_host(data.weights, n_, stream);
+      check_weights();
+      split_weights();
+    }
+    if (data.labels != nullptr) {
+      labels_ = to_host(data.labels, n_, stream);
+      check_labels();
+    }
+    add_totals();
+  }
+
+  // Padded to whole tiles; empty where there are no weights or labels.
+  [[nodiscard]] const std::vector<T>& exponents() const { return exponents_; }
+  [[nodiscard]] const std::vector<T>& factors() const { return factors_; }
+  [[nodiscard]] const std::vector<std::int32_t>& labels() const { return labels_; }
+  [[nodiscard]] const std::vector<std::int32_t>& classes() const { return classes_; }
+  [[nodiscard]] const std::vector<ClassTotals>& totals() const { return totals_; }
+
+  void pad() {
+    const auto rows = round_up(static_cast<std::size_t>(n_), kPaddedRows);
+    if (!factors_.empty()) {
+      exponents_.resize(rows, 0);
+      factors_.resize(rows, 1);
+    }
+    if (!labels_.empty()) {
+      labels_.resize(rows, 0);
+    }
+  }
+
+ private:
+  void check_weights() const {
+    bool any = false;
+    for (std::int64_t i = 0; i < n_; ++i) {
+      const T weight = weights_[i];
+      if (!(weight >= 0) || !std::isfinite(weight)) {
+        throw Error(
+            Status::kInvalidArgument,
+            "weights[" + std::to_string(i) + "] must be >= 0 and finite, got " + shown(weight));
+      }
+      any = any || weight > 0;
+    }
+    if (!any) {
+      throw Error(Status::kInvalidArgument, "weights must not all be zero");
+    }
+  }
+
+  void check_labels() const {
+    const auto found = std::find(labels_.begin(), labels_.end(), kAnyLabel);
+    if (found != labels_.end()) {
+      throw Error(Status::kInvalidArgument,
+                  "labels[" + std::to_string(found - labels_.begin()) +
+                      "] must not be the value that stands for any label, got " +
+                      std::to_string(kAnyLabel));
+    }
+  }
+
+  // The largest weight gets exponent 0, so that no sum of weights overflows.
+  void split_weights() {
+    (void)std::frexp(*std::max_element(weights_.begin(), weights_.end()), &largest_);
+    exponents_.resize(weights_.size());
+    factors_.resize(weights_.size());
+    for (std::size_t i = 0; i < weights_.size(); ++i) {
+      int exponent = 0;
+      const T mantissa = std::frexp(weights_[i], &exponent);
+      factors_[i] = mantissa > 0 ? 2 * mantissa : T(1);
+      exponents_[i] =
+          mantissa > 0 ? static_cast<T>(exponent - largest_) : -std::numeric_limits<T>::infinity();
+    }
+  }
+
+  // In the unit of the split weights.
+  [[nodiscard]] long double weight(std::int64_t i) const {
+    return factors_.empty()
+               ? 1.0L
+               : std::ldexp(static_cast<long double>(weights_[static_cast<std::size_t>(i)]),
+                            1 - largest_);
+  }
+
+  // Totals of the data order[begin..end).
+  [[nodiscard]] ClassTotals totals_of(const std::vector<std::int64_t>& order, std::size_t begin,
+                                      std::size_t end) const {
+    std::int64_t heaviest = order[begin];
+    for (std::size_t at = begin; at < end; ++at) {
+      heaviest = weight(order[at]) > weight(heaviest) ? order[at] : heaviest;
+    }
+    long double others = 0;
+    for (std::size_t at = begin; at < end; ++at) {
+      others += order[at] == heaviest ? 0.0L : weight(order[at]);
+    }
+    return {static_cast<double>(others + weight(heaviest)), static_cast<double>(others), heaviest};
+  }
+
+  void add_totals() {
+    std::vector<std::int64_t> order(static_cast<std::size_t>(n_));
+    std::iota(order.begin(), order.end(), std::int64_t{0});
+    totals_.push_back(totals_of(order, 0, order.size()));
+    if (labels_.empty()) {
+      return;
+    }
+    const auto label = [&](std::int64_t i) { return labels_[static_cast<std::size_t>(i)]; };
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::int64_t a, std::int64_t b) { return label(a) < label(b); });
+    for (std::size_t begin = 0; begin < order.size();) {
+      std::size_t end = begin;
+      while (end < order.size() && label(order[end]) == label(order[begin])) {
+        ++end;
+      }
+      classes_.push_back(label(order[begin]));
+      totals_.push_back(totals_of(order, begin, end));
+      begin = end;
+    }
+  }
+
+  std::int64_t n_;
+  int largest_ = 0;  // std::frexp's exponent of the largest weight
+  std::vector<T> weights_;
+  std::vector<T> exponents_;
+  std::vector<T> factors_;
+  std::vector<std::int32_t> labels_;
+  std::vector<std::int32_t> classes_;
+  std::vector<ClassTotals> totals_;
+};
+
+// Rows of the caller's data, padded. Throws for the first element that is not finite.
+template <class T>
+DeviceArray<T> lay_out(const CudaContext& context, const Dataset<T>& data, std::int64_t pitch,
+                       void* stream) {
+  const auto rows =
+      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(data.n), kPaddedRows));
+  DeviceArray<T> padded(context.allocator(), rows * pitch, stream);
+  DeviceArray<unsigned long long> first_bad(context.allocator(), 1, stream);
+  const std::vector<unsigned long long> none{kNoElement};
+  cuda_copy(first_bad.data(), none.data(), sizeof(none[0]), CopyKind::kHostToDevice, stream);
+  const std::int64_t blocks =
+      (rows * pitch + PreparePolicy::kThreads - 1) / PreparePolicy::kThreads;
+  const auto grid = static_cast<unsigned>(
+      std::min<std::int64_t>(blocks, std::int64_t{16} * context.multiprocessors()));
+  cuda_launch("kde_layout_kernel", kde_layout_kernel<T>, grid, PreparePolicy::kThreads, 0, stream,
+              data.data, data.n, data.d, data.ld, rows, pitch, padded.data(), first_bad.data());
+  const unsigned long long bad = to_host(first_bad.data(), 1, stream)[0];
+  if (bad != kNoElement) {
+    const auto row = static_cast<std::int64_t>(bad) / data.d;
+    const auto column = static_cast<std::int64_t>(bad) % data.d;
+    const T value = to_host(data.data + row * data.ld + column, 1, stream)[0];
+    throw Error(Status::kInvalidArgument, "data[" + std::to_string(row) + ", " +
+                                              std::to_string(column) + "] must be finite, got " +
+                                              shown(value));
+  }
+  return padded;
+}
+
+template <class T>
+void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArrays<T>& arrays,
+               void* stream) {
+  using Policy = PreparePolicy;
+  const int blocks = static_cast<int>(
+      std::min<std::int64_t>(Policy::kRowBlocks, (view.n + Policy::kRows - 1) / Policy::kRows));
+  DeviceArray<ColumnSummary<T>> partial(context.allocator(), blocks * view.pitch, stream);
+  const auto columns =
+      static_cast<unsigned>((view.pitch + Policy::kColumns - 1) / Policy::kColumns);
+  cuda_launch("kde_block_summary_kernel", kde_block_summary_kernel<T>, dim3(columns, blocks),
+              dim3(Policy::kColumns, Policy::kRows), 0, stream, view.rows, view.n, view.pitch,
+              partial.data());
+  const auto grid = static_cast<unsigned>((view.pitch + Policy::kThreads - 1) / Policy::kThreads);
+  cuda_launch("kde_summary_kernel", kde_summary_kernel<T>, grid, Policy::kThreads, 0, stream,
+              static_cast<const ColumnSummary<T>*>(partial.data()), blocks, view.n, view.pitch,
+              arrays.lower.data(), arrays.upper.data(), arrays.mean.data(), arrays.variance.data());
+}
+
+}  // namespace
+
+template <class T>
+std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
+                                                   const Dataset<T>& data, void* stream) {
+  const CudaDeviceScope scope(context.device());
+  const AllocatorCallbacks& allocator = context.allocator();
+  HostClasses<T> host(data, stream);
+  host.pad();
+  auto arrays = std::make_unique<CudaKdeArrays<T>>();
+  DataView<T> view = {};
+  view.n = data.n;
+  view.d = data.d;
+  view.pitch = pitch_of<T>(data.d);
+  view.class_count = static_cast<std::int64_t>(host.classes().size());
+  arrays->rows = lay_out(context, data, view.pitch, stream);
+  arrays->lower = DeviceArray<T>(allocator, view.pitch, stream);
+  arrays->upper = DeviceArray<T>(allocator, view.pitch, stream);
+  arrays->mean = DeviceArray<double>(allocator, view.pitch, stream);
+  arrays->variance = DeviceArray<double>(allocator, view.pitch, stream);
+  arrays->weight_exponents = to_device(allocator, host.exponents(), stream);
+  arrays->weight_factors = to_device(allocator, host.factors(), stream);
+  arrays->labels = to_device(allocator, host.labels(), stream);
+  arrays->classes = to_device(allocator, host.classes(), stream);
+  arrays->totals = to_device(allocator, host.totals(), stream);
+  view.rows = arrays->rows.data();
+  view.lower = arrays->lower.data();
+  view.upper = arrays->upper.data();
+  view.mean = arrays->mean.data();
+  view.variance = arrays->variance.data();
+  view.weight_exponents = arrays->weight_exponents.data();
+  view.weight_factors = arrays->weight_factors.data();
+  view.labels = arrays->labels.data();
+  view.classes = arrays->classes.data();
+  view.totals = arrays->totals.data();
+  summarise(context, view, *arrays, stream);
+  cuda_stream_synchronize(stream);
+  arrays->outlive_stream();
+  return std::make_shared<const CudaKde<T>>(context.device(), view, std::move(arrays));
+}
+
+template class CudaKde<float>;
+template class CudaKde<double>;
+template std::shared_ptr<const CudaKde<float>> kde_prepare_cuda(const CudaContext&,
+                                                                const Dataset<float>&, void*);
+template std::shared_ptr<const CudaKde<double>> kde_prepare_cuda(const CudaContext&,
+                                                                 const Dataset<double>&, void*);
+
+}  // namespace scf::kde
