@@ -14,7 +14,8 @@
  *   objects (scf_kde) are immutable: any number of threads and streams may use one at once, each
  *   with its own context and workspace. scf_last_error() is per thread.
  * Params structs start with their own size. Fill one with its scf_*_params_init(&p, sizeof p),
- *   then change what you need; a caller compiled against an older, smaller struct keeps working.
+ *   then change what you need; a caller compiled against an older, smaller struct keeps working. A
+ *   newer, larger struct works as long as what this version does not know is 0; else UNSUPPORTED.
  * The library never prints, never exits, and lets no C++ exception out.
  */
 #ifndef SCOREFIELD_CORE_H_
@@ -55,7 +56,7 @@ typedef int32_t scf_status;
 #define SCF_ERROR_OUT_OF_MEMORY 2       /* an allocation failed */
 #define SCF_ERROR_WORKSPACE_TOO_SMALL 3 /* the workspace is smaller than *_workspace() said */
 #define SCF_ERROR_UNSUPPORTED 4         /* well formed, but this build or device cannot do it */
-#define SCF_ERROR_BACKEND_UNAVAILABLE 5 /* no such backend in this build, or no driver or device */
+#define SCF_ERROR_BACKEND_UNAVAILABLE 5 /* not in this build, or no driver or device */
 #define SCF_ERROR_CUDA 6                /* the CUDA runtime reported an error */
 #define SCF_ERROR_CANCELLED 7           /* a callback asked to stop */
 #define SCF_ERROR_INTERNAL 8            /* a defect of this library; please report it */
@@ -64,7 +65,8 @@ typedef int32_t scf_status;
 SCF_API const char* scf_status_name(scf_status status);
 
 /* Message of the calling thread's last failure, "" if none yet: for example
- * "bandwidth must be > 0, got nan". Not cleared by success. Valid until the thread's next failure. */
+ * "bandwidth must be > 0, got nan". Not cleared by success. Valid until the thread's
+ * next failure. */
 SCF_API const char* scf_last_error(void);
 
 /* ---- Backends and devices. Since 0.1. ------------------------------------------------------- */
@@ -87,7 +89,7 @@ typedef struct scf_device_info {
   char name[128];             /* NUL-terminated; CPU: the SIMD target in use, e.g. "AVX2" */
 } scf_device_info;
 
-/* Sets every field but struct_size to its empty value. struct_size: sizeof of the caller's struct. */
+/* Sets every field but struct_size to its empty value. struct_size: of the caller's struct. */
 SCF_API scf_status scf_device_info_init(scf_device_info* info, uint32_t struct_size);
 
 /* Describes a device. info must have been initialised.
@@ -111,11 +113,11 @@ typedef struct scf_context_params {
   uint32_t struct_size;
   int32_t backend;        /* SCF_BACKEND_CPU (default) or SCF_BACKEND_CUDA */
   int32_t device;         /* CUDA device ordinal, default 0; CPU: 0 */
-  int32_t threads;        /* CPU threads, >= 1; 0 (default): all that this process may use */
+  int32_t threads;        /* CPU threads, 1..4096; 0 (default): all that this process may use */
   const char* cpu_target; /* force a SIMD target by name ("AVX2"); NULL (default): the best one.
                            * "" or a name that this CPU or build lacks: UNSUPPORTED. */
   void* allocator_user;   /* handed to the callbacks below */
-  scf_host_allocate_fn host_allocate;     /* both or neither of a pair */
+  scf_host_allocate_fn host_allocate; /* both or neither of a pair */
   scf_host_free_fn host_free;
   scf_device_allocate_fn device_allocate;
   scf_device_free_fn device_free;
@@ -126,34 +128,41 @@ SCF_API scf_status scf_context_params_init(scf_context_params* params, uint32_t 
 
 /* Creates a context; params NULL means defaults. *context is NULL on failure.
  * Results do not depend on `threads`. Threads of a CPU context are drawn from one shared pool.
- * INVALID_ARGUMENT for a bad field, BACKEND_UNAVAILABLE for a backend or device that is not there. */
+ * INVALID_ARGUMENT for a bad field, BACKEND_UNAVAILABLE for a backend or device that is not
+ * there. */
 SCF_API scf_status scf_context_create(const scf_context_params* params, scf_context** context);
 
-/* Destroys a context; NULL is allowed. Objects prepared with it stay valid: they keep what they
- * need of it. Allocator callbacks must outlive those objects. */
+/* Destroys a context; NULL is allowed. Frees what scf_allocate gave and nobody freed (CUDA: in the
+ * order of the default stream). Objects prepared with it stay valid: they keep what they need of
+ * it. Allocator callbacks must outlive those objects. */
 SCF_API void scf_context_destroy(scf_context* context);
 
-/* What the context runs on: backend, device, CPU threads (0 on CUDA), SIMD target ("" on CUDA). */
+/* What the context runs on: backend, device, CPU threads (0 on CUDA), SIMD target ("" on CUDA;
+ * valid as long as the context). NULL gives -1, -1, 0, "". */
 SCF_API int32_t scf_context_backend(const scf_context* context);
 SCF_API int32_t scf_context_device(const scf_context* context);
 SCF_API int32_t scf_context_threads(const scf_context* context);
 SCF_API const char* scf_context_cpu_target(const scf_context* context);
 
-/* ---- Memory and streams: small helpers, so that a caller needs no CUDA of its own. Since 0.1. - */
+/* ---- Memory and streams. Since 0.1. --------------------------------------------------------- */
+
+/* Small helpers, so that a caller needs no CUDA of its own. In every call of this library a stream
+ * of NULL means CUDA's default stream; CPU contexts take NULL alone. */
 
 /* Allocates `bytes` of device memory, 256-byte aligned; bytes == 0 gives NULL. CUDA: stream-ordered
  * on `stream` (NULL: the default stream). */
 SCF_API scf_status scf_allocate(scf_context* context, size_t bytes, void* stream, void** pointer);
 
-/* Frees what scf_allocate gave; NULL is allowed. CUDA: in stream order. */
+/* Frees what scf_allocate of the same context gave, once; NULL is allowed. CUDA: in stream
+ * order. */
 SCF_API scf_status scf_free(scf_context* context, void* pointer, void* stream);
 
 #define SCF_COPY_HOST_TO_DEVICE 0
 #define SCF_COPY_DEVICE_TO_HOST 1
 #define SCF_COPY_DEVICE_TO_DEVICE 2
 
-/* Copies `bytes`; ranges must not overlap. CUDA: enqueued on `stream`; the host side must stay valid
- * and unread until scf_stream_synchronize. CPU: done on return. */
+/* Copies `bytes`; ranges must not overlap. CUDA: enqueued on `stream`; the host side must stay
+ * valid and unread until scf_stream_synchronize. CPU: done on return. */
 SCF_API scf_status scf_copy(scf_context* context, void* destination, const void* source,
                             size_t bytes, int32_t kind, void* stream);
 

@@ -51,9 +51,9 @@ SCF_API scf_status scf_kde_params_init(scf_kde_params* params, uint32_t struct_s
 /* Prepares n data of d dimensions. A driver: it may synchronise the stream. Since 0.1.
  *   data   in  T[n, ld], ld >= d, device memory, finite; copied.
  *   params in  NULL means defaults.
- * n >= 1, d >= 1. *kde is NULL on failure. INVALID_ARGUMENT for a bad size, NaN or infinity in data,
- * a negative or non-finite weight, or weights that are all zero. A datum of weight zero is never
- * seen by any query. */
+ * n >= 1, d >= 1. *kde is NULL on failure. INVALID_ARGUMENT for a bad size, NaN or infinity in
+ * data, a negative or non-finite weight, or weights that are all zero. A datum of weight zero is
+ * never seen by any query. */
 SCF_API scf_status scf_kde_create_f32(scf_context* context, const float* data, int64_t n, int64_t d,
                                       int64_t ld, const scf_kde_params* params, void* stream,
                                       scf_kde** kde);
@@ -123,8 +123,9 @@ typedef struct scf_kde_outputs {
 
 SCF_API scf_status scf_kde_outputs_init(scf_kde_outputs* outputs, uint32_t struct_size);
 
-/* Bytes of workspace that scf_kde_evaluate_* needs for m queries with these params and outputs (only
- * which pointers are NULL matters). Bounded: it grows with neither m x n nor n x d. Since 0.1. */
+/* Bytes of workspace that scf_kde_evaluate_* needs for m queries with these params and outputs
+ * (only which pointers are NULL matters). Bounded: it grows with neither m x n nor n x d. Since
+ * 0.1. */
 SCF_API scf_status scf_kde_evaluate_workspace(scf_context* context, const scf_kde* kde, int64_t m,
                                               const scf_kde_query_params* params,
                                               const scf_kde_outputs* outputs, size_t* bytes);
@@ -146,8 +147,8 @@ SCF_API scf_status scf_kde_evaluate_f64(scf_context* context, const scf_kde* kde
                                         size_t workspace_bytes, void* stream);
 
 /* Gradients of L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ), u and g the caller's. With respect to x
- * the gradient is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since 0.1.
- * All of these are written, not added to. */
+ * the gradient is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since
+ * 0.1. All of these are written, not added to. */
 typedef struct scf_kde_gradients {
   uint32_t struct_size;
   uint32_t reserved;               /* 0 */

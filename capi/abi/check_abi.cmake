@@ -1,0 +1,65 @@
+# Compares the built library and the headers with symbols.txt and layouts.txt, or, with UPDATE, writes
+# these. Arguments: NM, LIBRARY, LAYOUTS (the program), POINTER_BYTES,
+# SOURCE_DIR.
+cmake_minimum_required(VERSION 3.25)
+
+function(run_or_fail output)
+  execute_process(COMMAND ${ARGN} OUTPUT_VARIABLE text RESULT_VARIABLE result
+                  OUTPUT_STRIP_TRAILING_WHITESPACE)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${ARGN} failed (${result}):\n${text}")
+  endif()
+  set(${output} "${text}" PARENT_SCOPE)
+endfunction()
+
+# Exported symbols, without their versions; the version's own name is an absolute symbol (A).
+run_or_fail(listing ${NM} -D --defined-only ${LIBRARY})
+string(REGEX MATCHALL "[ \t][B-Zb-z][ \t][^\n]+" lines "${listing}")
+list(TRANSFORM lines REPLACE "^[ \t][A-Za-z][ \t]([^@]+).*$" "\\1")
+list(SORT lines)
+list(JOIN lines "\n" symbols)
+
+# Functions that the headers declare.
+file(GLOB headers ${SOURCE_DIR}/include/scorefield/*.h)
+set(declared "")
+set(structs "")
+foreach(header ${headers})
+  file(READ ${header} text)
+  string(REGEX MATCHALL "SCF_API[^;(]*[ *]scf_[a-z0-9_]+\\(" found "${text}")
+  list(TRANSFORM found REPLACE "^.*[ *](scf_[a-z0-9_]+)\\($" "\\1")
+  list(APPEND declared ${found})
+  string(REGEX MATCHALL "typedef struct scf_[a-z0-9_]+ {" found "${text}")
+  list(TRANSFORM found REPLACE "^typedef struct (scf_[a-z0-9_]+) {$" "\\1")
+  list(APPEND structs ${found})
+endforeach()
+list(SORT declared)
+list(JOIN declared "\n" declared)
+if(NOT declared STREQUAL symbols)
+  message(FATAL_ERROR "The headers declare\n${declared}\n\nbut the library exports\n${symbols}")
+endif()
+
+run_or_fail(layouts ${LAYOUTS})
+foreach(struct ${structs})
+  if(NOT layouts MATCHES "(^|\n)${struct} [0-9]+")
+    message(FATAL_ERROR "capi/abi/layouts.c does not print struct ${struct}")
+  endif()
+endforeach()
+
+function(compare name text)
+  set(file ${SOURCE_DIR}/capi/abi/${name})
+  if(UPDATE)
+    file(WRITE ${file} "${text}\n")
+    return()
+  endif()
+  file(READ ${file} committed)
+  if(NOT committed STREQUAL "${text}\n")
+    message(FATAL_ERROR "capi/abi/${name} holds\n${committed}\nbut this build has\n${text}\n"
+                        "capi/abi/README.md says what may change and how.")
+  endif()
+endfunction()
+compare(symbols.txt "${symbols}")
+if(POINTER_BYTES EQUAL 8)
+  compare(layouts.txt "${layouts}")
+else()
+  message(STATUS "not an LP64 machine: layouts.txt is not compared")
+endif()

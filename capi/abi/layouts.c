@@ -1,0 +1,117 @@
+/* Prints the layout of every public struct: size, then offset and size of each field. Fails where a
+ * struct has a hole: padding would let a later field slip into bytes that older callers leave
+ * unset, and a field that is missing below shows up as a hole too. */
+#include <scorefield/scorefield.h>
+#include <stdio.h>
+
+static size_t next_offset = 0;
+static int holes = 0;
+
+static void begin_struct(const char* name, size_t size) {
+  next_offset = 0;
+  printf("%s %lu\n", name, (unsigned long)size);
+}
+
+static void print_field(const char* name, size_t offset, size_t size) {
+  printf("  %s %lu %lu\n", name, (unsigned long)offset, (unsigned long)size);
+  if (offset != next_offset) {
+    printf("  HOLE before %s\n", name);
+    ++holes;
+  }
+  next_offset = offset + size;
+}
+
+static void end_struct(size_t size) {
+  if (next_offset != size) {
+    printf("  HOLE at the end\n");
+    ++holes;
+  }
+}
+
+#define STRUCT(type) begin_struct(#type, sizeof(type))
+#define FIELD(type, field) print_field(#field, offsetof(type, field), sizeof(((type*)NULL)->field))
+#define END(type) end_struct(sizeof(type))
+
+static void print_core(void) {
+  STRUCT(scf_device_info);
+  FIELD(scf_device_info, struct_size);
+  FIELD(scf_device_info, backend);
+  FIELD(scf_device_info, device);
+  FIELD(scf_device_info, compute_capability);
+  FIELD(scf_device_info, cores);
+  FIELD(scf_device_info, reserved);
+  FIELD(scf_device_info, memory_bytes);
+  FIELD(scf_device_info, name);
+  END(scf_device_info);
+
+  STRUCT(scf_context_params);
+  FIELD(scf_context_params, struct_size);
+  FIELD(scf_context_params, backend);
+  FIELD(scf_context_params, device);
+  FIELD(scf_context_params, threads);
+  FIELD(scf_context_params, cpu_target);
+  FIELD(scf_context_params, allocator_user);
+  FIELD(scf_context_params, host_allocate);
+  FIELD(scf_context_params, host_free);
+  FIELD(scf_context_params, device_allocate);
+  FIELD(scf_context_params, device_free);
+  END(scf_context_params);
+}
+
+static void print_kde(void) {
+  STRUCT(scf_kde_params);
+  FIELD(scf_kde_params, struct_size);
+  FIELD(scf_kde_params, reserved);
+  FIELD(scf_kde_params, weights);
+  FIELD(scf_kde_params, labels);
+  END(scf_kde_params);
+
+  STRUCT(scf_kde_query_params);
+  FIELD(scf_kde_query_params, struct_size);
+  FIELD(scf_kde_query_params, top);
+  FIELD(scf_kde_query_params, bandwidth);
+  FIELD(scf_kde_query_params, signal_scale);
+  FIELD(scf_kde_query_params, bandwidths);
+  FIELD(scf_kde_query_params, signal_scales);
+  FIELD(scf_kde_query_params, skip);
+  FIELD(scf_kde_query_params, labels);
+  FIELD(scf_kde_query_params, tangent);
+  FIELD(scf_kde_query_params, ld_tangent);
+  FIELD(scf_kde_query_params, status);
+  END(scf_kde_query_params);
+
+  STRUCT(scf_kde_outputs);
+  FIELD(scf_kde_outputs, struct_size);
+  FIELD(scf_kde_outputs, reserved);
+  FIELD(scf_kde_outputs, log_density);
+  FIELD(scf_kde_outputs, score);
+  FIELD(scf_kde_outputs, ld_score);
+  FIELD(scf_kde_outputs, denoised);
+  FIELD(scf_kde_outputs, ld_denoised);
+  FIELD(scf_kde_outputs, divergence);
+  FIELD(scf_kde_outputs, jacobian_product);
+  FIELD(scf_kde_outputs, ld_jacobian_product);
+  FIELD(scf_kde_outputs, quadratic_form);
+  FIELD(scf_kde_outputs, effective_sample_size);
+  FIELD(scf_kde_outputs, top_indices);
+  FIELD(scf_kde_outputs, top_weights);
+  END(scf_kde_outputs);
+
+  STRUCT(scf_kde_gradients);
+  FIELD(scf_kde_gradients, struct_size);
+  FIELD(scf_kde_gradients, reserved);
+  FIELD(scf_kde_gradients, log_density_weights);
+  FIELD(scf_kde_gradients, score_weights);
+  FIELD(scf_kde_gradients, ld_score_weights);
+  FIELD(scf_kde_gradients, data);
+  FIELD(scf_kde_gradients, ld_data);
+  FIELD(scf_kde_gradients, log_weights);
+  FIELD(scf_kde_gradients, log_bandwidths);
+  END(scf_kde_gradients);
+}
+
+int main(void) {
+  print_core();
+  print_kde();
+  return holes;
+}

@@ -1,0 +1,227 @@
+// Arguments of the KDE's C functions: the handle, and the checked translation of the public structs
+// to the kernels' contract, kde/kde.h. Part of kde.cpp, which alone includes it.
+#pragma once
+
+#include <scorefield/kde.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "check.h"
+#include "kde/kde.h"
+#include "params.h"
+
+namespace scf::capi {
+
+// A dataset prepared by either backend.
+template <class T>
+struct Prepared {
+  std::shared_ptr<const kde::CpuKde<T>> cpu;
+  std::shared_ptr<const kde::CudaKde<T>> cuda;
+};
+
+}  // namespace scf::capi
+
+struct scf_kde {
+  std::int32_t backend;
+  std::int32_t device;
+  std::int64_t n;
+  std::int64_t d;
+  std::variant<scf::capi::Prepared<float>, scf::capi::Prepared<double>> prepared;
+};
+
+namespace scf::capi {
+
+// ---- Params ------------------------------------------------------------------------------------
+
+template <class Params>
+Params sized() {
+  Params params{};
+  params.struct_size = sizeof(params);
+  return params;
+}
+
+inline scf_kde_query_params default_query_params() {
+  auto params = sized<scf_kde_query_params>();
+  params.bandwidth = std::numeric_limits<double>::quiet_NaN();
+  params.signal_scale = 1;
+  return params;
+}
+
+// ---- Data --------------------------------------------------------------------------------------
+
+template <class T>
+kde::Dataset<T> dataset_of(const T* data, std::int64_t n, std::int64_t d, std::int64_t ld,
+                           const scf_kde_params& params) {
+  require_at_least(n, 1, "n");
+  require_at_least(d, 1, "d");
+  require_leading_dimension(ld, d, "ld");
+  require_pointer(data, "data");
+  require_zero(params.reserved, "params.reserved");
+  (void)extent_of("data", data, n, d, ld, sizeof(T));
+  (void)extent_of("weights", params.weights, n, 1, 1, sizeof(T));
+  (void)extent_of("labels", params.labels, n, 1, 1, sizeof(std::int32_t));
+  return {data, n, d, ld, static_cast<const T*>(params.weights), params.labels};
+}
+
+// ---- Queries and outputs -----------------------------------------------------------------------
+
+// Collects the arrays of a call as it translates them, to compare them for overlap afterwards.
+struct Arrays {
+  std::vector<Extent> inputs;
+  std::vector<Extent> outputs;
+};
+
+// Adds an array that is there; an absent one is fine.
+inline void add_array(std::vector<Extent>& arrays, const char* name, const void* pointer,
+                      std::int64_t rows, std::int64_t columns, std::int64_t ld, std::size_t bytes) {
+  if (pointer != nullptr) {
+    arrays.push_back(extent_of(name, pointer, rows, columns, ld, bytes));
+  }
+}
+
+// The same for a matrix with a leading dimension of the caller's.
+inline void add_matrix(std::vector<Extent>& arrays, const char* name, const void* pointer,
+                       std::int64_t rows, std::int64_t d, std::int64_t ld, std::size_t bytes) {
+  if (pointer != nullptr) {
+    require_leading_dimension(ld, d, (std::string("ld_") + name).c_str());
+    arrays.push_back(extent_of(name, pointer, rows, d, ld, bytes));
+  }
+}
+
+inline void check_query_scalars(const scf_kde_query_params& params) {
+  require_within(params.top, 0, SCF_KDE_MAX_TOP, "top");
+  if (params.bandwidths == nullptr) {
+    require_positive(params.bandwidth, "bandwidth");
+  }
+  if (params.signal_scales == nullptr) {
+    require_positive(params.signal_scale, "signal_scale");
+  }
+}
+
+// The queries but for x, which the workspace functions do not have.
+template <class T>
+kde::Queries<T> queries_of(const scf_kde& kde, std::int64_t m, const scf_kde_query_params& params,
+                           Arrays& arrays) {
+  require_at_least(m, 0, "m");
+  check_query_scalars(params);
+  add_array(arrays.inputs, "bandwidths", params.bandwidths, m, 1, 1, sizeof(T));
+  add_array(arrays.inputs, "signal_scales", params.signal_scales, m, 1, 1, sizeof(T));
+  add_array(arrays.inputs, "skip", params.skip, m, 1, 1, sizeof(std::int64_t));
+  add_array(arrays.inputs, "labels", params.labels, m, 1, 1, sizeof(std::int32_t));
+  add_matrix(arrays.inputs, "tangent", params.tangent, m, kde.d, params.ld_tangent, sizeof(T));
+  add_array(arrays.outputs, "status", params.status, 1, 1, 1, sizeof(std::uint32_t));
+  kde::Queries<T> queries;
+  queries.m = m;
+  queries.bandwidth = params.bandwidth;
+  queries.signal_scale = params.signal_scale;
+  queries.bandwidths = static_cast<const T*>(params.bandwidths);
+  queries.signal_scales = static_cast<const T*>(params.signal_scales);
+  queries.skip = params.skip;
+  queries.labels = params.labels;
+  queries.tangent = static_cast<const T*>(params.tangent);
+  queries.ld_tangent = params.ld_tangent;
+  queries.status = params.status;
+  return queries;
+}
+
+template <class T>
+void set_x(kde::Queries<T>& queries, const T* x, std::int64_t ldx, const scf_kde& kde,
+           Arrays& arrays) {
+  require_leading_dimension(ldx, kde.d, "ldx");
+  if (queries.m > 0) {
+    require_pointer(x, "x");
+    arrays.inputs.push_back(extent_of("x", x, queries.m, kde.d, ldx, sizeof(T)));
+  }
+  queries.x = x;
+  queries.ld = ldx;
+}
+
+inline void require_input(const void* wanted, const char* name, const void* output,
+                          const char* of) {
+  if (output != nullptr && wanted == nullptr) {
+    fail_argument(std::string(name) + " must not be NULL where " + of + " is asked for");
+  }
+}
+
+template <class T>
+kde::Outputs<T> outputs_of(const scf_kde& kde, std::int64_t m, const scf_kde_query_params& params,
+                           const scf_kde_outputs& outputs, Arrays& arrays) {
+  require_zero(outputs.reserved, "outputs.reserved");
+  require_input(params.tangent, "tangent", outputs.jacobian_product, "jacobian_product");
+  require_input(params.tangent, "tangent", outputs.quadratic_form, "quadratic_form");
+  if ((outputs.top_indices != nullptr || outputs.top_weights != nullptr) && params.top == 0) {
+    fail_argument("top must be >= 1 where top_indices or top_weights is asked for, got 0");
+  }
+  auto& list = arrays.outputs;
+  add_array(list, "log_density", outputs.log_density, m, 1, 1, sizeof(T));
+  add_matrix(list, "score", outputs.score, m, kde.d, outputs.ld_score, sizeof(T));
+  add_matrix(list, "denoised", outputs.denoised, m, kde.d, outputs.ld_denoised, sizeof(T));
+  add_array(list, "divergence", outputs.divergence, m, 1, 1, sizeof(T));
+  add_matrix(list, "jacobian_product", outputs.jacobian_product, m, kde.d,
+             outputs.ld_jacobian_product, sizeof(T));
+  add_array(list, "quadratic_form", outputs.quadratic_form, m, 1, 1, sizeof(T));
+  add_array(list, "effective_sample_size", outputs.effective_sample_size, m, 1, 1, sizeof(T));
+  add_array(list, "top_indices", outputs.top_indices, m, params.top, params.top,
+            sizeof(std::int64_t));
+  add_array(list, "top_weights", outputs.top_weights, m, params.top, params.top, sizeof(T));
+  return {static_cast<T*>(outputs.log_density),
+          static_cast<T*>(outputs.score),
+          outputs.ld_score,
+          static_cast<T*>(outputs.denoised),
+          outputs.ld_denoised,
+          static_cast<T*>(outputs.divergence),
+          static_cast<T*>(outputs.jacobian_product),
+          outputs.ld_jacobian_product,
+          static_cast<T*>(outputs.quadratic_form),
+          static_cast<T*>(outputs.effective_sample_size),
+          outputs.top_indices,
+          static_cast<T*>(outputs.top_weights),
+          params.top};
+}
+
+template <class T>
+kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
+                               const scf_kde_gradients& gradients, Arrays& arrays) {
+  require_zero(gradients.reserved, "gradients.reserved");
+  if (gradients.log_density_weights == nullptr && gradients.score_weights == nullptr) {
+    fail_argument("one of log_density_weights and score_weights must not be NULL");
+  }
+  add_array(arrays.inputs, "log_density_weights", gradients.log_density_weights, m, 1, 1,
+            sizeof(T));
+  add_matrix(arrays.inputs, "score_weights", gradients.score_weights, m, kde.d,
+             gradients.ld_score_weights, sizeof(T));
+  add_matrix(arrays.outputs, "data", gradients.data, kde.n, kde.d, gradients.ld_data, sizeof(T));
+  add_array(arrays.outputs, "log_weights", gradients.log_weights, kde.n, 1, 1, sizeof(T));
+  add_array(arrays.outputs, "log_bandwidths", gradients.log_bandwidths, m, 1, 1, sizeof(T));
+  return {static_cast<const T*>(gradients.log_density_weights),
+          static_cast<const T*>(gradients.score_weights),
+          gradients.ld_score_weights,
+          static_cast<T*>(gradients.data),
+          gradients.ld_data,
+          static_cast<T*>(gradients.log_weights),
+          static_cast<T*>(gradients.log_bandwidths)};
+}
+
+// Gradients ignore top and tangent.
+inline scf_kde_query_params gradient_query_params(scf_kde_query_params params) {
+  params.top = 0;
+  params.tangent = nullptr;
+  params.ld_tangent = 0;
+  return params;
+}
+
+inline void check_memory(Arrays& arrays, const void* workspace, std::size_t bytes,
+                         std::size_t needed) {
+  require_workspace(workspace, bytes, needed);
+  const auto length = static_cast<std::int64_t>(needed);
+  add_array(arrays.outputs, "workspace", workspace, 1, length, length, 1);
+  require_disjoint(arrays.inputs, arrays.outputs);
+}
+
+}  // namespace scf::capi
