@@ -1,5 +1,69 @@
-# make          install what is missing, configure, build
-# make test     the same, then run the tests
-.PHONY: all
-all:
-	cmake -B build -G Ninja && cmake --build build
+# make                installs what is missing, configures, builds: build/lib, build/bin
+# make test           the same, then runs the tests
+# make demo           the same, then runs the demo on real digits: build/demo
+# make bench          builds and runs the benchmarks
+# make install        installs into PREFIX (default /usr/local; DESTDIR is honoured)
+# make test-cuda      the tests of the CUDA backend alone, on the GPU or else on the emulator ptxvm
+# make cuda-report    what each CUDA kernel takes of a multiprocessor, and its work for a pair
+# make format, lint   clang-format, and what continuous integration checks of the sources
+# make clean          removes build/
+#
+# BUILD=folder builds elsewhere; JOBS=n; CMAKE_FLAGS=... is handed to the first configuration.
+BUILD ?= build
+JOBS ?= $(shell nproc)
+PREFIX ?= /usr/local
+CMAKE_FLAGS ?=
+
+BUILD_TARGET = cmake --build "$(BUILD)" --parallel $(JOBS)
+SOURCES = git ls-files -co --exclude-standard -- '*.c' '*.cpp' '*.h' '*.hpp' '*.cu' '*.cuh'
+# Files of the compile database that clang-tidy reads; the CUDA sources are not among them.
+TIDY_FILES = '/(capi|kernels|tests|bench)/.*\.(c|cpp)$$'
+
+.DEFAULT_GOAL := all
+.PHONY: all packages test test-cuda demo bench install cuda-report format lint lint-format lint-tidy \
+        clean help
+
+all: $(BUILD)/build.ninja
+	$(BUILD_TARGET)
+
+packages:
+	@./cmake/install-packages.sh
+
+# Once; later changes of CMake files make ninja configure again by itself.
+$(BUILD)/build.ninja: | packages
+	cmake -S . -B "$(BUILD)" -G Ninja $(CMAKE_FLAGS)
+
+# The cases of the CUDA backend come last, and the output ends with where they ran and how many.
+test: all
+	@status=0; \
+	ctest --test-dir "$(BUILD)" --output-on-failure --parallel $(JOBS) -LE '^cuda$$' || status=1; \
+	tests/run_cuda_cases.sh "$(abspath $(BUILD))" $(JOBS) || status=1; \
+	exit $$status
+
+test-cuda: all
+	@tests/run_cuda_cases.sh "$(abspath $(BUILD))" $(JOBS) --required
+
+demo bench cuda-report: $(BUILD)/build.ninja
+	$(BUILD_TARGET) --target $@
+
+install: all
+	cmake --install "$(BUILD)" --prefix "$(PREFIX)"
+
+format: | packages
+	$(SOURCES) | xargs clang-format -i
+
+lint: lint-format lint-tidy
+
+lint-format: | packages
+	$(SOURCES) | xargs clang-format --dry-run -Werror
+
+lint-tidy: | packages
+	cmake --preset tidy --log-level=WARNING
+	run-clang-tidy -quiet -j $(JOBS) -p build/tidy $(TIDY_FILES) >build/tidy/report.txt 2>&1 || \
+	  { grep -A4 -E '(error|warning):' build/tidy/report.txt; exit 1; }
+
+clean:
+	rm -rf "$(BUILD)"
+
+help:
+	@sed -n 's/^# \{0,1\}//p;/^BUILD/q' Makefile

@@ -5,7 +5,13 @@ option(SCF_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SCF_BUILD_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
 set(SCF_ENABLE_CUDA AUTO CACHE STRING "CUDA backend: AUTO (where a toolkit is found), ON, OFF")
 set_property(CACHE SCF_ENABLE_CUDA PROPERTY STRINGS AUTO ON OFF)
+set(SCF_EMULATE_CUDA AUTO CACHE STRING
+  "Run the CUDA tests on the emulator of tests/ptxvm: AUTO (where there is no GPU), ON, OFF")
+set_property(CACHE SCF_EMULATE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(SCF_SANITIZE "" CACHE STRING "Sanitizers, as -fsanitize takes them: address,undefined or thread")
+set(SCF_THREADS TBB CACHE STRING
+  "Parallel loops: TBB, or STD (std::thread; slow, for ThreadSanitizer)")
+set_property(CACHE SCF_THREADS PROPERTY STRINGS TBB STD)
 option(SCF_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" OFF)
 
 if(NOT CMAKE_BUILD_TYPE AND NOT CMAKE_CONFIGURATION_TYPES)
@@ -17,6 +23,16 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+
+# ---- Libraries ------------------------------------------------------------------------------------
+find_package(hwy REQUIRED)
+if(SCF_THREADS STREQUAL "TBB")
+  find_package(TBB REQUIRED)
+  set(SCF_THREADS_LIBRARY TBB::tbb)
+else()
+  find_package(Threads REQUIRED)
+  set(SCF_THREADS_LIBRARY Threads::Threads)
+endif()
 
 # ---- CUDA -----------------------------------------------------------------------------------------
 set(SCF_HAS_CUDA OFF)

@@ -1,0 +1,22 @@
+// Shapes of the benchmarks: the dimensions that each kernel serves, with enough pairs for a stable
+// time and few enough for a short one.
+#pragma once
+
+#include <cstdint>
+
+namespace scf_bench {
+
+struct Shape {
+  std::int64_t m;
+  std::int64_t n;
+  std::int64_t d;
+};
+
+inline constexpr Shape kKdeShapes[] = {{2048, 65536, 1}, {2048, 65536, 2},  {2048, 65536, 3},
+                                       {1024, 32768, 8}, {1024, 32768, 16}, {768, 16384, 64},
+                                       {192, 4096, 784}, {96, 4096, 3072}};
+
+// On a device that may be an emulator.
+inline constexpr Shape kEmulatedKdeShapes[] = {{32, 512, 2}, {16, 128, 64}};
+
+}  // namespace scf_bench
