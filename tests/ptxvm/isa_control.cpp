@@ -50,8 +50,6 @@ void decode_control(Decoder& decoder, Instruction* in) {
   if (base == "ret" || base == "exit") {
     in->step = Step::kExit;
     in->execute = &no_operation;
-  } else if (base == "griddepcontrol") {
-    in->execute = &no_operation;  // the launch before this one has ended already
   } else if (base == "trap") {
     in->execute = &trap;
   } else if (base == "nanosleep") {

@@ -1,4 +1,4 @@
-// Matrix instructions of a warp: mma.sync, ldmatrix, stmatrix, movmatrix.
+// Matrix instructions of a warp: mma.sync, ldmatrix.
 //
 // In every fragment layout of mma, "group" is lane / 4 and "member" is lane % 4. A fragment element
 // i of lane l is the matrix element that the functions below give.
@@ -238,7 +238,7 @@ void decode_multiply(Decoder& decoder, Instruction* in) {
   in->execute = &multiply;
 }
 
-// --- ldmatrix and stmatrix: 8 x 8 matrices of 16-bit elements ---
+// --- ldmatrix: 8 x 8 matrices of 16-bit elements ---
 
 Place row_place(Warp& warp, const Instruction& in, int address_lane, AccessKind kind) {
   const Space space = in.space;
@@ -302,47 +302,6 @@ void load_matrix(Warp& warp, const Instruction& in, uint32_t mask) {
   }
 }
 
-void store_matrix(Warp& warp, const Instruction& in, uint32_t mask) {
-  const int matrices = static_cast<int>(in.list.size());
-  for (int matrix = 0; matrix < matrices; ++matrix) {
-    const uint32_t unit = in.list[static_cast<size_t>(matrix)];
-    warp.require_defined(unit, mask, "a fragment of stmatrix");
-    uint16_t elements[8][8];
-    for (int lane = 0; lane < kLanes; ++lane) {
-      for (int half = 0; half < 2; ++half) {
-        const Element at = pair_element(lane, half, in.target == 1);
-        elements[at.row][at.column] = static_cast<uint16_t>(warp.row32(unit)[lane] >> (16 * half));
-      }
-    }
-    for (int row = 0; row < 8; ++row) {
-      const int lane = matrix * 8 + row;
-      const Place place = row_place(warp, in, lane, AccessKind::kStore);
-      warp.block().races().write(warp.index(), static_cast<uint32_t>(lane), place.offset, 16,
-                                 warp.pc(), SharedRaces::Strength::kPlain, false);
-      std::memcpy(place.data, elements[row], 16);
-      std::memset(place.states, kDefined, 16);
-    }
-  }
-}
-
-void transpose_matrix(Warp& warp, const Instruction& in, uint32_t mask) {
-  warp.require_defined(in.source[0], mask, "the fragment of movmatrix");
-  uint16_t elements[8][8];
-  for (int lane = 0; lane < kLanes; ++lane) {
-    for (int half = 0; half < 2; ++half) {
-      const Element at = pair_element(lane, half, false);
-      elements[at.row][at.column] =
-          static_cast<uint16_t>(warp.row32(in.source[0])[lane] >> (16 * half));
-    }
-  }
-  for (int lane = 0; lane < kLanes; ++lane) {
-    const Element low = pair_element(lane, 0, true), high = pair_element(lane, 1, true);
-    warp.row32(in.destination)[lane] = elements[low.row][low.column] |
-                                       static_cast<uint32_t>(elements[high.row][high.column]) << 16;
-  }
-  warp.set_defined(in.destination, mask, kAllLanes);
-}
-
 }  // namespace
 
 void decode_matrix(Decoder& decoder, Instruction* in) {
@@ -354,22 +313,14 @@ void decode_matrix(Decoder& decoder, Instruction* in) {
   if (!statement.has("sync") || !statement.has("aligned")) decoder.unsupported();
   if (base == "mma") return decode_multiply(decoder, in);
   if (!statement.has("m8n8") || statement.opcode.back() != "b16") decoder.unsupported();
-  if (base == "movmatrix") {
-    decoder.plain_operands(in, 1, kU32);
-    in->execute = &transpose_matrix;
-    return;
-  }
-  const bool loads = base == "ldmatrix";
   const bool shared = statement.has("shared") || statement.has("shared::cta");
-  decoder.address(decoder.operand(loads ? 1 : 0), in, shared ? Space::kShared : Space::kGeneric);
-  const Operand& value = decoder.operand(loads ? 0 : 1);
+  decoder.address(decoder.operand(1), in, shared ? Space::kShared : Space::kGeneric);
+  const Operand& value = decoder.operand(0);
   std::vector<Operand> elements{value};
   if (value.kind == Operand::Kind::kVector) elements = value.elements;
-  for (const Operand& element : elements) {
-    in->list.push_back(loads ? decoder.destination(element) : decoder.source(element, kU32));
-  }
+  for (const Operand& element : elements) in->list.push_back(decoder.destination(element));
   in->target = statement.has("trans") ? 1 : 0;
-  in->execute = loads ? &load_matrix : &store_matrix;
+  in->execute = &load_matrix;
 }
 
 }  // namespace ptxvm

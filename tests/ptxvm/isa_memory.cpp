@@ -278,15 +278,8 @@ void decode_memory(Decoder& decoder, Instruction* in) {
   const Statement& statement = decoder.statement();
   const std::string& base = statement.opcode[0];
   in->step = Step::kSelf;
-  if (base != "ld" && base != "st" && base != "ldu") {
+  if (base != "ld" && base != "st") {
     in->op_class = OpClass::kControl;
-    if (base == "createpolicy") {
-      in->destination = decoder.destination(0);
-      in->execute = [](Warp& warp, const Instruction& self, uint32_t mask) {
-        warp.set_defined(self.destination, mask, kAllLanes);
-      };
-      return;
-    }
     if (statement.has("proxy") || statement.has("mbarrier_init")) decoder.unsupported();
     in->execute = &nothing;
     return;

@@ -1,4 +1,4 @@
-// Operations among the lanes of a warp: shfl vote match redux elect. The member mask is source[3],
+// Operations among the lanes of a warp: shfl vote match redux. The member mask is source[3],
 // where the interpreter's loop looks for it.
 #include <algorithm>
 
@@ -115,16 +115,6 @@ void reduce(Warp& warp, const Instruction& in, uint32_t mask) {
   warp.set_defined(in.destination, mask, kAllLanes);
 }
 
-void elect(Warp& warp, const Instruction& in, uint32_t mask) {
-  const auto leader = static_cast<uint32_t>(__builtin_ctz(mask));
-  for_lanes(mask, [&](int l) {
-    warp.row32(in.destination)[l] = leader;
-    warp.row32(in.second_destination)[l] = to_predicate(static_cast<uint32_t>(l) == leader);
-  });
-  warp.set_defined(in.destination, mask, kAllLanes);
-  warp.set_defined(in.second_destination, mask, kAllLanes);
-}
-
 void decode_shuffle(Decoder& decoder, Instruction* in) {
   const Statement& statement = decoder.statement();
   decoder.plain_operands(in, 3, kU32);
@@ -193,11 +183,6 @@ void decode_warp(Decoder& decoder, Instruction* in) {
     decode_match(decoder, in);
   } else if (base == "redux") {
     decode_reduce(decoder, in);
-  } else {
-    in->destination = decoder.destination(0);
-    in->second_destination = decoder.destination_pair(0);
-    in->source[3] = decoder.source(1, kU32);
-    in->execute = &elect;
   }
   if (in->execute == nullptr) decoder.unsupported();
 }

@@ -37,9 +37,58 @@ Counter philox(Counter counter, u32 key0, u32 key1) {
   return counter;
 }
 
+// The published known answers of philox4x32-10 (Random123, kat_vectors).
+struct KnownAnswer {
+  Counter counter;
+  u32 key[2];
+  Counter drawn;
+};
+constexpr KnownAnswer kKnownAnswers[] = {
+    {{{0, 0, 0, 0}}, {0, 0}, {{0x6627E8D5, 0xE169C58D, 0xBC57AC4C, 0x9B00DBD8}}},
+    {{{0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0xFFFFFFFF}},
+     {0xFFFFFFFF, 0xFFFFFFFF},
+     {{0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD}}},
+    {{{0x243F6A88, 0x85A308D3, 0x13198A2E, 0x03707344}},
+     {0xA4093822, 0x299F31D0},
+     {{0xD16CFE09, 0x94FDCCEB, 0x5001E420, 0x24126EA1}}}};
+
+enum class Arguments { kRight, kSequenceAndOffsetSwapped, kNextSequence };
+
+template <Arguments kArguments>
+__device__ void seed_generator(u64 seed, u64 sequence, u64 offset,
+                               curandStatePhilox4_32_10_t* state) {
+  if (kArguments == Arguments::kRight) curand_init(seed, sequence, offset, state);
+  if (kArguments == Arguments::kSequenceAndOffsetSwapped) {
+    curand_init(seed, offset, sequence, state);
+  }
+  if (kArguments == Arguments::kNextSequence) curand_init(seed, sequence + 1, offset, state);
+}
+
+// The low half of the counter is the position in blocks of four numbers, which may be more than 64
+// bits of numbers: four steps of a quarter, then the rest.
+template <Arguments kArguments>
+__global__ void draw_known(uint4* out, u64 seed, u64 sequence, u64 block) {
+  curandStatePhilox4_32_10_t state;
+  seed_generator<kArguments>(seed, sequence, 4 * (block % 4), &state);
+  for (int i = 0; i < 4; ++i) skipahead(block / 4 * 4, &state);
+  *out = curand4(&state);
+}
+
+template <Arguments kArguments>
+std::vector<u32> known_answer(const KnownAnswer& known) {
+  const auto both = [](u32 low, u32 high) { return low | u64{high} << 32; };
+  const u32* counter = known.counter.words;
+  const DeviceArray<uint4> out(1);
+  draw_known<kArguments><<<1, 1>>>(out.get(), both(known.key[0], known.key[1]),
+                                   both(counter[2], counter[3]), both(counter[0], counter[1]));
+  const uint4 v = out.download()[0];
+  return {v.x, v.y, v.z, v.w};
+}
+
+template <Arguments kArguments>
 __global__ void draw(uint4* out, u64 seed, u64 offset) {
   curandStatePhilox4_32_10_t state;
-  curand_init(seed, threadIdx.x, offset, &state);
+  seed_generator<kArguments>(seed, threadIdx.x, offset, &state);
   out[threadIdx.x * 2] = curand4(&state);
   out[threadIdx.x * 2 + 1] = curand4(&state);
 }
@@ -56,20 +105,36 @@ std::vector<u32> expected_draw(u64 seed, u64 offset) {
   return words;
 }
 
+template <Arguments kArguments>
 std::vector<u32> drawn(u64 seed, u64 offset) {
   const DeviceArray<uint4> out(128);
-  draw<<<1, 64>>>(out.get(), seed, offset);
+  draw<kArguments><<<1, 64>>>(out.get(), seed, offset);
   std::vector<u32> words;
   for (const uint4& v : out.download()) words.insert(words.end(), {v.x, v.y, v.z, v.w});
   return words;
 }
 
 TEST(Library, PhiloxIsExact) {
-  // The published known answer for counter 0 and key 0.
-  EXPECT_EQ(philox({{0, 0, 0, 0}}, 0, 0).words[0], 0x6627E8D5u);
-  EXPECT_EQ(drawn(0x123456789ABCDEFull, 8), expected_draw(0x123456789ABCDEFull, 8));
-  EXPECT_EQ(drawn(7, 0), expected_draw(7, 0));
-  EXPECT_NE(drawn(7, 4), expected_draw(7, 0)) << "a wrong sequence is seen";
+  for (const KnownAnswer& known : kKnownAnswers) {
+    const std::vector<u32> want(known.drawn.words, known.drawn.words + 4);
+    const Counter here = philox(known.counter, known.key[0], known.key[1]);
+    EXPECT_EQ(std::vector<u32>(here.words, here.words + 4), want);
+    EXPECT_EQ(known_answer<Arguments::kRight>(known), want);
+  }
+  for (const u64 offset : {0, 4, 8}) {
+    EXPECT_EQ(drawn<Arguments::kRight>(0x123456789ABCDEFull, offset),
+              expected_draw(0x123456789ABCDEFull, offset));
+  }
+}
+
+// Random numbers that are as random, and not the ones meant, are told by their values alone.
+TEST(Library, WrongPhiloxSequencesAreSeen) {
+  const KnownAnswer& known = kKnownAnswers[2];
+  const std::vector<u32> want(known.drawn.words, known.drawn.words + 4);
+  EXPECT_NE(known_answer<Arguments::kSequenceAndOffsetSwapped>(known), want);
+  EXPECT_NE(known_answer<Arguments::kNextSequence>(known), want);
+  EXPECT_NE(drawn<Arguments::kSequenceAndOffsetSwapped>(7, 4), expected_draw(7, 4));
+  EXPECT_NE(drawn<Arguments::kNextSequence>(7, 4), expected_draw(7, 4));
 }
 
 __global__ void groups(int* out) {

@@ -14,21 +14,59 @@ namespace {
 using u32 = uint32_t;
 using u64 = uint64_t;
 
-// One warp, one mma: fragments as 32-bit words [lane][word].
-#define PTX_MMA_16816(name, types)                                                         \
-  __global__ void name(float* d, const u32* a, const u32* b, const float* c) {             \
-    const u32 l = threadIdx.x;                                                             \
-    float r[4];                                                                            \
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." types                            \
-                 ".f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%10,%11,%12,%13};"          \
-                 : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3])                          \
-                 : "r"(a[l * 4]), "r"(a[l * 4 + 1]), "r"(a[l * 4 + 2]), "r"(a[l * 4 + 3]), \
-                   "r"(b[l * 2]), "r"(b[l * 2 + 1]), "f"(c[l * 4]), "f"(c[l * 4 + 1]),     \
-                   "f"(c[l * 4 + 2]), "f"(c[l * 4 + 3]));                                  \
-    for (u32 i = 0; i < 4; ++i) d[l * 4 + i] = r[i];                                       \
+// One warp, one mma: fragments as 32-bit words [lane][word]. The order in which the fragments'
+// words are named is an argument, so that mutants can swap two.
+#define PTX_MMA_16816(name, types, a_words, b_words, c_words)                                  \
+  __global__ void name(float* d, const u32* a, const u32* b, const float* c) {                 \
+    const u32 l = threadIdx.x;                                                                 \
+    float r[4];                                                                                \
+    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32." types ".f32 {%0,%1,%2,%3}, " a_words \
+                 ", " b_words ", " c_words ";"                                                 \
+                 : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3])                              \
+                 : "r"(a[l * 4]), "r"(a[l * 4 + 1]), "r"(a[l * 4 + 2]), "r"(a[l * 4 + 3]),     \
+                   "r"(b[l * 2]), "r"(b[l * 2 + 1]), "f"(c[l * 4]), "f"(c[l * 4 + 1]),         \
+                   "f"(c[l * 4 + 2]), "f"(c[l * 4 + 3]));                                      \
+    for (u32 i = 0; i < 4; ++i) d[l * 4 + i] = r[i];                                           \
   }
-PTX_MMA_16816(mma_f16, "f16.f16")
-PTX_MMA_16816(mma_bf16, "bf16.bf16")
+#define A_WORDS "{%4,%5,%6,%7}"
+#define B_WORDS "{%8,%9}"
+#define C_WORDS "{%10,%11,%12,%13}"
+PTX_MMA_16816(mma_f16, "f16.f16", A_WORDS, B_WORDS, C_WORDS)
+PTX_MMA_16816(mma_bf16, "bf16.bf16", A_WORDS, B_WORDS, C_WORDS)
+PTX_MMA_16816(mma_swapped_a, "f16.f16", "{%4,%6,%5,%7}", B_WORDS, C_WORDS)
+PTX_MMA_16816(mma_swapped_b, "f16.f16", A_WORDS, "{%9,%8}", C_WORDS)
+PTX_MMA_16816(mma_swapped_c, "f16.f16", A_WORDS, B_WORDS, "{%10,%12,%11,%13}")
+
+// Half the depth of the above, and a quarter of the depth for tf32: two words of a, one of b.
+#define PTX_MMA_SHORT(name, form)                                                                 \
+  __global__ void name(float* d, const u32* a, const u32* b, const float* c) {                    \
+    const u32 l = threadIdx.x;                                                                    \
+    float r[4];                                                                                   \
+    asm volatile("mma.sync.aligned." form " {%0,%1,%2,%3}, {%4,%5}, {%6}, {%7,%8,%9,%10};"        \
+                 : "=f"(r[0]), "=f"(r[1]), "=f"(r[2]), "=f"(r[3])                                 \
+                 : "r"(a[l * 2]), "r"(a[l * 2 + 1]), "r"(b[l]), "f"(c[l * 4]), "f"(c[l * 4 + 1]), \
+                   "f"(c[l * 4 + 2]), "f"(c[l * 4 + 3]));                                         \
+    for (u32 i = 0; i < 4; ++i) d[l * 4 + i] = r[i];                                              \
+  }
+PTX_MMA_SHORT(mma_short_f16, "m16n8k8.row.col.f32.f16.f16.f32")
+PTX_MMA_SHORT(mma_short_bf16, "m16n8k8.row.col.f32.bf16.bf16.f32")
+PTX_MMA_SHORT(mma_short_tf32, "m16n8k4.row.col.f32.tf32.tf32.f32")
+
+// Accumulators in f16: two words of pairs.
+__global__ void mma_half_sums(u32* d, const u32* a, const u32* b, const u32* c) {
+  const u32 l = threadIdx.x;
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3,%4,%5}, {%6,%7}, {%8,%9};"
+      : "=r"(d[l * 2]), "=r"(d[l * 2 + 1])
+      : "r"(a[l * 4]), "r"(a[l * 4 + 1]), "r"(a[l * 4 + 2]), "r"(a[l * 4 + 3]), "r"(b[l * 2]),
+        "r"(b[l * 2 + 1]), "r"(c[l * 2]), "r"(c[l * 2 + 1]));
+}
+__global__ void mma_short_half_sums(u32* d, const u32* a, const u32* b, const u32* c) {
+  const u32 l = threadIdx.x;
+  asm volatile("mma.sync.aligned.m16n8k8.row.col.f16.f16.f16.f16 {%0,%1}, {%2,%3}, {%4}, {%5,%6};"
+               : "=r"(d[l * 2]), "=r"(d[l * 2 + 1])
+               : "r"(a[l * 2]), "r"(a[l * 2 + 1]), "r"(b[l]), "r"(c[l * 2]), "r"(c[l * 2 + 1]));
+}
 
 __global__ void mma_tf32(float* d, const u32* a, const u32* b, const float* c) {
   const u32 l = threadIdx.x;
@@ -100,30 +138,85 @@ std::vector<float> accumulator_fragments(const Matrix<float>& m) {
   return words;
 }
 
-template <typename Kernel>
-void check_16816(Kernel kernel, u32 (*bits)(float)) {
-  const auto a = small_integers(16, 16, 1), b = small_integers(16, 8, 2),
-             c = small_integers(16, 8, 3);
-  std::vector<u32> a_words, b_words;
-  for (int lane = 0; lane < 32; ++lane) {
-    const int group = lane / 4, pair = lane % 4 * 2;
-    const auto pack = [&](float low, float high) { return bits(low) | bits(high) << 16; };
-    a_words.push_back(pack(a[group][pair], a[group][pair + 1]));
-    a_words.push_back(pack(a[group + 8][pair], a[group + 8][pair + 1]));
-    a_words.push_back(pack(a[group][pair + 8], a[group][pair + 9]));
-    a_words.push_back(pack(a[group + 8][pair + 8], a[group + 8][pair + 9]));
-    b_words.push_back(pack(b[pair][group], b[pair + 1][group]));
-    b_words.push_back(pack(b[pair + 8][group], b[pair + 9][group]));
+u32 pack(u32 low, u32 high) {
+  return low | high << 16;
+}
+
+// The same accumulators in f16: a word holds the two of a row.
+std::vector<u32> half_accumulator_fragments(const Matrix<float>& m) {
+  const std::vector<float> singles = accumulator_fragments(m);
+  std::vector<u32> words;
+  for (size_t i = 0; i < singles.size(); i += 2) {
+    words.push_back(pack(half_bits(singles[i]), half_bits(singles[i + 1])));
   }
-  const DeviceArray<u32> device_a(a_words), device_b(b_words);
-  const DeviceArray<float> device_c(accumulator_fragments(c)), d(128);
-  kernel<<<1, 32>>>(d.get(), device_a.get(), device_b.get(), device_c.get());
-  EXPECT_EQ(d.download(), accumulator_fragments(product(a, b, c)));
+  return words;
+}
+
+// Fragments of a [16, depth] and b [depth, 8] in a 16-bit format.
+struct HalfFragments {
+  std::vector<u32> a, b;
+};
+HalfFragments half_fragments(const Matrix<float>& a, const Matrix<float>& b, u32 (*bits)(float)) {
+  HalfFragments words;
+  for (int lane = 0; lane < 32; ++lane) {
+    const int group = lane / 4;
+    for (size_t k = lane % 4 * 2; k < b.size(); k += 8) {
+      words.a.push_back(pack(bits(a[group][k]), bits(a[group][k + 1])));
+      words.a.push_back(pack(bits(a[group + 8][k]), bits(a[group + 8][k + 1])));
+      words.b.push_back(pack(bits(b[k][group]), bits(b[k + 1][group])));
+    }
+  }
+  return words;
+}
+
+struct Problem {
+  explicit Problem(int depth)
+      : a(small_integers(16, depth, 1)),
+        b(small_integers(depth, 8, 2)),
+        c(small_integers(16, 8, 3)) {}
+  Matrix<float> a, b, c;
+};
+
+using HalfKernel = void (*)(float*, const u32*, const u32*, const float*);
+std::vector<float> multiply_halves(HalfKernel kernel, const Problem& problem, u32 (*bits)(float)) {
+  const HalfFragments words = half_fragments(problem.a, problem.b, bits);
+  const DeviceArray<u32> a(words.a), b(words.b);
+  const DeviceArray<float> c(accumulator_fragments(problem.c)), d(128);
+  kernel<<<1, 32>>>(d.get(), a.get(), b.get(), c.get());
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+  return d.download();
 }
 
 TEST(Matrix, HalfLayouts) {
-  check_16816(mma_f16, half_bits);
-  check_16816(mma_bf16, bfloat_bits);
+  const Problem deep(16), shallow(8);
+  const auto want = accumulator_fragments(product(deep.a, deep.b, deep.c));
+  EXPECT_EQ(multiply_halves(mma_f16, deep, half_bits), want);
+  EXPECT_EQ(multiply_halves(mma_bf16, deep, bfloat_bits), want);
+  const auto want_shallow = accumulator_fragments(product(shallow.a, shallow.b, shallow.c));
+  EXPECT_EQ(multiply_halves(mma_short_f16, shallow, half_bits), want_shallow);
+  EXPECT_EQ(multiply_halves(mma_short_bf16, shallow, bfloat_bits), want_shallow);
+}
+
+// Two words of a fragment named in the wrong order: a kernel that runs, and computes another
+// matrix.
+TEST(Matrix, SwappedFragmentsAreSeen) {
+  const Problem problem(16);
+  const auto want = accumulator_fragments(product(problem.a, problem.b, problem.c));
+  ASSERT_EQ(multiply_halves(mma_f16, problem, half_bits), want);
+  for (const HalfKernel mutant : {mma_swapped_a, mma_swapped_b, mma_swapped_c}) {
+    EXPECT_NE(multiply_halves(mutant, problem, half_bits), want);
+  }
+}
+
+TEST(Matrix, HalfAccumulators) {
+  const auto multiply = [](auto kernel, const Problem& problem) {
+    const HalfFragments words = half_fragments(problem.a, problem.b, half_bits);
+    const DeviceArray<u32> a(words.a), b(words.b), c(half_accumulator_fragments(problem.c)), d(64);
+    kernel<<<1, 32>>>(d.get(), a.get(), b.get(), c.get());
+    EXPECT_EQ(d.download(), half_accumulator_fragments(product(problem.a, problem.b, problem.c)));
+  };
+  multiply(mma_half_sums, Problem(16));
+  multiply(mma_short_half_sums, Problem(8));
 }
 
 TEST(Matrix, Tf32Layout) {
@@ -143,6 +236,21 @@ TEST(Matrix, Tf32Layout) {
   const DeviceArray<float> device_c(accumulator_fragments(c)), d(128);
   mma_tf32<<<1, 32>>>(d.get(), device_a.get(), device_b.get(), device_c.get());
   EXPECT_EQ(d.download(), accumulator_fragments(product(a, b, c)));
+}
+
+TEST(Matrix, ShortTf32Layout) {
+  const Problem problem(4);
+  std::vector<u32> a_words, b_words;
+  for (int lane = 0; lane < 32; ++lane) {
+    const int group = lane / 4, member = lane % 4;
+    a_words.push_back(float_bits(problem.a[group][member]));
+    a_words.push_back(float_bits(problem.a[group + 8][member]));
+    b_words.push_back(float_bits(problem.b[member][group]));
+  }
+  const DeviceArray<u32> a(a_words), b(b_words);
+  const DeviceArray<float> c(accumulator_fragments(problem.c)), d(128);
+  mma_short_tf32<<<1, 32>>>(d.get(), a.get(), b.get(), c.get());
+  EXPECT_EQ(d.download(), accumulator_fragments(product(problem.a, problem.b, problem.c)));
 }
 
 TEST(Matrix, DoubleLayout) {

@@ -190,7 +190,7 @@ TEST(Memory, CallsAreInlined) {
 
 __global__ void switches(int* out) {
   int value = 0;
-  switch (threadIdx.x % 12) {  // dense enough for a table of targets
+  switch (threadIdx.x % 12) {
     case 0:
       value = 5;
       break;
@@ -234,6 +234,41 @@ TEST(Memory, SwitchesDiverge) {
         130, 70, t == 0 ? 1 : 2,        -1,    -1,     -1};
     EXPECT_EQ(got[t], want[t % 12]) << t;
   }
+}
+
+__global__ void branches_by_table(u32* out, u32 targets) {
+  u32 value;
+  asm volatile(
+      "{ TARGETS: .branchtargets FIRST, SECOND, THIRD;\n"
+      "  brx.idx %1, TARGETS;\n"
+      "  FIRST: mov.u32 %0, 100;\n  bra.uni JOINED;\n"
+      "  SECOND: mov.u32 %0, 101;\n  bra.uni JOINED;\n"
+      "  THIRD: mov.u32 %0, 102;\n  JOINED: }"
+      : "=r"(value)
+      : "r"(threadIdx.x % targets));
+  out[threadIdx.x] = value;
+}
+
+TEST(Memory, BranchTablesDiverge) {
+  const DeviceArray<u32> out(32);
+  branches_by_table<<<1, 32>>>(out.get(), 3);
+  const auto got = out.download();
+  for (u32 t = 0; t < 32; ++t) EXPECT_EQ(got[t], 100 + t % 3) << t;
+}
+
+// A reduction returns nothing, a prefetch does nothing, and nothing overtakes anything here, so
+// that fences have nothing to hold back.
+__global__ void reduces(u32* out) {
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(out));
+  asm volatile("red.global.add.u32 [%0], %1;" ::"l"(out), "r"(threadIdx.x) : "memory");
+  asm volatile("fence.acq_rel.gpu;" ::: "memory");
+  asm volatile("red.global.max.u32 [%0+4], %1;" ::"l"(out), "r"(threadIdx.x) : "memory");
+}
+
+TEST(Memory, ReductionsWithoutResults) {
+  const DeviceArray<u32> out(std::vector<u32>{7, 0});
+  reduces<<<2, 32>>>(out.get());
+  EXPECT_EQ(out.download(), (std::vector<u32>{7 + 2 * 31 * 16, 31}));
 }
 
 }  // namespace

@@ -1,0 +1,43 @@
+// `scorefield kde --device cuda`: the numbers of the CPU, from a GPU or from the emulator.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "scratch.h"
+#include "subprocess.h"
+
+namespace scf::test {
+namespace {
+
+using Json = nlohmann::json;
+
+Json run_json(const std::vector<std::string>& arguments) {
+  const Outcome outcome = run_command(arguments);
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
+  EXPECT_EQ(outcome.err, "");
+  return Json::parse(outcome.out);
+}
+
+TEST(KdeCommandCuda, MeanLogDensityIsTheCpus) {
+  const ScratchFolder scratch;
+  const std::string data =
+      scratch.write("four.csv", ".001,.002\n.002,.002\n.004,.009\n.001,.007\n");
+  constexpr double kTotalOfFour = 20.652337904439118;
+  for (const char* dtype : {"f32", "f64"}) {
+    std::vector<std::string> arguments = {"kde",     data,  "--bandwidth", ".03",
+                                          "--dtype", dtype, "--json",      "--device"};
+    arguments.emplace_back("cpu");
+    const double cpu = run_json(arguments).at("mean_log_density");
+    arguments.back() = "cuda";
+    const Json cuda = run_json(arguments);
+    EXPECT_EQ(cuda.at("device"), "cuda");
+    EXPECT_EQ(cuda.at("dtype"), dtype);
+    EXPECT_NEAR(cuda.at("mean_log_density").get<double>(), cpu, 1e-5) << dtype;
+    EXPECT_NEAR(4 * cuda.at("mean_log_density").get<double>(), kTotalOfFour, 1e-4) << dtype;
+  }
+}
+
+}  // namespace
+}  // namespace scf::test

@@ -1,0 +1,473 @@
+// Random calls of the C entry points: sizes, scalars, struct sizes and pointers that no sane caller
+// would pass, on real and small allocations with canaries. Nothing may crash, write outside an
+// output, or return a status that is none. Bounded in time; a failure prints the seed of its call,
+// and SCF_FUZZ_SEED and SCF_FUZZ_SECONDS choose others.
+//
+// What a caller must keep even here: a pointer that is passed points to as many bytes as the sizes
+// passed beside it say, or the sizes are out of their bounds.
+#include <gtest/gtest.h>
+#include <scorefield/scorefield.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <memory>
+#include <vector>
+
+#include "support/device.h"
+#include "support/random.h"
+
+namespace scf::test {
+namespace {
+
+constexpr std::uint64_t kDefaultSeed = 20240611;
+constexpr double kDefaultSeconds = 3;
+constexpr std::int64_t kMostRows = 40;
+constexpr std::int64_t kMostColumns = 20;
+constexpr std::int64_t kMostGap = 3;
+
+double number_from_environment(const char* name, double otherwise) {
+  const char* text = std::getenv(name);
+  return text == nullptr ? otherwise : std::strtod(text, nullptr);
+}
+
+// A scalar that is mostly sane.
+double any_scalar(Random& random) {
+  static const double kOdd[] = {0.0,
+                                -0.0,
+                                -1.0,
+                                std::numeric_limits<double>::quiet_NaN(),
+                                std::numeric_limits<double>::infinity(),
+                                -std::numeric_limits<double>::infinity(),
+                                std::numeric_limits<double>::denorm_min(),
+                                std::numeric_limits<double>::min(),
+                                std::numeric_limits<double>::max(),
+                                1e-300,
+                                1e-45,
+                                1e-30,
+                                1e30,
+                                1e200};
+  if (random.chance(0.25)) return kOdd[random.below(std::size(kOdd))];
+  return std::exp(random.uniform(-8, 4));
+}
+
+template <class T>
+T any_element(Random& random) {
+  const double value = random.chance(0.02) ? any_scalar(random) : random.normal();
+  return static_cast<T>(random.chance(0.01) ? value * 1e18 : value);
+}
+
+// A size that is mostly the right one, else out of bounds: a larger one would claim memory that is
+// not there.
+std::int64_t any_size(Random& random, std::int64_t right) {
+  static const std::int64_t kOdd[] = {0, -1, -7, INT64_MIN, INT64_MIN + 1};
+  return random.chance(0.03) ? kOdd[random.below(std::size(kOdd))] : right;
+}
+
+std::uint32_t any_struct_size(Random& random, std::size_t right) {
+  if (!random.chance(0.05)) return static_cast<std::uint32_t>(right);
+  // Never more than there is.
+  return static_cast<std::uint32_t>(random.below(static_cast<std::int64_t>(right) + 1));
+}
+
+std::int32_t any_top(Random& random) {
+  static const std::int32_t kOdd[] = {-1, INT32_MIN, 65, 1000, INT32_MAX};
+  if (random.chance(0.05)) return kOdd[random.below(std::size(kOdd))];
+  return static_cast<std::int32_t>(random.chance(0.4) ? 0 : random.below(65));
+}
+
+// Memory of one call, freed with it.
+class Memory {
+ public:
+  explicit Memory(const Context& context) : context_(context) {}
+
+  void* output(std::size_t bytes) {
+    outputs_.push_back(
+        std::make_unique<DeviceBlock>(context_, bytes, DeviceBlock::Guards::kCanaries));
+    return outputs_.back()->data();
+  }
+
+  template <class E>
+  E* input(const std::vector<E>& values) {
+    inputs_.push_back(std::make_unique<DeviceBlock>(context_, values.size() * sizeof(E),
+                                                    DeviceBlock::Guards::kNone));
+    inputs_.back()->write(values.data());
+    return static_cast<E*>(inputs_.back()->data());
+  }
+
+  [[nodiscard]] bool intact() const {
+    for (const auto& block : outputs_) {
+      if (!block->guards_intact()) return false;
+    }
+    return true;
+  }
+
+ private:
+  const Context& context_;
+  std::vector<std::unique_ptr<DeviceBlock>> outputs_;
+  std::vector<std::unique_ptr<DeviceBlock>> inputs_;
+};
+
+template <class T>
+struct Entry;
+
+template <>
+struct Entry<float> {
+  static constexpr auto create = scf_kde_create_f32;
+  static constexpr auto evaluate = scf_kde_evaluate_f32;
+  static constexpr auto gradient = scf_kde_gradient_f32;
+};
+
+template <>
+struct Entry<double> {
+  static constexpr auto create = scf_kde_create_f64;
+  static constexpr auto evaluate = scf_kde_evaluate_f64;
+  static constexpr auto gradient = scf_kde_gradient_f64;
+};
+
+template <class T>
+class Fuzzer {
+ public:
+  Fuzzer(const Context& context, std::uint64_t seed)
+      : context_(context), random_(seed), memory_(context) {}
+
+  // One dataset and a few calls on it; returns how many of these succeeded.
+  int run() {
+    create();
+    for (int call = 0; call < 4; ++call) {
+      if (random_.chance(0.6)) {
+        evaluate();
+      } else {
+        gradient();
+      }
+    }
+    scf_kde_destroy(kde_);
+    EXPECT_TRUE(memory_.intact());
+    return succeeded_;
+  }
+
+ private:
+  void check(scf_status status) {
+    ASSERT_GE(status, SCF_SUCCESS);
+    ASSERT_LE(status, SCF_ERROR_INTERNAL);
+    EXPECT_NE(status, SCF_ERROR_INTERNAL) << scf_last_error();
+    EXPECT_STRNE(scf_status_name(status), "UNKNOWN");
+    if (status != SCF_SUCCESS) {
+      EXPECT_STRNE(scf_last_error(), "");
+    }
+  }
+
+  scf_context* context() { return random_.chance(0.01) ? nullptr : context_.get(); }
+
+  std::vector<T> elements(std::int64_t count) {
+    std::vector<T> values(count);
+    for (T& value : values) value = any_element<T>(random_);
+    return values;
+  }
+
+  template <class Make>
+  auto maybe(double probability, const Make& make) -> decltype(make()) {
+    return random_.chance(probability) ? make() : nullptr;
+  }
+
+  std::vector<T> positive(std::int64_t count) {
+    std::vector<T> values(count);
+    const bool odd = random_.chance(0.2);
+    for (T& value : values) {
+      value = static_cast<T>(odd ? any_scalar(random_) : std::exp(random_.uniform(-3, 2)));
+    }
+    return values;
+  }
+
+  std::vector<std::int32_t> labels(std::int64_t count) {
+    std::vector<std::int32_t> values(count);
+    const bool odd = random_.chance(0.1);
+    for (auto& value : values) {
+      value = odd ? static_cast<std::int32_t>(random_.bits())
+                  : static_cast<std::int32_t>(random_.below(3));
+    }
+    return values;
+  }
+
+  std::vector<std::int64_t> skips(std::int64_t count) {
+    std::vector<std::int64_t> values(count);
+    const bool odd = random_.chance(0.1);
+    for (auto& value : values) {
+      value = odd ? static_cast<std::int64_t>(random_.bits()) : random_.below(n_ + 1) - 1;
+    }
+    return values;
+  }
+
+  void create() {
+    n_ = 1 + random_.below(kMostRows);
+    d_ = 1 + random_.below(kMostColumns);
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    auto values = elements(n_ * ld);
+    // Most datasets must be good, or nothing else is tried.
+    if (random_.chance(0.9)) {
+      for (T& value : values) {
+        if (!std::isfinite(value)) value = T(1);
+      }
+    }
+    scf_kde_params params;
+    check(scf_kde_params_init(&params, sizeof params));
+    params.struct_size = any_struct_size(random_, sizeof params);
+    params.weights = maybe(0.3, [&]() -> const void* { return memory_.input(positive(n_)); });
+    params.labels = maybe(0.3, [&]() -> const std::int32_t* { return memory_.input(labels(n_)); });
+    const T* data = maybe(0.99, [&]() -> const T* { return memory_.input(values); });
+    const scf_status status = Entry<T>::create(
+        context(), data, any_size(random_, n_), any_size(random_, d_), any_size(random_, ld),
+        random_.chance(0.1) ? nullptr : &params, nullptr, &kde_);
+    check(status);
+    if (status != SCF_SUCCESS) {
+      ASSERT_EQ(kde_, nullptr);
+    }
+    EXPECT_EQ(scf_kde_size(kde_), kde_ == nullptr ? 0 : n_);
+    EXPECT_EQ(scf_kde_dimension(kde_), kde_ == nullptr ? 0 : d_);
+  }
+
+  scf_kde_query_params query_params(std::int64_t m) {
+    scf_kde_query_params params;
+    check(scf_kde_query_params_init(&params, sizeof params));
+    params.top = any_top(random_);
+    params.bandwidth = any_scalar(random_);
+    params.signal_scale = random_.chance(0.5) ? 1 : any_scalar(random_);
+    params.bandwidths = maybe(0.3, [&]() -> const void* { return memory_.input(positive(m)); });
+    params.signal_scales = maybe(0.3, [&]() -> const void* { return memory_.input(positive(m)); });
+    params.skip = maybe(0.3, [&]() -> const std::int64_t* { return memory_.input(skips(m)); });
+    params.labels = maybe(0.3, [&]() -> const std::int32_t* { return memory_.input(labels(m)); });
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    params.tangent = maybe(0.6, [&]() -> const void* { return memory_.input(elements(m * ld)); });
+    params.ld_tangent = any_size(random_, ld);
+    params.status = maybe(
+        0.7, [&]() -> std::uint32_t* { return memory_.input(std::vector<std::uint32_t>(1, 0)); });
+    params.struct_size = any_struct_size(random_, sizeof params);
+    return params;
+  }
+
+  void* matrix(std::int64_t rows, std::int64_t* ld) {
+    *ld = d_ + random_.below(kMostGap);
+    void* pointer = maybe(0.5, [&]() -> void* { return memory_.output(rows * *ld * sizeof(T)); });
+    *ld = any_size(random_, *ld);
+    return pointer;
+  }
+
+  void* vector(std::int64_t rows, std::size_t bytes = sizeof(T)) {
+    return maybe(0.5, [&]() -> void* { return memory_.output(rows * bytes); });
+  }
+
+  // Gives run the workspace that size asks for, or mostly so.
+  template <class Run>
+  void with_workspace(scf_status sized, std::size_t bytes, const Run& run) {
+    check(sized);
+    if (sized != SCF_SUCCESS) bytes = 4096;
+    ASSERT_LT(bytes, std::size_t{1} << 30) << "for a few small rows";
+    auto* workspace = static_cast<unsigned char*>(memory_.output(bytes));
+    if (random_.chance(0.03)) {
+      bytes = static_cast<std::size_t>(random_.below(static_cast<std::int64_t>(bytes) + 1));
+    }
+    if (random_.chance(0.02)) workspace = nullptr;
+    const scf_status status = run(workspace, bytes);
+    check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    ASSERT_TRUE(memory_.intact());
+  }
+
+  void evaluate() {
+    std::int64_t m = random_.below(kMostRows);
+    auto params = query_params(m);
+    scf_kde_outputs outputs;
+    check(scf_kde_outputs_init(&outputs, sizeof outputs));
+    outputs.log_density = vector(m);
+    outputs.score = matrix(m, &outputs.ld_score);
+    outputs.denoised = matrix(m, &outputs.ld_denoised);
+    outputs.divergence = vector(m);
+    outputs.jacobian_product = matrix(m, &outputs.ld_jacobian_product);
+    outputs.quadratic_form = vector(m);
+    outputs.effective_sample_size = vector(m);
+    const std::size_t top = params.top > 0 && params.top <= 64 ? params.top : 0;
+    outputs.top_indices = static_cast<std::int64_t*>(vector(m, top * sizeof(std::int64_t)));
+    outputs.top_weights = vector(m, top * sizeof(T));
+    outputs.struct_size = any_struct_size(random_, sizeof outputs);
+    const std::int64_t ldx = d_ + random_.below(kMostGap);
+    const T* x = maybe(0.99, [&]() -> const T* { return memory_.input(elements(m * ldx)); });
+    m = any_size(random_, m);
+    const auto* given = random_.chance(0.01) ? nullptr : &params;
+    const auto* wanted = random_.chance(0.01) ? nullptr : &outputs;
+    std::size_t bytes = 0;
+    const scf_status sized = scf_kde_evaluate_workspace(context(), kde_, m, given, wanted, &bytes);
+    with_workspace(sized, bytes, [&](void* workspace, std::size_t size) {
+      return Entry<T>::evaluate(context(), kde_, x, m, any_size(random_, ldx), given, wanted,
+                                workspace, size, nullptr);
+    });
+  }
+
+  void gradient() {
+    std::int64_t m = random_.below(kMostRows);
+    auto params = query_params(m);
+    scf_kde_gradients gradients;
+    check(scf_kde_gradients_init(&gradients, sizeof gradients));
+    gradients.log_density_weights =
+        maybe(0.7, [&]() -> const void* { return memory_.input(elements(m)); });
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    gradients.score_weights =
+        maybe(0.7, [&]() -> const void* { return memory_.input(elements(m * ld)); });
+    gradients.ld_score_weights = any_size(random_, ld);
+    gradients.data = matrix(n_, &gradients.ld_data);
+    gradients.log_weights = vector(n_);
+    gradients.log_bandwidths = vector(m);
+    gradients.struct_size = any_struct_size(random_, sizeof gradients);
+    const std::int64_t ldx = d_ + random_.below(kMostGap);
+    const T* x = maybe(0.99, [&]() -> const T* { return memory_.input(elements(m * ldx)); });
+    m = any_size(random_, m);
+    const auto* given = random_.chance(0.01) ? nullptr : &params;
+    std::size_t bytes = 0;
+    const scf_status sized =
+        scf_kde_gradient_workspace(context(), kde_, m, given, &gradients, &bytes);
+    with_workspace(sized, bytes, [&](void* workspace, std::size_t size) {
+      return Entry<T>::gradient(context(), kde_, x, m, any_size(random_, ldx), given, &gradients,
+                                workspace, size, nullptr);
+    });
+  }
+
+  const Context& context_;
+  Random random_;
+  Memory memory_;
+  std::int64_t n_ = 0;
+  std::int64_t d_ = 0;
+  scf_kde* kde_ = nullptr;
+  int succeeded_ = 0;
+};
+
+// Runs body(seed), which returns how many calls succeeded, until the time is up.
+template <class Body>
+void repeat(const Body& body) {
+  const double seconds = number_from_environment("SCF_FUZZ_SECONDS", kDefaultSeconds);
+  const auto seed = static_cast<std::uint64_t>(
+      number_from_environment("SCF_FUZZ_SEED", static_cast<double>(kDefaultSeed)));
+  const auto start = std::chrono::steady_clock::now();
+  std::uint64_t round = 0;
+  std::int64_t succeeded = 0;
+  do {
+    SCOPED_TRACE("SCF_FUZZ_SEED=" + std::to_string(seed + round));
+    succeeded += body(seed + round);
+    if (::testing::Test::HasFailure()) return;
+    ++round;
+  } while (std::chrono::steady_clock::now() - start < std::chrono::duration<double>(seconds));
+  std::cout << "[ measured ] " << round << " rounds, " << succeeded << " calls succeeded\n";
+  // Else nothing but argument checks was tried.
+  EXPECT_GT(succeeded, 0);
+}
+
+TEST(CapiFuzz, Kde_f32_cpu) {
+  const Context context(Backend::kCpu, {2, ""});
+  repeat([&](std::uint64_t seed) { return Fuzzer<float>(context, seed).run(); });
+}
+
+TEST(CapiFuzz, Kde_f64_cpu) {
+  const Context context(Backend::kCpu, {2, ""});
+  repeat([&](std::uint64_t seed) { return Fuzzer<double>(context, seed).run(); });
+}
+
+// Contexts, allocations, copies, names: bad values of every kind.
+class CoreFuzzer {
+ public:
+  explicit CoreFuzzer(std::uint64_t seed) : random_(seed) {}
+
+  // Returns whether a context came to be.
+  int run() {
+    const auto any = static_cast<std::int32_t>(random_.bits());
+    EXPECT_NE(scf_status_name(any), nullptr);
+    std::int32_t count = -1;
+    check(scf_device_count(small_or(any), &count));
+    EXPECT_GE(count, 0);
+    check(scf_device_count(small_or(any), nullptr));
+    describe_device(any);
+    use_context(any);
+    return contexts_;
+  }
+
+ private:
+  void check(scf_status status) {
+    ASSERT_GE(status, SCF_SUCCESS);
+    ASSERT_LT(status, SCF_ERROR_INTERNAL) << scf_last_error();
+  }
+
+  std::int32_t small_or(std::int32_t any) {
+    return random_.chance(0.8) ? static_cast<std::int32_t>(random_.below(3)) : any;
+  }
+
+  void describe_device(std::int32_t any) {
+    scf_device_info info;
+    const std::uint32_t size = any_struct_size(random_, sizeof info);
+    const scf_status initialised = scf_device_info_init(&info, size);
+    check(initialised);
+    if (initialised != SCF_SUCCESS) return;
+    check(scf_device_describe(small_or(any), small_or(any), random_.chance(0.9) ? &info : nullptr));
+  }
+
+  void use_context(std::int32_t any) {
+    scf_context_params params;
+    check(scf_context_params_init(&params, sizeof params));
+    params.struct_size = any_struct_size(random_, sizeof params);
+    params.backend = random_.chance(0.8) ? SCF_BACKEND_CPU : any;
+    params.device = random_.chance(0.8) ? 0 : any;
+    params.threads = random_.chance(0.8) ? static_cast<std::int32_t>(random_.below(4)) : -any;
+    if (params.threads > 64) params.threads = 64;
+    static const char* const kTargets[] = {nullptr, "", "AVX2", "avx2", "SSE4", "?", "AVX2 "};
+    params.cpu_target =
+        random_.chance(0.5) ? nullptr : kTargets[random_.below(std::size(kTargets))];
+    scf_context* context = nullptr;
+    const scf_status created =
+        scf_context_create(random_.chance(0.95) ? &params : nullptr, &context);
+    check(created);
+    ASSERT_EQ(context != nullptr, created == SCF_SUCCESS);
+    contexts_ += created == SCF_SUCCESS ? 1 : 0;
+    use_memory(context);
+    scf_context_destroy(context);
+  }
+
+  void use_memory(scf_context* context) {
+    void* pointer = nullptr;
+    const auto bytes = static_cast<std::size_t>(random_.below(5000));
+    // More than any machine has: refused, not promised.
+    if (random_.chance(0.1)) {
+      const scf_status huge = scf_allocate(
+          context, SIZE_MAX - static_cast<std::size_t>(random_.below(600)), nullptr, &pointer);
+      ASSERT_NE(huge, SCF_SUCCESS);
+      ASSERT_EQ(pointer, nullptr);
+    }
+    const scf_status allocated = scf_allocate(context, bytes, nullptr, &pointer);
+    check(allocated);
+    if (allocated != SCF_SUCCESS) return;
+    ASSERT_EQ(pointer == nullptr, bytes == 0);
+    std::vector<unsigned char> host(bytes + 1, 3);
+    const auto kind = static_cast<std::int32_t>(random_.below(6)) - 1;
+    if (kind == SCF_COPY_DEVICE_TO_HOST) {
+      check(scf_copy(context, host.data(), pointer, bytes, kind, nullptr));
+    } else {
+      check(scf_copy(context, pointer, host.data(), bytes, kind, nullptr));
+    }
+    EXPECT_EQ(host[bytes], 3);
+    check(scf_free(context, pointer, nullptr));
+    void* stream = &stream;
+    if (scf_stream_create(context, &stream) == SCF_SUCCESS) {
+      EXPECT_EQ(stream, nullptr);
+      check(scf_stream_synchronize(context, stream));
+      check(scf_stream_destroy(context, stream));
+    }
+  }
+
+  Random random_;
+  int contexts_ = 0;
+};
+
+TEST(CapiFuzz, Core_cpu) {
+  repeat([](std::uint64_t seed) { return CoreFuzzer(seed).run(); });
+}
+
+}  // namespace
+}  // namespace scf::test

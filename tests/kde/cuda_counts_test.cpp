@@ -1,0 +1,46 @@
+// What the emulator counts of the KDE's kernels is about as much as their formulas say.
+#include "cuda_counts.h"
+
+#include <gtest/gtest.h>
+
+namespace scf::test {
+namespace {
+
+KernelCounts busiest(const Workload& workload) {
+  const auto kernels = count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, workload);
+  double share = 0;
+  for (const KernelCounts& kernel : kernels) {
+    share += kernel.share_of_instructions;
+  }
+  EXPECT_NEAR(share, 1, 1e-9);
+  return kernels.front();
+}
+
+// A pair needs d multiply-adds for the distance, and d for the weighted sum, whoever does them: so
+// more dimensions cost at least that much more, and not many times as much.
+TEST(CudaCounts, WorkGrowsWithTheDimensions) {
+  const KernelCounts few = busiest({"score", "f32", 1024, 32, 2});
+  const KernelCounts many = busiest({"score", "f32", 1024, 32, 64});
+  EXPECT_EQ(few.kernel.rfind("kde_", 0), 0u) << few.kernel;
+  EXPECT_GE(few.launches, 1);
+  EXPECT_GE(few.instructions_per_pair, 2 * 2 + 1);
+  EXPECT_LT(few.instructions_per_pair, 100 * 2);
+  EXPECT_GE(many.instructions_per_pair + many.multiply_adds_per_pair, 2 * 64);
+  EXPECT_LT(many.instructions_per_pair, 100 * 64);
+  EXPECT_GT(many.global_bytes_per_pair, 0);
+  EXPECT_GE(many.sectors_over_ideal, 1);
+}
+
+// Traffic for a pair falls when more queries share the data that a block reads.
+TEST(CudaCounts, QueriesShareTheData) {
+  const KernelCounts alone = busiest({"score", "f64", 1024, 1, 16});
+  const KernelCounts together = busiest({"score", "f64", 1024, 64, 16});
+  EXPECT_LT(together.global_bytes_per_pair, alone.global_bytes_per_pair / 4);
+}
+
+TEST(CudaCounts, ProgramsThatFailAreErrors) {
+  EXPECT_ANY_THROW(count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"nothing", "f32", 8, 1, 1}));
+}
+
+}  // namespace
+}  // namespace scf::test

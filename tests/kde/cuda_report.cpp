@@ -1,0 +1,170 @@
+// cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE]: a table of what each CUDA
+// kernel takes of a multiprocessor, for sm_80 and sm_90; with --work also one of what the kernels
+// do for a pair, counted while PROGRAM (cuda_workload) runs on the emulator.
+#include <cstdio>
+#include <exception>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cuda_counts.h"
+#include "cuda_resources.h"
+
+namespace {
+
+using scf::test::KernelCounts;
+using scf::test::KernelResources;
+using Json = nlohmann::json;
+
+// Kernels that do less than this share of a workload stand in the JSON alone.
+constexpr double kLeastShare = 0.01;
+
+struct Options {
+  std::string library;
+  std::string ptxas;
+  std::string program;
+  std::string ptxvm;
+  std::string json;
+};
+
+// False where the arguments make no sense.
+bool parse(const std::vector<std::string>& arguments, Options& options) {
+  if (arguments.size() < 2) {
+    return false;
+  }
+  options.library = arguments[0];
+  options.ptxas = arguments[1];
+  for (std::size_t i = 2; i < arguments.size();) {
+    if (arguments[i] == "--work" && i + 2 < arguments.size()) {
+      options.program = arguments[i + 1];
+      options.ptxvm = arguments[i + 2];
+      i += 3;
+    } else if (arguments[i] == "--json" && i + 1 < arguments.size()) {
+      options.json = arguments[i + 1];
+      i += 2;
+    } else {
+      return false;
+    }
+  }
+  return true;
+}
+
+void print_resources(const std::vector<KernelResources>& kernels) {
+  std::printf(
+      "| kernel | arch | threads | registers | spills B | local B | shared B | blocks/SM | "
+      "occupancy |\n|---|---|---|---|---|---|---|---|---|\n");
+  for (const KernelResources& kernel : kernels) {
+    std::printf("| %s | sm_%d | %d | %d | %d | %d | %d | %d | %.0f%% |\n", kernel.kernel.c_str(),
+                kernel.architecture, kernel.threads, kernel.registers,
+                kernel.spill_store_bytes + kernel.spill_load_bytes, kernel.stack_bytes,
+                kernel.static_shared_bytes + kernel.dynamic_shared_bytes, kernel.blocks,
+                100 * kernel.occupancy);
+  }
+}
+
+void print_counts(const std::vector<KernelCounts>& kernels) {
+  std::printf(
+      "\nFor a pair of query and datum, counted by ptxvm (instructions of threads; work, not "
+      "time):\n"
+      "\n| operation | dtype | n | m | d | kernel | instructions | lanes active | global B | "
+      "sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+  for (const KernelCounts& kernel : kernels) {
+    if (kernel.share_of_instructions < kLeastShare) {
+      continue;
+    }
+    const scf::test::Workload& work = kernel.workload;
+    std::printf(
+        "| %s | %s | %lld | %lld | %lld | %s | %.2f | %.0f%% | %.3f | %.2f | %.4f | %.4f | %.1f "
+        "|\n",
+        work.operation.c_str(), work.dtype.c_str(), static_cast<long long>(work.n),
+        static_cast<long long>(work.m), static_cast<long long>(work.d), kernel.kernel.c_str(),
+        kernel.instructions_per_pair, 100 * kernel.lanes_active, kernel.global_bytes_per_pair,
+        kernel.sectors_over_ideal, kernel.wavefronts_per_pair, kernel.bank_conflicts_per_pair,
+        kernel.multiply_adds_per_pair);
+  }
+}
+
+Json to_json(const KernelResources& kernel) {
+  return {{"kernel", kernel.kernel},
+          {"architecture", "sm_" + std::to_string(kernel.architecture)},
+          {"threads", kernel.threads},
+          {"registers", kernel.registers},
+          {"spill_store_bytes", kernel.spill_store_bytes},
+          {"spill_load_bytes", kernel.spill_load_bytes},
+          {"local_bytes", kernel.stack_bytes},
+          {"static_shared_bytes", kernel.static_shared_bytes},
+          {"dynamic_shared_bytes", kernel.dynamic_shared_bytes},
+          {"blocks_per_multiprocessor", kernel.blocks},
+          {"occupancy", kernel.occupancy}};
+}
+
+Json to_json(const KernelCounts& kernel) {
+  return {{"operation", kernel.workload.operation},
+          {"dtype", kernel.workload.dtype},
+          {"n", kernel.workload.n},
+          {"m", kernel.workload.m},
+          {"d", kernel.workload.d},
+          {"kernel", kernel.kernel},
+          {"launches", kernel.launches},
+          {"instructions_per_pair", kernel.instructions_per_pair},
+          {"share_of_instructions", kernel.share_of_instructions},
+          {"lanes_active", kernel.lanes_active},
+          {"global_bytes_per_pair", kernel.global_bytes_per_pair},
+          {"sectors_over_ideal", kernel.sectors_over_ideal},
+          {"shared_wavefronts_per_pair", kernel.wavefronts_per_pair},
+          {"bank_conflicts_per_pair", kernel.bank_conflicts_per_pair},
+          {"matrix_multiply_adds_per_pair", kernel.multiply_adds_per_pair}};
+}
+
+template <class Row>
+Json rows_of(const std::vector<Row>& rows) {
+  Json array = Json::array();
+  for (const Row& row : rows) {
+    array.push_back(to_json(row));
+  }
+  return array;
+}
+
+std::vector<KernelCounts> count_all(const Options& options) {
+  std::vector<KernelCounts> all;
+  for (const scf::test::Workload& workload : scf::test::reported_workloads()) {
+    const auto kernels = scf::test::count_work(options.program, options.ptxvm, workload);
+    all.insert(all.end(), kernels.begin(), kernels.end());
+  }
+  return all;
+}
+
+void report(const Options& options) {
+  const auto resources = scf::test::read_kernel_resources(options.library, options.ptxas, {80, 90});
+  print_resources(resources);
+  std::vector<KernelCounts> counts;
+  if (!options.program.empty()) {
+    std::fflush(stdout);
+    counts = count_all(options);
+    print_counts(counts);
+  }
+  if (!options.json.empty()) {
+    const Json all = {{"resources", rows_of(resources)}, {"work", rows_of(counts)}};
+    std::ofstream(options.json) << all.dump(2) << "\n";
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  if (!parse({argv + 1, argv + argc}, options)) {
+    std::fprintf(stderr,
+                 "usage: cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE]\n");
+    return 2;
+  }
+  try {
+    report(options);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cuda_report: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}

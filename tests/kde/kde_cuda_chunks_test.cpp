@@ -1,0 +1,94 @@
+// What only many data, or many rows of workspace, reach on the CUDA backend: several chunks of data
+// in the tiled kernel, references that rise from tile to tile and chunk to chunk, several
+// sub-batches.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "support/kde_call.h"
+#include "support/kde_data.h"
+#include "support/kde_promise.h"
+#include "support/shapes.h"
+
+namespace scf::test {
+namespace {
+
+class KdeCudaChunks : public OnBackend<BackendCase> {};
+
+std::vector<BackendCase> cuda_cases() {
+  std::vector<BackendCase> cases;
+  for (const BackendCase& where : all_backend_cases()) {
+    if (where.backend == Backend::kCuda) {
+      cases.push_back(where);
+    }
+  }
+  return cases;
+}
+
+// Several chunks of the tiled kernel, and a last one that is not full.
+TEST_P(KdeCudaChunks, ManyDataInManyDimensions) {
+  const BackendCase& where = GetParam();
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    for (const std::int64_t d : {5, 17}) {
+      const auto problem = any_problem<T>({1337, 5, d}, static_cast<std::uint64_t>(900 + d));
+      SCOPED_TRACE(describe(problem));
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, possible_outputs(problem))));
+    }
+  });
+}
+
+// Data from far to near the first query, so that every tile holds a larger exponent than all
+// before.
+TEST_P(KdeCudaChunks, DataThatComeNearer) {
+  const BackendCase& where = GetParam();
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    for (const Shape& shape : {Shape{2500, 3, 2}, Shape{700, 3, 6}}) {
+      auto problem = normal_problem<T>(shape, 17);
+      problem.bandwidth = 0.05;
+      problem.note = "nearer";
+      std::vector<std::int64_t> order(static_cast<std::size_t>(shape.n));
+      std::iota(order.begin(), order.end(), std::int64_t{0});
+      const auto distance = [&](std::int64_t k) {
+        double sum = 0;
+        for (std::int64_t c = 0; c < shape.d; ++c) {
+          const double offset = problem.data[static_cast<std::size_t>(k * shape.d + c)] -
+                                problem.queries[static_cast<std::size_t>(c)];
+          sum += offset * offset;
+        }
+        return sum;
+      };
+      std::sort(order.begin(), order.end(),
+                [&](std::int64_t a, std::int64_t b) { return distance(a) > distance(b); });
+      const auto unsorted = problem.data;
+      for (std::int64_t k = 0; k < shape.n; ++k) {
+        std::copy_n(unsorted.begin() + order[static_cast<std::size_t>(k)] * shape.d, shape.d,
+                    problem.data.begin() + k * shape.d);
+      }
+      EXPECT_TRUE(keeps_promise_in_all_requests(context, problem));
+    }
+  });
+}
+
+// Rows so long that the workspace holds fewer queries than the batch has.
+TEST_P(KdeCudaChunks, SeveralSubBatches) {
+  const BackendCase& where = GetParam();
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    auto problem = normal_problem<T>({3, 67, 20011}, 5);
+    const auto results =
+        evaluate(context, problem, OutputSet(Output::kLogDensity) | Output::kScore);
+    EXPECT_TRUE(keeps_promise(problem, results));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kde, KdeCudaChunks, ::testing::ValuesIn(cuda_cases()),
+                         parameter_name<BackendCase>);
+
+}  // namespace
+}  // namespace scf::test

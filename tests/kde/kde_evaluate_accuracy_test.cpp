@@ -1,0 +1,103 @@
+// The accuracy that kde.h promises, on problems that lose digits. Each case prints what share of
+// each promise it used up ("[ measured ]"): 1 would be the whole of it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+#include <ostream>
+
+#include "kde_accuracy_problems.h"
+#include "support/kde_call.h"
+#include "support/kde_data.h"
+#include "support/kde_promise.h"
+
+namespace scf::test {
+namespace {
+
+struct AccuracyCase {
+  Backend backend;
+  Dtype dtype;
+  const AccuracyKind* kind;
+};
+
+std::string name_of(const AccuracyCase& where) {
+  return name_of(BackendCase{where.backend, where.dtype}) + "_" + where.kind->name;
+}
+
+void PrintTo(const AccuracyCase& where, std::ostream* out) {
+  *out << name_of(where);
+}
+
+std::vector<AccuracyCase> accuracy_cases() {
+  std::vector<AccuracyCase> cases;
+  for (const BackendCase& where : all_backend_cases()) {
+    for (const AccuracyKind& kind : accuracy_kinds()) {
+      cases.push_back({where.backend, where.dtype, &kind});
+    }
+  }
+  return cases;
+}
+
+template <class T>
+void check(const Context& context, const KdeProblem<T>& problem) {
+  ErrorShares shares;
+  EXPECT_TRUE(keeps_promise_in_all_requests(context, problem, &shares));
+  std::cout << "[ measured ] " << name_of(context.backend()) << " " << describe(problem) << ": "
+            << describe(shares) << "\n";
+}
+
+class KdeAccuracy : public OnBackend<AccuracyCase> {};
+
+TEST_P(KdeAccuracy, IsWhatTheHeaderPromises) {
+  const AccuracyCase& where = GetParam();
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    for (const std::int64_t d : where.kind->dimensions) {
+      check(context, make_problem<T>(*where.kind, accuracy_shape(where.backend, d)));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kde, KdeAccuracy, ::testing::ValuesIn(accuracy_cases()),
+                         parameter_name<AccuracyCase>);
+
+// Sizes that are too large for an emulator: the CPU alone.
+class KdeAccuracyAtSize : public OnBackend<BackendCase> {};
+
+TEST_P(KdeAccuracyAtSize, OffsetWithManyQueries) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(GetParam().backend);
+    for (const AccuracyKind& kind : accuracy_kinds()) {
+      if (kind.name != "offset_100_wide" && kind.name != "offset_100_tight") continue;
+      for (const std::int64_t d : kind.dimensions) {
+        check(context, make_problem<T>(kind, {512, 1024, d}));
+      }
+    }
+  });
+}
+
+TEST_P(KdeAccuracyAtSize, AMillionData) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(GetParam().backend);
+    const std::int64_t queries = std::is_same_v<T, float> ? 8 : 3;
+    auto problem = normal_problem<T>({1'000'000, queries, 2}, 77);
+    problem.note = "a million data";
+    problem.bandwidth = 0.02;
+    check(context, problem);
+    // All data count for every query: the longest sums there are.
+    problem.bandwidth = 3;
+    check(context, problem);
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kde, KdeAccuracyAtSize,
+                         ::testing::Values(BackendCase{Backend::kCpu, Dtype::kF32},
+                                           BackendCase{Backend::kCpu, Dtype::kF64}),
+                         parameter_name<BackendCase>);
+
+}  // namespace
+}  // namespace scf::test
