@@ -60,6 +60,7 @@ const std::unordered_map<std::string, FamilyDecoder>& families() {
                                                          {"bfi", decode_bits},
                                                          {"bmsk", decode_bits},
                                                          {"prmt", decode_bits},
+                                                         {"fns", decode_bits},
                                                          {"setp", decode_compare},
                                                          {"set", decode_compare},
                                                          {"selp", decode_compare},

@@ -1,4 +1,4 @@
-// Bits: and or xor not cnot shl shr shf lop3 popc clz bfind brev bfe bfi bmsk prmt.
+// Bits: and or xor not cnot shl shr shf lop3 popc clz bfind brev bfe bfi bmsk prmt fns.
 #include <algorithm>
 
 #include "isa_apply.h"
@@ -220,6 +220,19 @@ void decode_permute(Decoder& decoder, Instruction* in) {
   }
 }
 
+struct FindNthSet {
+  uint32_t operator()(uint32_t bits, uint32_t base, uint32_t offset) const {
+    const auto n = static_cast<int32_t>(offset);
+    const int direction = n < 0 ? -1 : 1;
+    int64_t left = n == 0 ? 1 : int64_t{n} * direction;
+    for (int64_t i = base; i >= 0 && i < 32; i += direction) {
+      if (((bits >> i) & 1) != 0 && --left == 0) return static_cast<uint32_t>(i);
+      if (n == 0) break;
+    }
+    return kAllLanes;
+  }
+};
+
 template <typename Operation>
 Handler logic_handler(Type type) {
   if (type.is_predicate()) return &apply2<uint32_t, uint32_t, Operation>;
@@ -327,6 +340,9 @@ void decode_bits(Decoder& decoder, Instruction* in) {
     decoder.plain_operands(in, 2, kU32);
     in->execute = statement.has("clamp") ? &apply2<uint32_t, uint32_t, BitMask<true>>
                                          : &apply2<uint32_t, uint32_t, BitMask<false>>;
+  } else if (base == "fns") {
+    decoder.plain_operands(in, 3, kU32);
+    in->execute = &apply3<uint32_t, uint32_t, uint32_t, FindNthSet>;
   } else {
     decoder.plain_operands(in, 1, type);
     if (base == "popc") in->execute = counting_handler<CountOnes>({TypeKind::kBits, type.bits});

@@ -214,6 +214,10 @@ __global__ void poisoned_branch(u32* out) {
       " @p bra SKIP; st.global.u32 [%0], 1; SKIP: }" ::"l"(out));
 }
 
+__global__ void poisoned_address() {
+  asm volatile("{ .reg .u64 never; st.global.u32 [never], 1; }");
+}
+
 TEST(Checks, UninitialisedValues) {
   expect_caught("uninitialised memory", cudaErrorLaunchFailure, [] {
     int* in = nullptr;
@@ -228,6 +232,8 @@ TEST(Checks, UninitialisedValues) {
                 [] { poisoned_register<<<1, 32>>>(device_memory<u32>(32), 4); });
   expect_caught("uninitialised register", cudaErrorLaunchFailure,
                 [] { poisoned_branch<<<1, 1>>>(device_memory<u32>(1)); });
+  expect_caught("uninitialised register", cudaErrorLaunchFailure,
+                [] { poisoned_address<<<1, 1>>>(); });
 }
 
 // --- between blocks, and barriers ---
@@ -382,9 +388,8 @@ TEST(Checks, LaunchLimits) {
   cudaFree(out);
 }
 
-// Volatile accesses keep their order, so all the values are alive at once; and with no bound on its
-// threads ptxas gives the kernel the registers that it likes.
-__global__ void many_registers(volatile float* out, const volatile float* in) {
+// Volatile accesses keep their order, so all the values are alive at once.
+__global__ void __maxnreg__(128) many_registers(volatile float* out, const volatile float* in) {
   float values[100];
 #pragma unroll
   for (int i = 0; i < 100; ++i) values[i] = in[i];
@@ -396,7 +401,7 @@ __global__ void many_registers(volatile float* out, const volatile float* in) {
 TEST(Checks, RegisterLimit) {
   cudaFuncAttributes attributes;
   ASSERT_EQ(cudaFuncGetAttributes(&attributes, many_registers), cudaSuccess);
-  ASSERT_GT(attributes.numRegs, 64) << "the test wants more than a full block may have";
+  ASSERT_GT(attributes.numRegs, 64) << "more than a full block may have";
   ASSERT_LE(attributes.numRegs, 128);
   float* out = device_memory<float>(100 * 1024);
   const float* in = device_memory<float>(100);

@@ -223,6 +223,7 @@ TERNARY32(bfi_from_zero, "bfi.b32 %0, %1, %2, %3, 7;")
 TERNARY32(prmt, "prmt.b32 %0, %1, %2, %3;")
 TERNARY32(prmt_b4e, "prmt.b32.b4e %0, %1, %2, %3;")
 BINARY32(bmsk_clamp, "bmsk.clamp.b32 %0, %1, %2;")
+TERNARY32(fns, "fns.b32 %0, %1, %2, %3;")
 BINARY32(bmsk_wrap, "bmsk.wrap.b32 %0, %1, %2;")
 TERNARY32(dp4a_us, "dp4a.u32.s32 %0, %1, %2, %3;")
 TERNARY32(dp2a_hi, "dp2a.hi.s32.s32 %0, %1, %2, %3;")
@@ -307,6 +308,27 @@ TEST(Integer, BitFields) {
         return z;
       },
       a, b, c);
+}
+
+// The n-th set bit from a base on, upwards, or downwards for negative n; n == 0: the base itself.
+TEST(Integer, FindNthSet) {
+  const auto bits = integers<u32>(11);
+  auto base = integers<u32>(12), count = integers<u32>(13);
+  for (u32& v : base) v %= 32;
+  for (u32& v : count) v = v % 13 - 6;
+  check(
+      fns,
+      [](u32 x, u32 from, u32 n) {
+        std::vector<u32> found;  // in the direction of the search
+        const int step = int(n) < 0 ? -1 : 1;
+        for (int i = int(from); i >= 0 && i < 32; i += step) {
+          if (x >> i & 1) found.push_back(u32(i));
+        }
+        if (n == 0) return x >> from & 1 ? from : ~0u;
+        const size_t wanted = size_t(step * int(n));
+        return wanted <= found.size() ? found[wanted - 1] : ~0u;
+      },
+      bits, base, count);
 }
 
 }  // namespace
