@@ -62,7 +62,7 @@ std::string quoted(const std::string& text) {
 
 std::vector<Workload> reported_workloads() {
   std::vector<Workload> workloads;
-  for (const char* operation : {"score", "divergence", "gradient"}) {
+  for (const char* operation : {"score", "jacobian", "gradient"}) {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {
         workloads.push_back({operation, dtype, 4096, 64, d});

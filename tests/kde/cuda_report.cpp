@@ -65,8 +65,9 @@ void print_resources(const std::vector<KernelResources>& kernels) {
 
 void print_counts(const std::vector<KernelCounts>& kernels) {
   std::printf(
-      "\nFor a pair of query and datum, counted by ptxvm (instructions of threads; work, not "
-      "time):\n"
+      "\nFor a pair of query and datum, counted by ptxvm: instructions of threads, work and not "
+      "time.\n"
+      "What prepares the data once is divided by the pairs too.\n"
       "\n| operation | dtype | n | m | d | kernel | instructions | lanes active | global B | "
       "sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");

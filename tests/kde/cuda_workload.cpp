@@ -1,6 +1,6 @@
 // cuda_workload OPERATION DTYPE N M D: one operation of the KDE on the CUDA backend, on N normal
-// data and M normal queries, for whoever counts what its kernels do. OPERATION: score, divergence
-// or gradient; DTYPE: f32 or f64.
+// data and M normal queries, for whoever counts what its kernels do. OPERATION: score, jacobian
+// (times a vector) or gradient; DTYPE: f32 or f64.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -17,12 +17,13 @@ namespace {
 template <class T>
 void run(const std::string& operation, const Shape& shape) {
   const Context context(Backend::kCuda);
-  const auto problem = normal_problem<T>(shape, 1);
+  auto problem = normal_problem<T>(shape, 1);
   const OutputSet score = OutputSet(Output::kLogDensity) | Output::kScore;
   if (operation == "score") {
     evaluate(context, problem, score);
-  } else if (operation == "divergence") {
-    evaluate(context, problem, score | Output::kDivergence);
+  } else if (operation == "jacobian") {
+    problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
+    evaluate(context, problem, score | Output::kJacobianProduct);
   } else if (operation == "gradient") {
     GradientInputs<T> inputs;
     inputs.score_weights.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
