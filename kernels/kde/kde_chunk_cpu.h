@@ -86,11 +86,9 @@ struct ChunkTask {
   C* posterior = nullptr;       // [kTileQueries][kTile]
 };
 
-// Bytes of scratch beyond the packed vectors; see scratch in kde_evaluate_cpu.cpp.
-template <class C>
-constexpr std::int64_t distance_scratch() {
-  return 3 * kTileQueries * CpuKde<C>::kTile;
-}
+// Whether a y - x is rounded once. If not, the product's rounding, u |a y|, is an error of the
+// difference: nothing in double, much in single precision where h is far smaller than the data.
+[[nodiscard]] bool kde_fuses_multiply_adds(std::int64_t targets);
 
 // First pass for d <= kSmallDimension without top: the sums are always computed.
 template <class S, class C>
@@ -98,8 +96,8 @@ void kde_small_chunk(std::int64_t targets, const ChunkTask<S, C>& task);
 // First pass for any d.
 template <class S, class C>
 void kde_tile_chunk(std::int64_t targets, const ChunkTask<S, C>& task);
-// Second pass for any d.
-template <class S, class C>
-void kde_second_chunk(std::int64_t targets, const ChunkTask<S, C>& task);
+// Second pass for any d, in double only.
+template <class S>
+void kde_second_chunk(std::int64_t targets, const ChunkTask<S, double>& task);
 
 }  // namespace scf::kde

@@ -88,37 +88,30 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
   evaluation.run(order, count, nullptr);
 }
 
-// The error of a query's score in single precision, estimated from its own results.
+double distance_error(std::int64_t d) {
+  const auto dimensions = static_cast<double>(d);
+  return (1.5 + 0.35 * std::sqrt(std::min(dimensions, 64.0))) /
+         std::sqrt(std::max(dimensions / 64, 1.0));
+}
+
+// The error of a query's score in single precision, estimated from its own results without the
+// moments, which would cost a tenth of the time at small d.
 //
-// With u = 2^-24, a squared distance carries a relative error of about kappa u: the roundings of
-// the differences and squares, and of their sum, which grows like the square root of its length, 64
-// at most, blocks of which are added up in double and average out. An exponent of size E then errs
-// by kappa u E, and a score by that times the spread of the terms it averages, sqrt(2 (H - Q)) / h
-// with H the posterior's entropy and Q = E' + log sum_k exp(-E_k), E' = h^2 |s|^2 / 2 (both sides
-// are the identity H - Q = a^2 tr Cov_p(y) / 2h^2). Errors of n equal terms average out, which
-// bounds (H - Q) by f(Q) below, for the worst H. The promise is relative to the largest score of a
-// batch, which is unknown here; a tenth of the exponent stands for it where the query's own is
-// smaller still.
+// An exponent of size E errs by kappa u E, kappa = distance_error(d), and a score by that times the
+// spread of the terms it averages, sqrt(2 (H - Q)) / h with H the posterior's entropy and Q = E' +
+// log sum_k exp(-E_k), E' = h^2 |s|^2 / 2 (both sides are the identity H - Q = a^2 tr Cov_p(y) /
+// 2h^2). Errors of n equal terms average out, which bounds (H - Q) by f(Q) below, for the worst H.
+// The promise is relative to the largest score of a batch, which is unknown here; a tenth of the
+// exponent stands for it where the query's own is smaller still.
 bool single_precision_suffices(const SinglePrecision& query) {
-  constexpr double kUnit = 5.9604644775390625e-8;
-  const auto d = static_cast<double>(query.d);
-  const double kappa =
-      (1.5 + 0.35 * std::sqrt(std::min(d, 64.0))) / std::sqrt(std::max(d / 64, 1.0));
-  const double tolerance = query.d <= 64 ? 2e-6 : 8e-6;
+  const double tolerance = query.d <= 64 ? kScoreToleranceSmall : kScoreToleranceLarge;
   const double exponent = std::max(0.0, std::log(static_cast<double>(query.n)) - query.log_sum);
-  if (query.density_only) {
-    return kappa * kUnit < 2e-6;
-  }
   const double q = query.score_exponent + query.log_sum;
-  constexpr double kLog2 = 0.693147180559945309417;
-  const double spread = q > kLog2 - 1 ? std::exp(-(q + 1)) : (kLog2 - q) / 2;
+  const double spread = q > kLn2 - 1 ? std::exp(-(q + 1)) : (kLn2 - q) / 2;
   const double scale = std::max(query.score_exponent, 0.1 * exponent);
-  const double score_error = kappa * kUnit * exponent * std::sqrt(spread / std::max(scale, 1e-300));
-  if (exponent > 0 && !(score_error <= tolerance)) {
-    return false;
-  }
-  // a^2 tr Cov / h^2 is 2 (mean exponent - score exponent), wanted to 1e-5 d.
-  return !query.divergence || 4 * kUnit * query.mean_exponent <= 1e-6 * d;
+  const double exponent_error = distance_error(query.d) * kUnitSingle * exponent;
+  const double error = exponent_error * std::sqrt(spread / std::max(scale, 1e-300));
+  return exponent <= 0 || (error <= tolerance && exponent_error <= kMostExponentError);
 }
 
 template <class T>
@@ -145,8 +138,10 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
   const std::int64_t count = order_queries(
       kde, queries, lists.order, [](std::int64_t) { return true; },
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
-  // The most probable data are ranked in double always: single precision swaps near ties.
-  if (sizeof(T) == sizeof(double) || outputs.top > 0) {
+  // Second moments are gathered, and the most probable data ranked, in double always: single
+  // precision swaps near ties.
+  if (sizeof(T) == sizeof(double) || outputs.top > 0 || outputs.jacobian_product != nullptr ||
+      outputs.quadratic_form != nullptr) {
     evaluate<T, double>(context, kde, queries, outputs, arena, lists.order, count, nullptr);
     return;
   }

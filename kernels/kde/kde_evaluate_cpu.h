@@ -28,15 +28,17 @@ template <class T>
 
 // ---- When single precision serves a query; README.md derives it --------------------------------
 
-// What the first pass found out about a query.
+// The relative error of a squared distance in single precision, in units of 2^-24: the roundings of
+// the differences and squares, and of their sum, which grows like the square root of its length, 64
+// at most, blocks of which are added up in double and average out.
+[[nodiscard]] double distance_error(std::int64_t d);
+
+// What a first pass without moments (kde_detection.h) finds out about a query.
 struct SinglePrecision {
   std::int64_t d = 0;
   std::int64_t n = 0;
   double log_sum = 0;         // log sum_k (w_k / largest w) exp(-E_k), E_k = r_k^2 / 2h^2
   double score_exponent = 0;  // h^2 |s|^2 / 2
-  double mean_exponent = 0;   // sum_k p_k E_k, where the divergence is wanted
-  bool density_only = false;
-  bool divergence = false;
 };
 
 [[nodiscard]] bool single_precision_suffices(const SinglePrecision& query);

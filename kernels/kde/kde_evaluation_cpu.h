@@ -19,6 +19,7 @@
 
 #include "common/cpu_context.h"
 #include "kde/kde_chunk_cpu.h"
+#include "kde/kde_detection.h"
 #include "kde/kde_evaluate_cpu.h"
 
 namespace scf::kde {
@@ -71,16 +72,15 @@ class Evaluation {
   Evaluation(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
              const Outputs<S>& outputs, const PosteriorSummaries& summaries = {})
       : context_(context), kde_(kde), queries_(queries), outputs_(outputs), summaries_(summaries) {
-    constexpr bool kExact = sizeof(C) == sizeof(double);
     layout_ = {kde.padded(), outputs.top};
-    // In double, the divergence too comes from the second pass: there is nothing beyond to repair
-    // it.
+    // The divergence comes from the first pass in single precision, where it does not cancel too
+    // far; in double there is nothing beyond to repair it.
     tangent_ = outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
-    second_ = tangent_ || (kExact && outputs.divergence != nullptr);
+    second_ = kExact && (tangent_ || outputs.divergence != nullptr);
     sums_ = second_ || summaries.mean != nullptr || outputs.score != nullptr ||
-            outputs.denoised != nullptr || outputs.divergence != nullptr ||
-            outputs.effective_sample_size != nullptr;
-    moments_ = outputs.divergence != nullptr || outputs.effective_sample_size != nullptr;
+            outputs.denoised != nullptr || outputs.divergence != nullptr;
+    moments_ = outputs.effective_sample_size != nullptr ||
+               (!kExact && (outputs.divergence != nullptr || outputs.denoised != nullptr));
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
     max_chunks_ = chunks_of(0, kde.n).count + 1;  // a label's range may straddle one more
@@ -126,7 +126,7 @@ class Evaluation {
           }
         });
       }
-      if (sizeof(C) < sizeof(double)) {
+      if (!kExact) {
         for (std::int64_t t = 0; t < tiles; ++t) {
           for (int q = 0; q < tile_list_[t].count; ++q) {
             if (needs_double(t * kTileQueries + q, tile_list_[t].order[q])) {
@@ -140,6 +140,9 @@ class Evaluation {
   }
 
  private:
+  // Second-order outputs are made in double only.
+  static constexpr bool kExact = sizeof(C) == sizeof(double);
+
   enum class Pass { kFirst, kSecond };
 
   struct Tile {
@@ -236,9 +239,12 @@ class Evaluation {
     task.partials = partial_of(tile_index * kTileQueries, chunk);
     task.stride = layout_.size();
     pack(tile, tile_index * kTileQueries, scratch, pass, task);
-    if (pass == Pass::kSecond) {
-      kde_second_chunk(context_.targets(), task);
-    } else if (small_) {
+    if constexpr (kExact) {
+      if (pass == Pass::kSecond) {
+        return kde_second_chunk(context_.targets(), task);
+      }
+    }
+    if (small_) {
       kde_small_chunk(context_.targets(), task);
     } else {
       kde_tile_chunk(context_.targets(), task);
@@ -407,7 +413,7 @@ class Evaluation {
     if (outputs_.effective_sample_size != nullptr) {
       outputs_.effective_sample_size[i] = static_cast<S>(mass * mass / state[3]);
     }
-    if (outputs_.divergence != nullptr && !second_) {
+    if (outputs_.divergence != nullptr && !kExact) {
       write_divergence(i, state[2] / mass - away_squared);
     }
   }
@@ -505,40 +511,67 @@ class Evaluation {
           total[SecondLayout::kTangentSquared] / state.mass - mean_tangent * mean_tangent;
       outputs_.quadratic_form[i] = static_cast<S>((ratio * (ratio * variance) - v_squared) / h / h);
     }
-    if (outputs_.divergence != nullptr && sizeof(C) == sizeof(double)) {
+    if (outputs_.divergence != nullptr) {
       write_divergence(i, a * a * (total[SecondLayout::kSpread] / state.mass - rounding_squared));
     }
   }
 
-  // Whether single precision cannot promise this query.
+  // Whether single precision cannot promise this query. All lengths in the stored unit.
   bool needs_double(std::int64_t slot, std::int64_t i) const {
     const QueryState state = state_of(slot);
     const double a = scale_of(queries_, i);
     const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent);
+    const double h_squared = relative_h_squared(i);
+    const ReferencePoint kind = reference_kind(a, h_squared);
     const S* const x = queries_.x + i * queries_.ld;
-    double away_squared = 0;
+    Moments moments{};
     double largest = 0;
     for (std::int64_t j = 0; j < kde_.d; ++j) {
       const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
       const double away = a * state.mean[j] - xj;
-      away_squared += away * away;
+      const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
+      moments.offset_square += away * away;
+      moments.score_size = std::max(moments.score_size, std::abs(away) / h / h);
+      moments.mean_size = std::max(moments.mean_size, std::abs(state.mean[j]));
+      moments.shift_size = std::max(moments.shift_size, std::abs(state.mean[j] - rho));
       largest = std::max(largest, std::abs(xj));
     }
+    if (kind == ReferencePoint::kOrigin) {
+      moments.shift_size = 0;  // there are digits to spare
+    }
     const double rate = 0.5 / (kLn2 * h) / h;
-    const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0 &&
-                          std::isfinite(state.mass) && std::isfinite(away_squared);
-    if (!in_range) {
+    // The largest weight is about 1; where it is not, exponents are too large to say how large.
+    const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0.25 &&
+                          std::isfinite(state.mass) && std::isfinite(moments.offset_square);
+    // What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double,
+    // and may lie between two numbers of type C; and a product may be rounded.
+    double displacement = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
+    if (a != 1 && !kde_fuses_multiply_adds(context_.targets())) {
+      displacement += 2 * a * kUnitSingle;
+    }
+    if (!in_range || displacement > 5e-7 * h) {
       return true;
     }
-    SinglePrecision query;
-    query.d = kde_.d;
-    query.n = kde_.n;
-    query.log_sum = kLn2 * (state.reference + std::log2(state.mass));
-    query.score_exponent = away_squared / h / h / 2;
-    query.mean_exponent = moments_ ? state.moment / state.mass / h / h / 2 : 0;
-    query.density_only = !sums_;
-    query.divergence = outputs_.divergence != nullptr;
-    return !single_precision_suffices(query);
+    if (!moments_) {
+      SinglePrecision query;
+      query.d = kde_.d;
+      query.n = kde_.n;
+      query.log_sum = kLn2 * (state.reference + std::log2(state.mass));
+      query.score_exponent = moments.offset_square / h / h / 2;
+      return sums_ && !single_precision_suffices(query);
+    }
+    moments.bandwidth = h;
+    moments.scale = a;
+    moments.sum = state.mass;
+    moments.effective_size = state.mass * state.mass / state.squares;
+    moments.mean_square = state.moment / state.mass;
+    if (!sums_) {
+      moments.offset_square = 0;
+    }
+    return scf::kde::needs_double(
+        moments, kde_.d, distance_error(kde_.d),
+        {sums_, outputs_.denoised != nullptr, outputs_.divergence != nullptr,
+         outputs_.effective_sample_size != nullptr});
   }
 
   const CpuContext& context_;

@@ -11,12 +11,13 @@
 // in double, in an order that only the number of chunks and d fix. Memory traffic: the partial
 // results once, 8 bytes per query, chunk and dimension.
 //
-// Whether single precision kept the promise is decided here: kde_detection_cuda.cuh.
+// Whether single precision kept the promise is decided here: kde_detection.h.
 #include <cmath>
 
 #include "common/cuda_check.cuh"
-#include "kde/kde_detection_cuda.cuh"
+#include "kde/kde_detection.h"
 #include "kde/kde_launch_cuda.h"
+#include "kde/kde_pass_cuda.cuh"
 
 namespace scf::kde {
 namespace {
@@ -27,6 +28,22 @@ struct MergePolicy {
 };
 
 constexpr double kLog2Pi = 1.8378770664093455;
+constexpr double kUnitDouble = 1.1102230246251565e-16;  // 2^-53
+constexpr double kDivergenceToleranceDouble = 2e-13;
+
+// Of a squared distance: the difference, its square and sums of 16 squares, whose errors average
+// out over more dimensions.
+__device__ double distance_error(std::int64_t d) {
+  return 1.5 * sqrt(16 / max(16.0, static_cast<double>(d)));
+}
+
+// Whether the divergence of one pass, in double, is to be replaced by that of a second pass.
+template <class T>
+__device__ bool divergence_cancels(const Moments& moments, std::int64_t d) {
+  constexpr double kTolerance = sizeof(T) == 4 ? kDivergenceTolerance : kDivergenceToleranceDouble;
+  const double h2 = moments.bandwidth * moments.bandwidth;
+  return !(8 * kUnitDouble * moments.mean_square / h2 <= kTolerance * static_cast<double>(d));
+}
 
 __device__ double warp_sum(double value) {
   for (int step = 16; step > 0; step /= 2) {
@@ -129,6 +146,8 @@ class MomentsMerge {
 
   __device__ void run(Precision precision) {
     Moments moments = {};
+    moments.bandwidth = state_.bandwidth;
+    moments.scale = state_.scale;
     moments.sum = merge_.sum(kSum);
     moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
     moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
@@ -239,9 +258,10 @@ class MomentsMerge {
                            outputs_.effective_sample_size != nullptr};
     std::uint8_t flags = 0;
     if (precision == Precision::kSingle) {
-      flags = needs_double(moments, state_, pass_.data.d, wanted) ? kRefine : 0;
+      const double kappa = distance_error(pass_.data.d);
+      flags = needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
     } else if (wanted.divergence) {
-      flags = divergence_cancels<T>(moments, state_, pass_.data.d) ? kSecondPass : 0;
+      flags = divergence_cancels<T>(moments, pass_.data.d) ? kSecondPass : 0;
     }
     results_.flags[slot_.query] = valid() ? flags : 0;
   }
@@ -282,15 +302,15 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
   const bool valid = state.status == 0;
   const double h2 = state.bandwidth * state.bandwidth;
   const double gain = state.scale / h2;
-  const double sum = merge.sum(kSecondSum);
-  const double tangent_mean = merge.sum(kSumTangent) / sum;
+  const double share = 1 / merge.sum(kSecondSum);
+  const double tangent_mean = merge.sum(kSumTangent) * share;
   const std::int64_t row = slot.query * pass.data.pitch;
   double tangent_square = 0;
   double offset_square = 0;
   for (std::int64_t column = slot.lane; column < pass.data.d; column += 32) {
     const auto tangent = static_cast<double>(pass.queries.tangent[row + column]);
-    const double offset = merge.vector(0, column) / sum;
-    const double product = fma(-offset, tangent_mean, merge.vector(1, column) / sum);
+    const double offset = merge.vector(0, column) * share;
+    const double product = fma(-offset, tangent_mean, merge.vector(1, column) * share);
     tangent_square = fma(tangent, tangent, tangent_square);
     offset_square = fma(offset, offset, offset_square);
     if (outputs.jacobian_product != nullptr) {
@@ -301,8 +321,8 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
   }
   tangent_square = warp_sum(tangent_square);
   offset_square = warp_sum(offset_square);
-  const double spread = merge.sum(kSumSpread) / sum - offset_square;
-  const double variance = fma(-tangent_mean, tangent_mean, merge.sum(kSumTangentSquare) / sum);
+  const double spread = fma(merge.sum(kSumSpread), share, -offset_square);
+  const double variance = fma(-tangent_mean, tangent_mean, merge.sum(kSumTangentSquare) * share);
   if (slot.lane != 0) {
     return;
   }

@@ -1,13 +1,13 @@
 // CPU kernel of the KDE's second moments, for any d; the second pass of an evaluation.
 //
 //   in   a tile of up to 48 queries with the first pass's reference and posterior mean mu, a chunk
-//   of
-//        the data;   out  its SecondLayout per query
+//        of the data
+//   out  its SecondLayout per query
 //
-// Second moments about zero cancel; about the mean, rounded to the computing type, they do not. Per
-// tile of 256 data: |a y - x|^2 again for the weights, with |y - mu|^2 and (y - mu).v in the same
-// register tile (3 queries x 1 vector, three sums each), then the weighted sum of (y - mu) with
-// weights p (y - mu).v as in the first pass.
+// In double, whatever the data's type. Second moments about zero cancel; about the mean they do
+// not. Per tile of 256 data: |a y - x|^2 again for the weights, with |y - mu|^2 and (y - mu).v in
+// the same register tile (3 queries x 1 vector, three sums each), then the weighted sum of (y - mu)
+// with weights p (y - mu).v as in the first pass.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_second_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -165,9 +165,6 @@ void SecondChunk(const ChunkTask<S, C>& task) {
   }
 }
 
-void SecondChunkF32(const ChunkTask<float, float>& task) {
-  SecondChunk(task);
-}
 void SecondChunkF64(const ChunkTask<double, double>& task) {
   SecondChunk(task);
 }
@@ -182,14 +179,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace scf::kde {
 
-HWY_EXPORT(SecondChunkF32);
 HWY_EXPORT(SecondChunkF64);
 HWY_EXPORT(SecondChunkF32InF64);
 
-template <>
-void kde_second_chunk(std::int64_t targets, const ChunkTask<float, float>& task) {
-  HWY_DISPATCH_TABLE(SecondChunkF32)[dispatch_index(targets)](task);
-}
 template <>
 void kde_second_chunk(std::int64_t targets, const ChunkTask<double, double>& task) {
   HWY_DISPATCH_TABLE(SecondChunkF64)[dispatch_index(targets)](task);

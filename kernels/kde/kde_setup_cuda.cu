@@ -146,8 +146,9 @@ __global__ void __launch_bounds__(SetupPolicy::kThreads)
   const std::int64_t query = first + at;
   QueryState state = state_of(data, queries, query);
   const T* const x = queries.x + query * queries.ld;
+  // A tangent that is given counts, whether or not an output needs it.
   const T* const tangent =
-      prepared.tangent == nullptr ? nullptr : queries.tangent + query * queries.ld_tangent;
+      queries.tangent == nullptr ? nullptr : queries.tangent + query * queries.ld_tangent;
   const bool finite = is_finite_row(x, data.d, lane) &&
                       (tangent == nullptr || is_finite_row(tangent, data.d, lane));
   if (!finite) {
@@ -159,7 +160,7 @@ __global__ void __launch_bounds__(SetupPolicy::kThreads)
     const std::int64_t to = at * data.pitch + column;
     prepared.x[to] = value;
     prepared.center[to] = center_of(data, state, column, value);
-    if (tangent != nullptr) {
+    if (prepared.tangent != nullptr) {
       prepared.tangent[to] = inside ? tangent[column] : T(0);
     }
   }

@@ -122,7 +122,7 @@ class QueryVector {
   // core looks only so far ahead for independent work; so each step is taken for the whole panel
   // before the next. kHidden: some query leaves one of these data out.
   template <bool kBounded, bool kHidden>
-  HWY_INLINE void AddPanel(std::int64_t begin, std::int64_t end, Sums* sums) const {
+  HWY_INLINE void AddPanel(std::int64_t begin, std::int64_t end, Sums& block) const {
     const D dc;
     const S* const y = Datum(begin);
     const int count = static_cast<int>(end - begin);
@@ -149,7 +149,9 @@ class QueryVector {
         p[i] = hn::Mul(p[i], Seen(begin + i));
       }
     }
-    // Two sums, of even and odd positions, so that one does not wait for the other.
+    // Two sums, of even and odd positions, so that one does not wait for the other; and sums of
+    // their own for the panel, so that no sum is long: equal terms all round the same way.
+    Sums sums[2] = {Nothing(), Nothing()};
     int i = 0;
     if (begin % 2 != 0) {
       AddDatum(y, p[0], r2[0], sums[1]);
@@ -162,6 +164,30 @@ class QueryVector {
     }
     if (i < count) {
       AddDatum(y + i, p[i], r2[kGeneral ? i : 0], sums[0]);
+    }
+    Merge(sums[1], sums[0]);
+    Merge(sums[0], block);
+  }
+
+  static HWY_INLINE Sums Nothing() {
+    Sums sums;
+    sums.mass = sums.moment = sums.squares = hn::Zero(D());
+#pragma GCC unroll 16
+    for (int j = 0; j < kD; ++j) {
+      sums.sum[j] = hn::Zero(D());
+    }
+    return sums;
+  }
+
+  static HWY_INLINE void Merge(const Sums& from, Sums& to) {
+    to.mass = hn::Add(to.mass, from.mass);
+    if (kGeneral) {
+      to.moment = hn::Add(to.moment, from.moment);
+      to.squares = hn::Add(to.squares, from.squares);
+    }
+#pragma GCC unroll 16
+    for (int j = 0; j < kD; ++j) {
+      to.sum[j] = hn::Add(to.sum[j], from.sum[j]);
     }
   }
 
@@ -180,13 +206,7 @@ class QueryVector {
 
   template <bool kBounded>
   HWY_NOINLINE Sums AddPanels(std::int64_t begin, std::int64_t end) const {
-    Sums sums[2];
-    for (Sums& each : sums) {
-      each.mass = each.moment = each.squares = hn::Zero(D());
-      for (int j = 0; j < kD; ++j) {
-        each.sum[j] = hn::Zero(D());
-      }
-    }
+    Sums sums = Nothing();
     const bool hidden = LeavesOut(begin, end);
     for (std::int64_t k = begin; k < end;) {
       const std::int64_t stop = std::min(end, (k / kPanel + 1) * kPanel);
@@ -197,13 +217,7 @@ class QueryVector {
       }
       k = stop;
     }
-    sums[0].mass = hn::Add(sums[0].mass, sums[1].mass);
-    sums[0].moment = hn::Add(sums[0].moment, sums[1].moment);
-    sums[0].squares = hn::Add(sums[0].squares, sums[1].squares);
-    for (int j = 0; j < kD; ++j) {
-      sums[0].sum[j] = hn::Add(sums[0].sum[j], sums[1].sum[j]);
-    }
-    return sums[0];
+    return sums;
   }
 
   // 0 in lanes that leave datum k out, 1 elsewhere.

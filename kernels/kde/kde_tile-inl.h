@@ -122,6 +122,9 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
   }
 }
 
+// Weighted sums longer than this are cut into runs: equal terms all round the same way.
+inline constexpr std::int64_t kRun = 64;
+
 // sums[r][...] += sum over columns [c0, c1) of p[r][c] (y_c - rho[r]) for kRows queries: kVectors
 // vectors of coordinates at a time, over a group of coordinates that is contiguous for the whole
 // tile. kOrigin: every rho is 0, and is not subtracted: the same result for less work.
@@ -138,29 +141,47 @@ HWY_INLINE void WeightedSums(const S* rows, std::int64_t groups, const C* HWY_RE
   for (std::int64_t g = 0; g < groups; ++g) {
     for (std::int64_t j = 0; j < kGroup; j += kVectors * lanes) {
       const std::int64_t at = g * kGroup + j;
-      V sum[kRows][kVectors];
+      V total[kRows][kVectors];
       V point[kRows];
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
         point[r] = hn::LoadU(dc, rho + r * rho_stride + at);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) {
-          sum[r][v] = hn::Zero(dc);
+          total[r][v] = hn::Zero(dc);
         }
       }
-      const S* y = rows + (g * kTile + c0) * kGroup + j;
-      for (std::int64_t c = c0; c < c1; ++c, y += kGroup) {
-        V yc[kVectors];
+      for (std::int64_t run = c0; run < c1; run += kRun) {
+        const std::int64_t end = std::min(c1, run + kRun);
+        V sum[kRows][kVectors];
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) {
-          yc[v] = LoadAs(dc, y + v * lanes);
+        for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+          for (int v = 0; v < kVectors; ++v) {
+            sum[r][v] = hn::Zero(dc);
+          }
+        }
+        const S* y = rows + (g * kTile + run) * kGroup + j;
+        for (std::int64_t c = run; c < end; ++c, y += kGroup) {
+          V yc[kVectors];
+#pragma GCC unroll 16
+          for (int v = 0; v < kVectors; ++v) {
+            yc[v] = LoadAs(dc, y + v * lanes);
+          }
+#pragma GCC unroll 16
+          for (int r = 0; r < kRows; ++r) {
+            const V weight = hn::Set(dc, p[r * kTile + c]);
+#pragma GCC unroll 16
+            for (int v = 0; v < kVectors; ++v) {
+              sum[r][v] = hn::MulAdd(weight, kOrigin ? yc[v] : hn::Sub(yc[v], point[r]), sum[r][v]);
+            }
+          }
         }
 #pragma GCC unroll 16
         for (int r = 0; r < kRows; ++r) {
-          const V weight = hn::Set(dc, p[r * kTile + c]);
 #pragma GCC unroll 16
           for (int v = 0; v < kVectors; ++v) {
-            sum[r][v] = hn::MulAdd(weight, kOrigin ? yc[v] : hn::Sub(yc[v], point[r]), sum[r][v]);
+            total[r][v] = hn::Add(total[r][v], sum[r][v]);
           }
         }
       }
@@ -168,7 +189,7 @@ HWY_INLINE void WeightedSums(const S* rows, std::int64_t groups, const C* HWY_RE
       for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) {
-          AddToDoubles(dc, sum[r][v], sums + r * sums_stride + at + v * lanes);
+          AddToDoubles(dc, total[r][v], sums + r * sums_stride + at + v * lanes);
         }
       }
     }

@@ -306,6 +306,10 @@ void TileChunk(const ChunkTask<S, C>& task) {
   }
 }
 
+bool FusesMultiplyAdds() {
+  return HWY_NATIVE_FMA != 0;
+}
+
 void TileChunkF32(const ChunkTask<float, float>& task) {
   if (task.kde->d <= kDimensionBlock) {
     TileChunk<float>(task);
@@ -327,9 +331,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace scf::kde {
 
+HWY_EXPORT(FusesMultiplyAdds);
 HWY_EXPORT(TileChunkF32);
 HWY_EXPORT(TileChunkF64);
 HWY_EXPORT(TileChunkF32InF64);
+
+bool kde_fuses_multiply_adds(std::int64_t targets) {
+  return HWY_DISPATCH_TABLE(FusesMultiplyAdds)[dispatch_index(targets)]();
+}
 
 template <>
 void kde_tile_chunk(std::int64_t targets, const ChunkTask<float, float>& task) {

@@ -1,0 +1,107 @@
+// Which queries are evaluated again in double: an estimate of single precision's error from
+// quantities that the sums give anyway, one formula for both backends.
+//
+// A pass in single precision gives each exponent E_k = r_k^2 / 2h^2 a relative error of about
+// kappa u, u = 2^-24; kappa depends on how the backend adds up squares. An error common to all k
+// leaves the posterior alone; the rest moves m by up to about kappa u E sd (Cauchy-Schwarz), E the
+// posterior mean of E_k and sd^2 = tr Cov. A component's share of sd is taken as 2 / sqrt(d), where
+// d > 4. Each weight has the exponential's own 2 u besides, independent for each datum: 2 u sd over
+// the root of the effective sample size n_e. The sum of p (y - center) rounds to about 3 u
+// |m - center|. Together
+//
+//   error of m = u ( (kappa E + 2 / sqrt(n_e)) sd + 3 |m - center| ),   times a / h^2 for s
+//
+// sd^2 is known up to 4 u E r^2, which is added to it. A query is refined, that is evaluated again
+// in double, where this exceeds 2/5 of the promise, relative to its own largest component of m,
+// where the denoiser is wanted, and of s, or 1 / (4 h) where that is larger: a batch's largest
+// component is hardly ever below it. Far queries of a single datum pass: their posterior has no
+// spread. What is not finite is refined too. A signal scale that single precision cannot hold moves
+// every a y by up to |a - float(a)| |y|: small next to a y, but not always next to h; that shift,
+// over h^2, is an error of the score, and times r / h^2 one of exponents.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "common/host_device.h"
+
+namespace scf::kde {
+
+constexpr double kUnitSingle = 5.9604644775390625e-08;  // 2^-24
+
+// Shares of the promises that detection allows for.
+constexpr double kScoreToleranceSmall = 2e-6;  // of 5e-6, d <= 64
+constexpr double kScoreToleranceLarge = 8e-6;  // of 2e-5
+constexpr double kLogDensityTolerance = 2e-6;  // of 1e-5
+constexpr double kDivergenceTolerance = 4e-6;  // of 1e-5
+constexpr double kSampleSizeTolerance = 1e-5;
+// Exponents that are off by more leave weights that do not even say how many data count.
+constexpr double kMostExponentError = 0.03;
+
+// The merged moments of a query, and what they belong to. Lengths in one unit, whichever.
+struct Moments {
+  double sum;             // S
+  double effective_size;  // S^2 / sum p^2
+  double mean_square;     // E r^2
+  double offset_square;   // |a m - x|^2; 0 where the vectors were not wanted
+  double score_size;      // largest |component|
+  double mean_size;       // largest |component| of m
+  double shift_size;      // largest |component| of m - center
+  double scale_shift;     // bound of what rounding a to single precision moves a y by
+  double bandwidth;       // h
+  double scale;           // a
+};
+
+struct Wanted {
+  bool vectors;
+  bool denoised;
+  bool divergence;
+  bool sample_size;
+};
+
+[[nodiscard]] SCF_HOST_DEVICE inline double larger(double a, double b) {
+  return a > b ? a : b;
+}
+[[nodiscard]] SCF_HOST_DEVICE inline double smaller(double a, double b) {
+  return a < b ? a : b;
+}
+
+// a^2 tr Cov.
+[[nodiscard]] SCF_HOST_DEVICE inline double variance_of(const Moments& moments) {
+  return larger(moments.mean_square - moments.offset_square, 0.0);
+}
+
+[[nodiscard]] SCF_HOST_DEVICE inline bool needs_double(const Moments& moments, std::int64_t d,
+                                                       double kappa, const Wanted& wanted) {
+  const double h2 = moments.bandwidth * moments.bandwidth;
+  const auto dimensions = static_cast<double>(d);
+  const double exponent = moments.mean_square / (2 * h2);
+  const double shifted = moments.scale_shift * std::sqrt(moments.mean_square) / h2;  // of exponents
+  const double common = std::fma(kUnitSingle * kappa, exponent, shifted);
+  const double spread = variance_of(moments) + 4 * kUnitSingle * moments.mean_square;
+  bool good = moments.sum > 0 && std::isfinite(moments.sum) && std::isfinite(moments.mean_square);
+  good = good && shifted <= kLogDensityTolerance * larger(1.0, exponent);
+  if (wanted.vectors) {
+    const double tolerance = d <= 64 ? kScoreToleranceSmall : kScoreToleranceLarge;
+    const double single = 2 * kUnitSingle / std::sqrt(smaller(moments.effective_size, 256.0));
+    const double deviation = std::sqrt(spread * smaller(1.0, 4 / dimensions)) / moments.scale;
+    const double error =
+        std::fma(common + single, deviation, 3 * kUnitSingle * moments.shift_size) +
+        moments.scale_shift / moments.scale;
+    const double size = larger(moments.score_size, 0.25 / moments.bandwidth);
+    good = good && error * moments.scale / h2 <= tolerance * size;
+    good = good && (!wanted.denoised || error <= tolerance * moments.mean_size);
+  }
+  const double relative = common + 2 * kUnitSingle;  // of a weight
+  if (wanted.divergence) {
+    const double error = (4 * kUnitSingle * moments.mean_square + relative * spread) / h2;
+    good = good && error <= kDivergenceTolerance * dimensions;
+  }
+  if (wanted.sample_size) {
+    const double error = relative * smaller(1.0, moments.effective_size - 1 + 1e-6);
+    good = good && error <= kSampleSizeTolerance && common <= kMostExponentError;
+  }
+  return !good;
+}
+
+}  // namespace scf::kde
