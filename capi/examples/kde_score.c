@@ -49,9 +49,10 @@ int main(int argc, char** argv) {
   check(scf_copy(context, log_density, log_p, sizeof log_density, SCF_COPY_DEVICE_TO_HOST, NULL));
   check(scf_copy(context, score, s, sizeof score, SCF_COPY_DEVICE_TO_HOST, NULL));
   check(scf_stream_synchronize(context, NULL));
-  for (int i = 0; i < M; ++i)
+  for (int i = 0; i < M; ++i) {
     printf("x = (%g, %g)  log p = %.4f  score = (%.4f, %.4f)\n", queries[i * D], queries[i * D + 1],
            log_density[i], score[i * D], score[i * D + 1]);
+  }
   scf_kde_destroy(kde);
   scf_context_destroy(context); /* frees what scf_allocate gave */
 }

@@ -351,42 +351,42 @@ std::size_t kde_gradient_workspace_cpu(const CpuContext& context, const CpuKde<T
 
 template <class T>
 void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
-                      const Gradients<T>& gradients, void* memory) {
+                      const Gradients<T>& gradients, void* workspace) {
   check_query_arrays(kde, queries);
   clear(kde, gradients);
   if (queries.m == 0) {
     return;
   }
-  Arena arena(memory);
-  const GradientWorkspace<T> workspace(arena, context, kde, queries);
+  Arena arena(workspace);
+  const GradientWorkspace<T> pieces(arena, context, kde, queries);
   const std::int64_t count = order_queries(
-      kde, queries, workspace.order,
+      kde, queries, pieces.order,
       [&](std::int64_t i) { return factors_are_finite(gradients, kde.d, i); },
       [&](std::int64_t i) {
         if (gradients.log_bandwidths != nullptr) {
           gradients.log_bandwidths[i] = std::numeric_limits<T>::quiet_NaN();
         }
       });
-  kde_summarise_cpu(context, kde, queries, workspace.order, count,
-                    {workspace.log2_sum, workspace.mean}, workspace.summarise);
+  kde_summarise_cpu(context, kde, queries, pieces.order, count, {pieces.log2_sum, pieces.mean},
+                    pieces.summarise);
   context.parallel_for(count, [&](std::int64_t at, int) {
-    workspace.list[at] = describe(kde, queries, gradients, workspace, workspace.order[at]);
+    pieces.list[at] = describe(kde, queries, gradients, pieces, pieces.order[at]);
   });
   const std::size_t target = dispatch_index(context.targets());
   if (gradients.data != nullptr || gradients.log_weights != nullptr) {
     const std::int64_t blocks = (kde.n + kGradientBlock - 1) / kGradientBlock;
     context.parallel_for(blocks, [&](std::int64_t block, int thread) {
-      double* const data = workspace.blocks + thread * workspace.block_size;
+      double* const data = pieces.blocks + thread * pieces.block_size;
       double* const log_weights = data + kde.d * kGradientBlock;
       const std::int64_t first = block * kGradientBlock;
-      gradient_block(target, kde, workspace.list, count, first, data, log_weights);
+      gradient_block(target, kde, pieces.list, count, first, data, log_weights);
       write_block(kde, gradients, first, data, log_weights);
     });
   }
   if (gradients.log_bandwidths != nullptr) {
     context.parallel_for(count, [&](std::int64_t at, int) {
-      const std::int64_t i = workspace.order[at];
-      const GradientQuery& q = workspace.list[at];
+      const std::int64_t i = pieces.order[at];
+      const GradientQuery& q = pieces.list[at];
       gradients.log_bandwidths[i] = static_cast<T>(
           bandwidth_gradient(kde, q, bandwidth_of(queries, i), sum_bandwidth(target, kde, q)));
     });

@@ -20,6 +20,7 @@ template <class Body>
 void together(int threads, const Body& body) {
   std::atomic<int> waiting{threads};
   std::vector<std::thread> pool;
+  pool.reserve(static_cast<std::size_t>(threads));
   for (int thread = 0; thread < threads; ++thread) {
     pool.emplace_back([&, thread] {
       --waiting;

@@ -30,7 +30,7 @@ struct CreateCall {
 
   scf_status run() {
     // Something that is not NULL, to see it set.
-    kde = reinterpret_cast<scf_kde*>(std::uintptr_t{256});
+    kde = reinterpret_cast<scf_kde*>(&problem);
     const scf_status status = kde_create<T>(context, data, n, d, ld, params_pointer, kde_pointer);
     if (status == SCF_SUCCESS) scf_kde_destroy(kde);
     return status;

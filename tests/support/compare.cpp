@@ -1,7 +1,7 @@
 #include "support/compare.h"
 
+#include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <sstream>
 #include <utility>
 
@@ -80,7 +80,10 @@ template <class T>
     return ::testing::AssertionFailure() << "sizes " << left.size() << " and " << right.size();
   }
   for (std::size_t i = 0; i < left.size(); ++i) {
-    if (std::memcmp(&left[i], &right[i], sizeof(T)) != 0) {
+    // As bytes: equal numbers may differ in their bits, and NaN equals nothing.
+    const auto* const a = reinterpret_cast<const unsigned char*>(&left[i]);
+    const auto* const b = reinterpret_cast<const unsigned char*>(&right[i]);
+    if (!std::equal(a, a + sizeof(T), b)) {
       return ::testing::AssertionFailure()
              << "first difference at [" << i << "]: " << ::testing::PrintToString(left[i])
              << " and " << ::testing::PrintToString(right[i]);

@@ -63,7 +63,7 @@ class QueryBlock {
 template <class T>
 class EvaluateCall {
  public:
-  EvaluateCall(const Context& context, const scf_kde* kde, const KdeProblem<T>& problem,
+  EvaluateCall(const Context& owner, const scf_kde* prepared, const KdeProblem<T>& problem,
                OutputSet wanted, const Layout& layout = {});
   EvaluateCall(EvaluateCall&&) = delete;
 
@@ -131,7 +131,7 @@ struct GradientWanted {
 template <class T>
 class GradientCall {
  public:
-  GradientCall(const Context& context, const scf_kde* kde, const KdeProblem<T>& problem,
+  GradientCall(const Context& owner, const scf_kde* prepared, const KdeProblem<T>& problem,
                const GradientInputs<T>& inputs, GradientWanted wanted = {},
                const Layout& layout = {});
   GradientCall(GradientCall&&) = delete;
