@@ -152,11 +152,12 @@ KdeProblem<T> rescaled(const Shape& shape, int power) {
   return problem;
 }
 
+// As many different data; sums of equal terms all round the same way.
 template <class T>
-KdeProblem<T> duplicated(const Shape& shape) {
+KdeProblem<T> duplicated(const Shape& shape, std::int64_t different) {
   auto problem = normal_problem<T>(shape, kSeed);
-  for (std::int64_t k = 3; k < shape.n; ++k) {
-    std::copy_n(problem.data.begin() + k % 3 * shape.d, shape.d,
+  for (std::int64_t k = different; k < shape.n; ++k) {
+    std::copy_n(problem.data.begin() + k % different * shape.d, shape.d,
                 problem.data.begin() + k * shape.d);
   }
   return problem;
@@ -209,7 +210,10 @@ void add_plain_kinds(std::vector<AccuracyKind>& kinds) {
     return clustered_problem<decltype(tag)>(shape, 5, kSeed);
   }));
   kinds.push_back(kind("duplicates", kFewDimensions, [](auto tag, const Shape& shape) {
-    return duplicated<decltype(tag)>(shape);
+    return duplicated<decltype(tag)>(shape, 3);
+  }));
+  kinds.push_back(kind("all_the_same", kFewDimensions, [](auto tag, const Shape& shape) {
+    return duplicated<decltype(tag)>(shape, 1);
   }));
   kinds.push_back(kind("one_datum", kFewDimensions, [](auto tag, const Shape& shape) {
     return one_datum<decltype(tag)>(shape);

@@ -79,6 +79,19 @@ TEST_P(KdeAccuracyAtSize, OffsetWithManyQueries) {
   });
 }
 
+TEST_P(KdeAccuracyAtSize, AllDataTheSame) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(GetParam().backend);
+    for (const AccuracyKind& kind : accuracy_kinds()) {
+      if (kind.name != "all_the_same") continue;
+      for (const std::int64_t d : {2, 16, 64, 97}) {
+        check(context, make_problem<T>(kind, {5000, 100, d}));
+      }
+    }
+  });
+}
+
 TEST_P(KdeAccuracyAtSize, AMillionData) {
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
