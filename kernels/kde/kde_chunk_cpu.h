@@ -5,7 +5,7 @@
 // S is the type that the data are stored in, C the type that is computed in: (float, float),
 // (double, double), and (float, double) for the queries that single precision cannot serve.
 //
-// Everything is in the stored unit (CpuKde::exponent), and exponents are base 2:
+// Everything is in the stored unit (CpuKde::to_stored), and exponents are base 2:
 //   t_k = log2(w_k / largest w) - rate |a y_k - x|^2,   rate = log2(e) / (2 h^2).
 #pragma once
 

@@ -6,6 +6,7 @@
 // overflow nor underflow whatever the data's unit.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -23,6 +24,18 @@ struct DataClass {
   double rest;            // and the weight of all others, summed without it: no cancellation
 };
 
+// Multiplies by a power of two: exactly, but for over- and underflow. std::ldexp is a slow call.
+class PowerOfTwo {
+ public:
+  explicit PowerOfTwo(int exponent = 0)
+      : first_(std::ldexp(1.0, exponent / 2)), second_(std::ldexp(1.0, exponent - exponent / 2)) {}
+  [[nodiscard]] double operator()(double value) const noexcept { return value * first_ * second_; }
+
+ private:
+  double first_;  // in two factors, because one may lie outside the range of a double
+  double second_;
+};
+
 template <class T>
 class CpuKde {
  public:
@@ -32,7 +45,8 @@ class CpuKde {
   std::int64_t given = 0;  // data as given by the caller
   std::int64_t n = 0;      // data of positive weight
   std::int64_t d = 0;
-  int exponent = 0;  // stored coordinate = coordinate * 2^exponent
+  PowerOfTwo to_stored;    // coordinates, and lengths, into the stored unit
+  PowerOfTwo from_stored;  // and back
 
   // Distances read panels [tiles * kTile / kPanel][d][kPanel]: one coordinate of kPanel data is a
   // cache line. Weighted sums read rows [tiles][groups][kTile][group]: `group` coordinates of one

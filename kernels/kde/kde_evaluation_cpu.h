@@ -282,7 +282,7 @@ class Evaluation {
       const S* const x = queries_.x + i * queries_.ld;
       const std::int64_t at = q / kGroupRows * kGroupRows * d + q % kGroupRows;
       for (std::int64_t j = 0; j < d; ++j) {
-        const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+        const double xj = kde_.to_stored(static_cast<double>(x[j]));
         s.x[at + j * kGroupRows] = static_cast<C>(xj);
         if (pass == Pass::kFirst) {
           s.rho[q * padded + j] = reference_point(kind, xj, a, h_squared, j);
@@ -337,13 +337,13 @@ class Evaluation {
 
   // (h / a)^2 in the stored unit.
   double relative_h_squared(std::int64_t i) const {
-    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent) / scale_of(queries_, i);
+    const double h = kde_.to_stored(bandwidth_of(queries_, i)) / scale_of(queries_, i);
     return h * h;
   }
 
   // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN.
   double rate_of(std::int64_t i) const {
-    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent);
+    const double h = kde_.to_stored(bandwidth_of(queries_, i));
     const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
     return std::clamp(0.5 / (kLn2 * h) / h, 1 / limit, limit);
   }
@@ -384,14 +384,14 @@ class Evaluation {
   void write_first(std::int64_t i, double* state) {
     const double a = scale_of(queries_, i);
     const double h = bandwidth_of(queries_, i);
-    const double stored_h = std::ldexp(h, kde_.exponent);
+    const double stored_h = kde_.to_stored(h);
     const double h_squared = relative_h_squared(i);
     const ReferencePoint kind = reference_kind(a, h_squared);
     const double mass = state[1];
     const S* const x = queries_.x + i * queries_.ld;
     double away_squared = 0;  // |a m - x|^2, stored unit
     for (std::int64_t j = 0; j < kde_.d; ++j) {
-      const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+      const double xj = kde_.to_stored(static_cast<double>(x[j]));
       const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
       const double offset = state[kStateScalars + j] / mass;
       const double away = a * offset + std::fma(a, rho, -xj);
@@ -400,11 +400,11 @@ class Evaluation {
       if (outputs_.score != nullptr) {
         // 1/h^2 in two steps: h^2 may under- or overflow where the score does not.
         outputs_.score[i * outputs_.ld_score + j] =
-            static_cast<S>(std::ldexp(away / stored_h / stored_h, kde_.exponent));
+            static_cast<S>(kde_.to_stored(away / stored_h / stored_h));
       }
       if (outputs_.denoised != nullptr) {
         outputs_.denoised[i * outputs_.ld_denoised + j] =
-            static_cast<S>(std::ldexp(rho + offset, -kde_.exponent));
+            static_cast<S>(kde_.from_stored(rho + offset));
       }
     }
     if (outputs_.log_density != nullptr) {
@@ -429,7 +429,7 @@ class Evaluation {
   // a^2 tr Cov / h^4 - d / h^2, the trace in the stored unit.
   void write_divergence(std::int64_t i, double scaled_trace) {
     const double h = bandwidth_of(queries_, i);
-    const double stored_h = std::ldexp(h, kde_.exponent);
+    const double stored_h = kde_.to_stored(h);
     outputs_.divergence[i] =
         static_cast<S>((scaled_trace / stored_h / stored_h - static_cast<double>(kde_.d)) / h / h);
   }
@@ -486,7 +486,7 @@ class Evaluation {
     }
     const double a = scale_of(queries_, i);
     const double h = bandwidth_of(queries_, i);
-    const double stored_h = std::ldexp(h, kde_.exponent);
+    const double stored_h = kde_.to_stored(h);
     const double ratio = a / stored_h;
     double rounding_squared = 0;  // |mean - mean rounded|^2
     double v_squared = 0;
@@ -520,14 +520,14 @@ class Evaluation {
   bool needs_double(std::int64_t slot, std::int64_t i) const {
     const QueryState state = state_of(slot);
     const double a = scale_of(queries_, i);
-    const double h = std::ldexp(bandwidth_of(queries_, i), kde_.exponent);
+    const double h = kde_.to_stored(bandwidth_of(queries_, i));
     const double h_squared = relative_h_squared(i);
     const ReferencePoint kind = reference_kind(a, h_squared);
     const S* const x = queries_.x + i * queries_.ld;
     Moments moments{};
     double largest = 0;
     for (std::int64_t j = 0; j < kde_.d; ++j) {
-      const double xj = std::ldexp(static_cast<double>(x[j]), kde_.exponent);
+      const double xj = kde_.to_stored(static_cast<double>(x[j]));
       const double away = a * state.mean[j] - xj;
       const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
       moments.offset_square += away * away;

@@ -270,16 +270,14 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
   double* const x = workspace.x + i * kde.d;
   double* const u = workspace.u + i * kde.d;
   for (std::int64_t j = 0; j < kde.d; ++j) {
-    x[j] = std::ldexp(static_cast<double>(queries.x[i * queries.ld + j]), kde.exponent);
-    u[j] =
-        gradients.score_weights == nullptr
-            ? 0
-            : std::ldexp(
-                  static_cast<double>(gradients.score_weights[i * gradients.ld_score_weights + j]),
-                  kde.exponent);
+    x[j] = kde.to_stored(static_cast<double>(queries.x[i * queries.ld + j]));
+    u[j] = gradients.score_weights == nullptr
+               ? 0
+               : kde.to_stored(static_cast<double>(
+                     gradients.score_weights[i * gradients.ld_score_weights + j]));
   }
   const DataClass& of = class_of(kde, queries, i);
-  const double h = std::ldexp(bandwidth_of(queries, i), kde.exponent);
+  const double h = kde.to_stored(bandwidth_of(queries, i));
   GradientQuery q{};
   q.x = x;
   q.u = u;
@@ -301,7 +299,7 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
 template <class T>
 double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
                           const BandwidthSums& sums) {
-  const double stored_h = std::ldexp(h, kde.exponent);
+  const double stored_h = kde.to_stored(h);
   double score = 0;  // u . s
   for (std::int64_t j = 0; j < kde.d; ++j) {
     score += q.u[j] * ((q.a * q.mean[j] - q.x[j]) / stored_h / stored_h);
@@ -322,7 +320,7 @@ void write_block(const CpuKde<T>& kde, const Gradients<T>& gradients, std::int64
     }
     for (std::int64_t j = 0; gradients.data != nullptr && j < kde.d; ++j) {
       gradients.data[index * gradients.ld_data + j] =
-          static_cast<T>(std::ldexp(data[j * kGradientBlock + k - first], kde.exponent));
+          static_cast<T>(kde.to_stored(data[j * kGradientBlock + k - first]));
     }
   }
 }

@@ -75,9 +75,9 @@ void describe_spread(const Dataset<T>& data, const std::vector<BlockSummary<T>>&
       sum += summary.sum[j];
       squares += summary.squares[j];
     }
-    const double mean = std::ldexp(static_cast<double>(data.data[j]) + sum / n, kde.exponent);
+    const double mean = kde.to_stored(static_cast<double>(data.data[j]) + sum / n);
     const double variance =
-        std::ldexp(std::max(0.0, squares / n - sum / n * (sum / n)), 2 * kde.exponent);
+        kde.to_stored(kde.to_stored(std::max(0.0, squares / n - sum / n * (sum / n))));
     const bool useful = std::isfinite(mean) && std::isfinite(variance);
     kde.mean[j] = useful ? mean : 0;
     kde.variance[j] = useful ? variance : 0;
@@ -86,7 +86,7 @@ void describe_spread(const Dataset<T>& data, const std::vector<BlockSummary<T>>&
   kde.spread = std::sqrt(kde.spread / static_cast<double>(data.d));
 }
 
-// Checks that all data are finite; sets the exponent and the bounding box in the caller's units.
+// Checks that all data are finite; sets the stored unit, and the bounding box in the caller's.
 template <class T>
 void measure(const CpuContext& context, const Dataset<T>& data, CpuKde<T>& kde) {
   const std::int64_t blocks = (data.n + kCheckRows - 1) / kCheckRows;
@@ -110,13 +110,10 @@ void measure(const CpuContext& context, const Dataset<T>& data, CpuKde<T>& kde) 
       kde.upper[j] = b == 0 ? summary.upper[j] : std::max(kde.upper[j], summary.upper[j]);
     }
   }
-  kde.exponent = largest > 0 ? -std::ilogb(largest) : 0;
+  const int exponent = largest > 0 ? -std::ilogb(largest) : 0;
+  kde.to_stored = PowerOfTwo(exponent);
+  kde.from_stored = PowerOfTwo(-exponent);
   describe_spread(data, summaries, kde);
-}
-
-template <class T>
-T scaled(T value, int exponent) {
-  return static_cast<T>(std::ldexp(value, exponent));
 }
 
 double weight_of(const float* weights, std::int64_t i) {
@@ -219,14 +216,11 @@ void copy_tile(const Dataset<T>& data, CpuKde<T>& kde, std::int64_t tile) {
   T* const panels = kde.panels.data() + begin * kde.d;
   std::fill_n(rows, kTile * kde.padded(), T(0));
   std::fill_n(panels, kTile * kde.d, T(0));
-  const T factor = scaled(T(1), kde.exponent / 2);
-  const T rest =
-      scaled(T(1), kde.exponent - kde.exponent / 2);  // two steps: 2^exponent may overflow
   for (std::int64_t k = 0; k < std::min(kTile, kde.n - begin); ++k) {
     const T* const row = data.data + kde.original_index(begin + k) * data.ld;
     T* const panel = panels + k / kPanel * kPanel * kde.d + k % kPanel;
     for (std::int64_t j = 0; j < kde.d; ++j) {
-      const T value = row[j] * factor * rest;
+      const auto value = static_cast<T>(kde.to_stored(static_cast<double>(row[j])));
       panel[j * kPanel] = value;
       rows[(j / kde.group * kTile + k) * kde.group + j % kde.group] = value;
     }
@@ -275,8 +269,8 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
   kde->variance = HostArray<double>(allocator, data.d);
   measure(context, data, *kde);
   for (std::int64_t j = 0; j < data.d; ++j) {
-    kde->lower[j] = scaled(kde->lower[j], kde->exponent);
-    kde->upper[j] = scaled(kde->upper[j], kde->exponent);
+    kde->lower[j] = static_cast<T>(kde->to_stored(kde->lower[j]));
+    kde->upper[j] = static_cast<T>(kde->to_stored(kde->upper[j]));
   }
   const double largest_weight = check_weights(data);
   check_labels(data);

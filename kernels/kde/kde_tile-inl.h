@@ -36,28 +36,38 @@ HWY_INLINE hn::Vec<D> LoadAs(D d, const S* from) {
   }
 }
 
+// Calls each(tag, doubles, first lane) for the lanes of `v` as vectors of doubles.
+template <class D, class Each>
+HWY_INLINE void AsDoubles(D d, hn::Vec<D> v, const Each& each) {
+  if constexpr (sizeof(hn::TFromD<D>) == sizeof(double)) {
+    each(d, v, 0);
+  } else {
+#if HWY_TARGET == HWY_SCALAR
+    const hn::Rebind<double, D> dd;
+    each(dd, hn::PromoteTo(dd, v), 0);
+#else
+    const hn::Half<D> half;
+    const hn::Rebind<double, decltype(half)> dd;
+    each(dd, hn::PromoteTo(dd, hn::LowerHalf(half, v)), 0);
+    each(dd, hn::PromoteTo(dd, hn::UpperHalf(half, v)), static_cast<int>(hn::Lanes(half)));
+#endif
+  }
+}
+
 // Adds computed lanes to doubles in memory.
 template <class D>
 HWY_INLINE void AddToDoubles(D d, hn::Vec<D> v, double* to) {
-  using T = hn::TFromD<D>;
-  if constexpr (sizeof(T) == sizeof(double)) {
-    hn::StoreU(hn::Add(hn::LoadU(d, to), v), d, to);
-  } else {
-    HWY_ALIGN T lanes[HWY_MAX_BYTES / sizeof(T)];
-    hn::Store(v, d, lanes);
-    const hn::ScalableTag<double> dd;
-    const std::int64_t count = static_cast<std::int64_t>(hn::Lanes(d));
-    const std::int64_t step = std::min<std::int64_t>(hn::Lanes(dd), count);
-    if (step == static_cast<std::int64_t>(hn::Lanes(dd))) {
-      for (std::int64_t i = 0; i < count; i += step) {
-        hn::StoreU(hn::Add(hn::LoadU(dd, to + i), LoadAs(dd, lanes + i)), dd, to + i);
-      }
-    } else {
-      for (std::int64_t i = 0; i < count; ++i) {
-        to[i] += static_cast<double>(lanes[i]);
-      }
-    }
-  }
+  AsDoubles(d, v, [to](auto dd, auto doubles, int first) HWY_ATTR {
+    hn::StoreU(hn::Add(hn::LoadU(dd, to + first), doubles), dd, to + first);
+  });
+}
+
+// Writes computed lanes to doubles in memory.
+template <class D>
+HWY_INLINE void StoreAsDoubles(D d, hn::Vec<D> v, double* to) {
+  AsDoubles(d, v, [to](auto dd, auto doubles, int first) HWY_ATTR {
+    hn::StoreU(doubles, dd, to + first);
+  });
 }
 
 // Column c of a tile in CpuKde::panels: the address of coordinate 0; the next is kPanel further on.

@@ -51,10 +51,9 @@ void TileDistances(const ChunkTask<S, C>& task, const S* tile, std::int64_t c0, 
               R* const to = out + r * kTile + v * lanes;
               if constexpr (sizeof(R) == sizeof(C)) {
                 hn::StoreU(j0 == 0 ? sum : hn::Add(hn::LoadU(dc, to), sum), dc, to);
+              } else if (j0 == 0) {
+                StoreAsDoubles(dc, sum, to);
               } else {
-                if (j0 == 0) {
-                  std::fill_n(to, lanes, R(0));
-                }
                 AddToDoubles(dc, sum, to);
               }
             });
