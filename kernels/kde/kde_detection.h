@@ -11,13 +11,15 @@
 //
 //   error of m = u ( (kappa E + 2 / sqrt(n_e)) sd + 3 |m - center| ),   times a / h^2 for s
 //
-// sd^2 is known up to 4 u E r^2, which is added to it. A query is refined, that is evaluated again
-// in double, where this exceeds 2/5 of the promise, relative to its own largest component of m,
-// where the denoiser is wanted, and of s, or 1 / (4 h) where that is larger: a batch's largest
-// component is hardly ever below it. Far queries of a single datum pass: their posterior has no
-// spread. What is not finite is refined too. A signal scale that single precision cannot hold moves
-// every a y by up to |a - float(a)| |y|: small next to a y, but not always next to h; that shift,
-// over h^2, is an error of the score, and times r / h^2 one of exponents.
+// sd^2 = E r^2 - |a m - x|^2 is known up to 10 u E r^2, which is added to it: where data repeat,
+// the terms of a sum all round the same way (13 u is the most that was measured). A query is
+// refined, that is evaluated again in double, where this exceeds 2/5 of the promise, relative to
+// its own largest component of m, where the denoiser is wanted, and of s, or 1 / (4 h) where that
+// is larger: a batch's largest component is hardly ever below it. Far queries of a single datum
+// pass: their posterior has no spread. What is not finite is refined too. A signal scale that
+// single precision cannot hold moves every a y by up to |a - float(a)| |y|: small next to a y, but
+// not always next to h; that shift, over h^2, is an error of the score, and times r / h^2 one of
+// exponents.
 #pragma once
 
 #include <cmath>
@@ -35,6 +37,7 @@ constexpr double kScoreToleranceLarge = 8e-6;  // of 2e-5
 constexpr double kLogDensityTolerance = 2e-6;  // of 1e-5
 constexpr double kDivergenceTolerance = 4e-6;  // of 1e-5
 constexpr double kSampleSizeTolerance = 1e-5;
+constexpr double kVarianceError = 10 * kUnitSingle;  // of E r^2
 // Exponents that are off by more leave weights that do not even say how many data count.
 constexpr double kMostExponentError = 0.03;
 
@@ -78,7 +81,7 @@ struct Wanted {
   const double exponent = moments.mean_square / (2 * h2);
   const double shifted = moments.scale_shift * std::sqrt(moments.mean_square) / h2;  // of exponents
   const double common = std::fma(kUnitSingle * kappa, exponent, shifted);
-  const double spread = variance_of(moments) + 4 * kUnitSingle * moments.mean_square;
+  const double spread = variance_of(moments) + kVarianceError * moments.mean_square;
   bool good = moments.sum > 0 && std::isfinite(moments.sum) && std::isfinite(moments.mean_square);
   good = good && shifted <= kLogDensityTolerance * larger(1.0, exponent);
   if (wanted.vectors) {
@@ -94,7 +97,7 @@ struct Wanted {
   }
   const double relative = common + 2 * kUnitSingle;  // of a weight
   if (wanted.divergence) {
-    const double error = (4 * kUnitSingle * moments.mean_square + relative * spread) / h2;
+    const double error = (kVarianceError * moments.mean_square + relative * spread) / h2;
     good = good && error <= kDivergenceTolerance * dimensions;
   }
   if (wanted.sample_size) {

@@ -10,8 +10,9 @@
 //
 // The reference is optimistic: a tile is summed with the one at hand while the largest exponent is
 // watched, and summed again with a better one in the rare case that it was too low. Tile sums are
-// of type C (T is the type of the data) and go into double sums tile by tile. Memory traffic: n
-// pitch elements per block row, from L2: nothing next to the arithmetic.
+// of type C (T is the type of the data), made of runs of kRun data, because equal terms all round
+// the same way and a long sum of them drifts; they go into double sums tile by tile. Memory
+// traffic: n pitch elements per block row, from L2: nothing next to the arithmetic.
 #pragma once
 
 #include "common/cuda_check.cuh"
@@ -27,6 +28,7 @@ struct SmallPolicy<float> {
   static constexpr int kQueriesPerThread = 4;
   static constexpr int kBlocks = 2;  // a multiprocessor, at least; stated, or ptxas spills for more
   static constexpr int kUnroll = 4;
+  static constexpr int kRun = 16;  // data
 };
 template <>
 struct SmallPolicy<double> {
@@ -34,6 +36,7 @@ struct SmallPolicy<double> {
   static constexpr int kQueriesPerThread = 2;
   static constexpr int kBlocks = 2;
   static constexpr int kUnroll = 2;
+  static constexpr int kRun = 16;
 };
 
 template <class T, class C, int kDimensions, Visibility kVisibility>
@@ -76,11 +79,24 @@ class SmallBlock {
   }
 
  private:
-  struct TileSums {
+  struct Sums {
     C sum[Q] = {};
     C sum_square[Q] = {};
     C sum_distance[Q] = {};
     C vector[Q][D] = {};
+
+    __device__ __forceinline__ void add(const Sums& other) {
+#pragma unroll
+      for (int q = 0; q < Q; ++q) {
+        sum[q] += other.sum[q];
+        sum_square[q] += other.sum_square[q];
+        sum_distance[q] += other.sum_distance[q];
+#pragma unroll
+        for (int c = 0; c < D; ++c) {
+          vector[q][c] += other.vector[q][c];
+        }
+      }
+    }
   };
 
   [[nodiscard]] static __device__ __forceinline__ std::int64_t slot_of(std::int64_t first, int q) {
@@ -152,9 +168,9 @@ class SmallBlock {
   }
 
   __device__ __forceinline__ void add_tile(const T* tile, std::int64_t first, int size) {
-    TileSums sums;
+    Sums sums;
     for (int attempt = 0; attempt < kRedo; ++attempt) {
-      sums = TileSums();
+      sums = Sums();
       C largest[Q];  // exponent above the reference
       sum_tile(tile, first, size, sums, largest);
       if (!change_references(largest)) {
@@ -173,37 +189,47 @@ class SmallBlock {
     }
   }
 
-  __device__ __forceinline__ void sum_tile(const T* tile, std::int64_t first, int size,
-                                           TileSums& sums, C (&largest)[Q]) const {
+  __device__ __forceinline__ void sum_tile(const T* tile, std::int64_t first, int size, Sums& sums,
+                                           C (&largest)[Q]) const {
 #pragma unroll
     for (int q = 0; q < Q; ++q) {
       largest[q] = minus_infinity<C>();
     }
+    for (int start = 0; start < size; start += Policy::kRun) {
+      Sums run;
+      const int end = min(start + Policy::kRun, size);
 #pragma unroll Policy::kUnroll
-    for (int k = 0; k < size; ++k) {
-      C y[D];
+      for (int k = start; k < end; ++k) {
+        add_datum(tile + k * kPitch, first + k, run, largest);
+      }
+      sums.add(run);
+    }
+  }
+
+  __device__ __forceinline__ void add_datum(const T* row, std::int64_t datum, Sums& sums,
+                                            C (&largest)[Q]) const {
+    C y[D];
+#pragma unroll
+    for (int c = 0; c < D; ++c) {
+      y[c] = static_cast<C>(row[c]);
+    }
+#pragma unroll
+    for (int q = 0; q < Q; ++q) {
+      const Visible<C> seen = look(q, datum);
+      const C square = square_distance(q, y);
+      C exponent = fma(-rate_[q], square, seen.exponent - reference_[q]);
+      if constexpr (kVisibility == Visibility::kGeneral) {
+        exponent = seen.exponent > minus_infinity<C>() ? exponent : seen.exponent;
+      }
+      largest[q] = max(largest[q], exponent);
+      const C weight =
+          kVisibility == Visibility::kPlain ? exp2_of(exponent) : seen.factor * exp2_of(exponent);
+      sums.sum[q] += weight;
+      sums.sum_square[q] = fma(weight, weight, sums.sum_square[q]);
+      sums.sum_distance[q] = fma(weight, square, sums.sum_distance[q]);
 #pragma unroll
       for (int c = 0; c < D; ++c) {
-        y[c] = static_cast<C>(tile[k * kPitch + c]);
-      }
-#pragma unroll
-      for (int q = 0; q < Q; ++q) {
-        const Visible<C> seen = look(q, first + k);
-        const C square = square_distance(q, y);
-        C exponent = fma(-rate_[q], square, seen.exponent - reference_[q]);
-        if constexpr (kVisibility == Visibility::kGeneral) {
-          exponent = seen.exponent > minus_infinity<C>() ? exponent : seen.exponent;
-        }
-        largest[q] = max(largest[q], exponent);
-        const C weight =
-            kVisibility == Visibility::kPlain ? exp2_of(exponent) : seen.factor * exp2_of(exponent);
-        sums.sum[q] += weight;
-        sums.sum_square[q] = fma(weight, weight, sums.sum_square[q]);
-        sums.sum_distance[q] = fma(weight, square, sums.sum_distance[q]);
-#pragma unroll
-        for (int c = 0; c < D; ++c) {
-          sums.vector[q][c] = fma(weight, y[c] - center_[q][c], sums.vector[q][c]);
-        }
+        sums.vector[q][c] = fma(weight, y[c] - center_[q][c], sums.vector[q][c]);
       }
     }
   }

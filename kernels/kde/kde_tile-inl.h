@@ -133,7 +133,7 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
 }
 
 // Weighted sums longer than this are cut into runs: equal terms all round the same way.
-inline constexpr std::int64_t kRun = 64;
+inline constexpr std::int64_t kRun = 16;
 
 // sums[r][...] += sum over columns [c0, c1) of p[r][c] (y_c - rho[r]) for kRows queries: kVectors
 // vectors of coordinates at a time, over a group of coordinates that is contiguous for the whole

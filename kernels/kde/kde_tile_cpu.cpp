@@ -129,6 +129,14 @@ HWY_INLINE hn::Vec<DP> DemoteExponent(DP dp, DR dr, V t) {
   }
 }
 
+inline constexpr int kParts = 4;
+
+template <class D>
+HWY_INLINE double SumOfParts(D d, const hn::Vec<D> (&parts)[kParts]) {
+  const auto sum = hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3]));
+  return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+}
+
 // Turns the exponents of columns [v0, v1) into weights, and adds up their sums. Whole vectors: the
 // ends are widened with exponents of no weight.
 template <class R, class S, class C>
@@ -141,28 +149,42 @@ HWY_INLINE void AddWeights(const ChunkTask<S, C>& task, std::int64_t v0, std::in
   const std::int64_t w1 = (v1 + lanes - 1) / lanes * lanes;
   std::fill(posterior + w0, posterior + v0, C(-1000));
   std::fill(posterior + v1, posterior + w1, C(-1000));
-  auto mass = hn::Zero(dc);
-  auto squares = hn::Zero(dc);
-  for (std::int64_t c = w0; c < w1; c += lanes) {
-    const auto p = Exp2(dc, hn::LoadU(dc, posterior + c));
-    hn::StoreU(p, dc, posterior + c);
-    mass = hn::Add(mass, p);
-    squares = hn::MulAdd(p, p, squares);
+  // kParts sums each, so that none is long and none waits for itself.
+  hn::Vec<decltype(dc)> mass[kParts], squares[kParts];
+  for (int i = 0; i < kParts; ++i) {
+    mass[i] = squares[i] = hn::Zero(dc);
   }
-  partial[PartialLayout::kMass] += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, mass)));
-  partial[PartialLayout::kSquares] += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, squares)));
+  for (std::int64_t c = w0; c < w1; c += kParts * lanes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts && c + i * lanes < w1; ++i) {
+      C* const at = posterior + c + i * lanes;
+      const auto p = Exp2(dc, hn::LoadU(dc, at));
+      hn::StoreU(p, dc, at);
+      mass[i] = hn::Add(mass[i], p);
+      squares[i] = hn::MulAdd(p, p, squares[i]);
+    }
+  }
+  partial[PartialLayout::kMass] += SumOfParts(dc, mass);
+  partial[PartialLayout::kSquares] += SumOfParts(dc, squares);
   if (task.moments) {
     const hn::ScalableTag<R> dr;
     const std::int64_t lanes_r = hn::Lanes(dr);
     const auto limit = hn::Set(dr, std::numeric_limits<R>::max());
-    auto moment = hn::Zero(dr);
-    for (std::int64_t c = v0; c < v1; c += lanes_r) {
-      // Unseen columns lie at infinity with a weight of 0, or nearly.
-      const auto r2 = hn::Min(hn::LoadU(dr, distances + c), limit);
-      const auto p = LoadAs(dr, posterior + c);
-      moment = hn::Add(moment, hn::IfThenElseZero(hn::Lt(r2, limit), hn::Mul(p, r2)));
+    hn::Vec<decltype(dr)> moment[kParts];
+    for (int i = 0; i < kParts; ++i) {
+      moment[i] = hn::Zero(dr);
     }
-    partial[PartialLayout::kMoment] += static_cast<double>(hn::GetLane(hn::SumOfLanes(dr, moment)));
+    for (std::int64_t c = v0; c < v1; c += kParts * lanes_r) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kParts && c + i * lanes_r < v1; ++i) {
+        const std::int64_t at = c + i * lanes_r;
+        // Unseen columns lie at infinity with a weight of 0, or nearly.
+        const auto r2 = hn::Min(hn::LoadU(dr, distances + at), limit);
+        const auto p = LoadAs(dr, posterior + at);
+        moment[i] = hn::Add(moment[i], hn::IfThenElseZero(hn::Lt(r2, limit), hn::Mul(p, r2)));
+      }
+    }
+    partial[PartialLayout::kMoment] += SumOfParts(dr, moment);
   }
 }
 
