@@ -434,10 +434,11 @@ class Evaluation {
         static_cast<S>((scaled_trace / stored_h / stored_h - static_cast<double>(kde_.d)) / h / h);
   }
 
-  // Merges the chunks' lists of the largest exponents, ties by the lowest index.
+  // Merges the chunks' lists of the largest exponents, ties by the lowest index. Exponents beyond
+  // 2^53 are rounded to more than 1; the weights still add up to 1 at most.
   void write_top(std::int64_t slot, std::int64_t i, const QueryState& state) {
     const Tile& tile = tile_list_[slot / kTileQueries];
-    const double log2_mass = state.reference + std::log2(state.mass);
+    double left = 1;
     std::int64_t taken[kMaxChunks + 1] = {};
     for (int rank = 0; rank < outputs_.top; ++rank) {
       std::int64_t best = -1;  // chunk
@@ -465,8 +466,9 @@ class Evaluation {
         outputs_.top_indices[i * outputs_.top + rank] = best_index;
       }
       if (outputs_.top_weights != nullptr) {
-        outputs_.top_weights[i * outputs_.top + rank] =
-            best < 0 ? S(0) : static_cast<S>(std::exp2(best_t - log2_mass));
+        const double weight = std::min(std::exp2(best_t - state.reference) / state.mass, left);
+        outputs_.top_weights[i * outputs_.top + rank] = static_cast<S>(weight);
+        left -= weight;
       }
       if (best >= 0) {
         ++taken[best];

@@ -401,6 +401,8 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
                ? partials.top_exponents[partials.top_at(chunk, slot.slot) + heads[half]]
                : minus_infinity<double>();
   };
+  // Exponents beyond 2^53 are rounded to more than 1; the weights still add up to 1 at most.
+  double left = 1;
   for (int k = 0; k < partials.top; ++k) {
     const double low = head(0);
     const double high = head(1);
@@ -410,6 +412,8 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
     const unsigned high_mask = __ballot_sync(~0u, any && high == largest);
     const int half = low_mask != 0 ? 0 : 1;
     const int owner = __ffs(static_cast<int>(half == 0 ? low_mask : high_mask)) - 1;
+    const double weight = any ? min(exp2(largest - merge.reference()) / sum, left) : 0.0;
+    left -= weight;
     if (slot.lane == (any ? owner : 0)) {
       const std::int64_t to = slot.query * partials.top + k;
       if (outputs.top_indices != nullptr) {
@@ -418,7 +422,6 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
         outputs.top_indices[to] = any && valid ? partials.top_indices[from] : -1;
       }
       if (outputs.top_weights != nullptr) {
-        const double weight = any ? exp2(largest - merge.reference()) / sum : 0.0;
         outputs.top_weights[to] = valid ? static_cast<T>(weight) : static_cast<T>(NAN);
       }
       heads[0] += any && half == 0 ? 1 : 0;

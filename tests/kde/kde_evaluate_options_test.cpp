@@ -224,6 +224,30 @@ TEST_P(KdeOptions, TopWeightsSumToOne) {
   });
 }
 
+// Out there an exponent's last place is far above 1: which datum is the nearest is anyone's guess,
+// but the weights are still a distribution.
+TEST_P(KdeOptions, TopWeightsOfQueriesAtTheHorizon) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    auto problem = normal_problem<T>({19, 96, 1}, 9);
+    problem.top = 5;
+    problem.bandwidth = 0.1;
+    for (std::size_t i = 0; i < problem.queries.size(); ++i) {
+      problem.queries[i] *= static_cast<T>(std::pow(10.0, 7.0 + static_cast<double>(i % 8)));
+    }
+    const Context context(GetParam().backend);
+    const auto results = evaluate(context, problem, Output::kTopWeights);
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      const auto begin = results.top_weights.begin() + i * problem.top;
+      for (auto weight = begin; weight != begin + problem.top; ++weight) {
+        EXPECT_TRUE(*weight >= 0 && *weight <= 1) << *weight << " in row " << i;
+      }
+      EXPECT_LE(std::accumulate(begin, begin + problem.top, 0.0), 1 + 1e-6) << "in row " << i;
+      EXPECT_TRUE(std::is_sorted(begin, begin + problem.top, std::greater<T>()));
+    }
+  });
+}
+
 // A shared value in every entry of an array is that value.
 TEST_P(KdeOptions, ArraysAgreeWithSharedValues) {
   with_dtype(GetParam().dtype, [&](auto tag) {
