@@ -69,15 +69,19 @@ class HostArray {
 class Arena {
  public:
   explicit Arena(void* base) : base_(static_cast<char*>(base)) {}
+  // rows x columns elements. Throws Error(kInvalidArgument) where the workspace would reach past
+  // the address space; the two sizes are apart because their product may.
   template <class T>
-  [[nodiscard]] T* take(std::int64_t count) {
+  [[nodiscard]] T* take(std::int64_t rows, std::int64_t columns = 1) {
     const std::size_t at = used_;
-    used_ += round_up(sizeof(T) * static_cast<std::size_t>(count), kAlignment);
+    advance(rows, columns, sizeof(T));
     return base_ == nullptr ? nullptr : reinterpret_cast<T*>(base_ + at);
   }
   [[nodiscard]] std::size_t used() const noexcept { return used_; }
 
  private:
+  void advance(std::int64_t rows, std::int64_t columns, std::size_t element_bytes);
+
   char* base_;
   std::size_t used_ = 0;
 };

@@ -83,9 +83,9 @@ PreparedQueries<T> take_queries(Arena& arena, std::int64_t count, std::int64_t p
                                 bool tangent) {
   PreparedQueries<T> prepared = {};
   prepared.states = arena.take<QueryState>(count);
-  prepared.x = arena.take<T>(count * pitch);
-  prepared.center = arena.take<T>(count * pitch);
-  prepared.tangent = tangent ? arena.take<T>(count * pitch) : nullptr;
+  prepared.x = arena.take<T>(count, pitch);
+  prepared.center = arena.take<T>(count, pitch);
+  prepared.tangent = tangent ? arena.take<T>(count, pitch) : nullptr;
   return prepared;
 }
 

@@ -122,8 +122,10 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
-  return arena.used() + std::max(needed<T, T>(context, kde, queries, outputs),
-                                 needed<T, double>(context, kde, queries, outputs));
+  const std::size_t bytes = std::max(needed<T, T>(context, kde, queries, outputs),
+                                     needed<T, double>(context, kde, queries, outputs));
+  (void)arena.take<char>(static_cast<std::int64_t>(bytes));
+  return arena.used();
 }
 
 template <class T>

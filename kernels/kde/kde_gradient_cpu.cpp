@@ -228,9 +228,9 @@ struct GradientWorkspace {
     const std::int64_t m = queries.m;
     order = arena.take<std::int64_t>(m);
     log2_sum = arena.take<double>(m);
-    mean = arena.take<double>(m * kde.padded());
-    x = arena.take<double>(m * kde.d);
-    u = arena.take<double>(m * kde.d);
+    mean = arena.take<double>(m, kde.padded());
+    x = arena.take<double>(m, kde.d);
+    u = arena.take<double>(m, kde.d);
     list = arena.take<GradientQuery>(m);
     block_size = (kde.d + 1) * kGradientBlock;
     blocks = arena.take<double>(block_size * context.threads());

@@ -271,6 +271,25 @@ TEST_F(KdeEvaluate, RefusesBadSizes) {
   expect_refused_by_both("outputs.reserved must be 0, got 1");
 }
 
+// Densities in f32 alone fit where the workspace's own lists, of two int64 a query, do not.
+TEST_F(KdeEvaluate, RefusesAWorkspaceBeyondTheAddressSpace) {
+  const float data[] = {0, 1};
+  scf_kde* raw = nullptr;
+  ASSERT_EQ(scf_kde_create_f32(context_.get(), data, 2, 1, 1, nullptr, nullptr, &raw), SCF_SUCCESS);
+  kde_.reset(raw);
+  outputs_ = no_outputs();
+  outputs_.log_density = log_density_.data();
+  params_.tangent = nullptr;
+  std::size_t bytes = 12345;
+  for (const int power : {59, 60}) {
+    const std::int64_t m = std::int64_t{1} << power;
+    expect_refusal(
+        scf_kde_evaluate_workspace(context_.get(), kde_.get(), m, &params_, &outputs_, &bytes),
+        "workspace must fit the address space, got " + std::to_string(m) + " rows");
+  }
+  EXPECT_EQ(bytes, 12345u);
+}
+
 TEST_F(KdeEvaluate, RefusesBadPointers) {
   x_ = nullptr;
   expect_refused("x must not be NULL");
@@ -440,6 +459,19 @@ TEST_F(KdeGradient, RefusesBadArguments) {
     --workspace_bytes_;
     expect_refused("workspace_bytes must be >=", SCF_ERROR_WORKSPACE_TOO_SMALL);
   }
+}
+
+TEST_F(KdeGradient, RefusesAWorkspaceBeyondTheAddressSpace) {
+  gradients_ = no_gradients();
+  gradients_.score_weights = weights_.data();
+  gradients_.ld_score_weights = kD;
+  std::size_t bytes = 12345;
+  for (const int power : {56, 57, 58}) {
+    expect_refusal(scf_kde_gradient_workspace(context_.get(), kde_.get(), std::int64_t{1} << power,
+                                              &params_, &gradients_, &bytes),
+                   "workspace must fit the address space");
+  }
+  EXPECT_EQ(bytes, 12345u);
 }
 
 // top and tangent of the params are the evaluation's affair: nothing about them can be wrong here.
