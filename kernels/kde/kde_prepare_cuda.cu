@@ -234,9 +234,8 @@ class HostClasses {
     for (std::int64_t i = 0; i < n_; ++i) {
       const T weight = weights_[i];
       if (!(weight >= 0) || !std::isfinite(weight)) {
-        throw Error(
-            Status::kInvalidArgument,
-            "weights[" + std::to_string(i) + "] must be >= 0 and finite, got " + shown(weight));
+        throw Error(Status::kInvalidArgument, "weights must be >= 0 and finite, got " +
+                                                  shown(weight) + " at " + std::to_string(i));
       }
       any = any || weight > 0;
     }
@@ -343,9 +342,9 @@ DeviceArray<T> lay_out(const CudaContext& context, const Dataset<T>& data, std::
     const auto row = static_cast<std::int64_t>(bad) / data.d;
     const auto column = static_cast<std::int64_t>(bad) % data.d;
     const T value = to_host(data.data + row * data.ld + column, 1, stream)[0];
-    throw Error(Status::kInvalidArgument, "data[" + std::to_string(row) + ", " +
-                                              std::to_string(column) + "] must be finite, got " +
-                                              shown(value));
+    throw Error(Status::kInvalidArgument, "data must be finite, got " + shown(value) + " at row " +
+                                              std::to_string(row) + ", column " +
+                                              std::to_string(column));
   }
   return padded;
 }

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <limits>
+#include <string>
 #include <vector>
 
 #include "kde_errors.h"
@@ -105,7 +106,9 @@ TEST_P(KdeCreateErrors, DataThatAreNotFinite) {
         const DeviceMatrix<T> data(context, call.problem.data, 6, 3, 4);
         call.data = data.data();
         EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT) << bad << " at " << at;
-        EXPECT_TRUE(message_names("data"));
+        EXPECT_TRUE(message_names("data must be finite, got "));
+        EXPECT_TRUE(message_names(" at row " + std::to_string(at / 3) + ", column " +
+                                  std::to_string(at % 3)));
         EXPECT_EQ(call.kde, nullptr);
       }
     }
@@ -128,7 +131,7 @@ TEST_P(KdeCreateErrors, BadWeights) {
       const DeviceMatrix<T> weights(context, values, 1, 6, 6);
       call.params.weights = weights.data();
       EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT) << ::testing::PrintToString(values);
-      EXPECT_TRUE(message_names("weight"));
+      EXPECT_TRUE(message_names("weights must "));
       EXPECT_EQ(call.kde, nullptr);
     }
   });
