@@ -11,7 +11,9 @@ enum class ExitCode : int {
   kFailure = 1,        // out of memory, a full disk, a defect
   kUsage = 2,          // bad options or bad input
   kBackendAbsent = 3,  // no such backend or device here
+  kHungUp = 129,       // 128 + SIGHUP
   kInterrupted = 130,  // 128 + SIGINT
+  kQuit = 131,         // 128 + SIGQUIT
   kTerminated = 143,   // 128 + SIGTERM
 };
 

@@ -29,13 +29,23 @@ void watch(int signal) {
 }  // namespace
 
 void watch_for_interrupts() {
-  watch(SIGINT);
-  watch(SIGTERM);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) watch(signal);
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void throw_if_interrupted() {
-  if (received_signal == SIGINT) throw CommandError(ExitCode::kInterrupted, "interrupted");
-  if (received_signal == SIGTERM) throw CommandError(ExitCode::kTerminated, "terminated");
+  switch (received_signal) {
+    case SIGHUP:
+      throw CommandError(ExitCode::kHungUp, "hung up");
+    case SIGINT:
+      throw CommandError(ExitCode::kInterrupted, "interrupted");
+    case SIGQUIT:
+      throw CommandError(ExitCode::kQuit, "quit");
+    case SIGTERM:
+      throw CommandError(ExitCode::kTerminated, "terminated");
+    default:
+      return;
+  }
 }
 
 }  // namespace scf::cli

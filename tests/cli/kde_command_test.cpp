@@ -268,5 +268,21 @@ TEST(KdeCommand, AFullDiskOfOutputIsAFailure) {
   EXPECT_NE(read_file(scratch.path("error")).find("standard output"), std::string::npos);
 }
 
+// Runs a shell's lines, in which $SCOREFIELD is the command.
+int run_shell(const std::string& lines) {
+  return WEXITSTATUS(std::system(("SCOREFIELD='" SCF_COMMAND "'; " + lines).c_str()));
+}
+
+TEST(KdeCommand, AFileThatMayGrowNoFurtherIsAFailure) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(uniform_numbers(9, 4000), 4000, 0));
+  EXPECT_EQ(run_shell("ulimit -f 8; \"$SCOREFIELD\" kde '" + data + "' --bandwidth 1 --out '" +
+                      scratch.path("r") + "' 2>'" + scratch.path("error") + "'"),
+            1);
+  EXPECT_NE(read_file(scratch.path("error")).find("File too large"), std::string::npos);
+  const std::vector<std::string> names = {"error", "y.npy"};
+  EXPECT_EQ(scratch.names(), names);
+}
+
 }  // namespace
 }  // namespace scf::test

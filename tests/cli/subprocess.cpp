@@ -42,8 +42,7 @@ Ends open_terminal() {
   ::dup2(out, STDOUT_FILENO);
   ::dup2(err, STDERR_FILENO);
   // A test run in the background of a shell inherits an ignored SIGINT.
-  ::signal(SIGINT, SIG_DFL);
-  ::signal(SIGTERM, SIG_DFL);
+  for (const int signal : {SIGHUP, SIGINT, SIGQUIT, SIGTERM}) ::signal(signal, SIG_DFL);
   std::vector<char*> words;
   std::string program = SCF_COMMAND;
   words.push_back(program.data());
