@@ -23,17 +23,33 @@ void require_target(const std::string& path) {
   if (!S_ISREG(status.st_mode)) throw InputError(path + ": is not a regular file, left alone");
 }
 
+// Creates a file of a name that nobody has, an earlier process of the same number included. Null
+// with errno set where it cannot.
+std::FILE* create_beside(const std::string& path, std::string& temporary) {
+  int descriptor = -1;
+  for (int attempt = 0; descriptor < 0; ++attempt) {
+    temporary = path + format(".%ld.%d.tmp", static_cast<long>(::getpid()), attempt);
+    descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
+    if (descriptor < 0 && errno != EEXIST) return nullptr;
+  }
+  std::FILE* const file = ::fdopen(descriptor, "wb");
+  if (file == nullptr) {
+    const int error = errno;
+    ::close(descriptor);
+    ::unlink(temporary.c_str());
+    errno = error;
+  }
+  return file;
+}
+
 }  // namespace
 
 OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
   require_target(path_);
-  const std::string temporary = path_ + format(".%ld.tmp", static_cast<long>(::getpid()));
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, kMode);
-  if (descriptor < 0) {
+  file_ = create_beside(path_, temporary_);
+  if (file_ == nullptr) {
     throw InputError(format("%s: cannot be written to: %s", path_.c_str(), std::strerror(errno)));
   }
-  temporary_ = temporary;
-  file_ = ::fdopen(descriptor, "wb");
 }
 
 OutputFile::~OutputFile() {

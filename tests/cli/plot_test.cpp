@@ -1,6 +1,7 @@
 // The plots' parts that can be checked without an eye: ticks, colours, coverage, text, PNG.
 #include <gtest/gtest.h>
 #include <png.h>
+#include <sys/stat.h>
 
 #include <cmath>
 #include <limits>
@@ -183,6 +184,33 @@ TEST(OutputFile, IsThereWholeOrNotAtAll) {
   file.commit();
   EXPECT_EQ(read_file(scratch.path("a")), "whole");
   EXPECT_EQ(scratch.names(), std::vector<std::string>{"a"});
+}
+
+// What a killed process has left stays in nobody's way, though process numbers come again.
+TEST(OutputFile, GoesPastATemporaryFileOfTheSameName) {
+  const ScratchFolder scratch;
+  std::string left;
+  {
+    const cli::OutputFile file(scratch.path("a"));
+    left = scratch.names().at(0);
+  }
+  scratch.write(left, "left");
+  cli::OutputFile file(scratch.path("a"));
+  file.write("whole", 5);
+  file.commit();
+  EXPECT_EQ(read_file(scratch.path("a")), "whole");
+  EXPECT_EQ(read_file(scratch.path(left)), "left");
+}
+
+TEST(OutputFile, HasThePermissionsThatTheUserGives) {
+  const ScratchFolder scratch;
+  const mode_t before = ::umask(027);
+  cli::OutputFile file(scratch.path("a"));
+  file.commit();
+  ::umask(before);
+  struct stat status {};
+  ASSERT_EQ(::stat(scratch.path("a").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0640U);
 }
 
 }  // namespace
