@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <numeric>
 
 #include "errors.h"
@@ -17,39 +18,58 @@ constexpr std::int64_t kMostScaleQueries = 256;  // data whose nearest neighbour
 constexpr double kLeastOfNeighbour = 0.25;
 constexpr double kMostOfSpread = 2.0;
 constexpr double kLeastRatio = 10;  // of the default grid's ends
+constexpr double kLargest = std::numeric_limits<double>::max();
+
+// The power of two at or below value > 0: to square values of its size without overflow, exactly.
+double power_of_two_of(double value) {
+  return std::ldexp(1.0, std::ilogb(value));
+}
 
 // Root mean square, over coordinates, of the data's distance from their mean. Differences from the
-// first datum are taken first: exactly 0 for data that are all equal.
+// first datum are taken first: exactly 0 for data that are all equal. They are taken of halves,
+// which always fit.
 template <class T>
 double spread_of(const std::vector<T>& data, std::int64_t d) {
   const auto n = static_cast<std::int64_t>(data.size()) / d;
-  const auto from_first = [&](std::int64_t i, std::int64_t j) {
-    return static_cast<double>(data[i * d + j]) - static_cast<double>(data[j]);
+  const auto half_from_first = [&](std::int64_t i, std::int64_t j) {
+    return 0.5 * static_cast<double>(data[i * d + j]) - 0.5 * static_cast<double>(data[j]);
   };
+  double largest = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (std::int64_t j = 0; j < d; ++j) {
+      largest = std::max(largest, std::abs(half_from_first(i, j)));
+    }
+  }
+  if (!(largest > 0)) return 0;
+  const double unit = power_of_two_of(largest);
   std::vector<double> mean(static_cast<std::size_t>(d), 0.0);
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < d; ++j) {
-      mean[j] += from_first(i, j) / static_cast<double>(n);
+      mean[j] += half_from_first(i, j) / unit / static_cast<double>(n);
     }
   }
   double square = 0;
   for (std::int64_t i = 0; i < n; ++i) {
     for (std::int64_t j = 0; j < d; ++j) {
-      const double difference = from_first(i, j) - mean[j];
+      const double difference = half_from_first(i, j) / unit - mean[j];
       square += difference * difference / static_cast<double>(n);
     }
   }
-  return std::sqrt(square / static_cast<double>(d));
+  return std::min(std::sqrt(square / static_cast<double>(d)) * 2 * unit, kLargest);
 }
 
 template <class T>
 double distance(const T* a, const T* b, std::int64_t d) {
+  const auto difference = [&](std::int64_t j) {
+    return static_cast<double>(a[j]) - static_cast<double>(b[j]);
+  };
+  double largest = 0;
+  for (std::int64_t j = 0; j < d; ++j) largest = std::max(largest, std::abs(difference(j)));
+  if (!(largest > 0) || std::isinf(largest)) return largest;
+  const double unit = power_of_two_of(largest);
   double square = 0;
-  for (std::int64_t j = 0; j < d; ++j) {
-    const double difference = static_cast<double>(a[j]) - static_cast<double>(b[j]);
-    square += difference * difference;
-  }
-  return std::sqrt(square);
+  for (std::int64_t j = 0; j < d; ++j) square += std::pow(difference(j) / unit, 2);
+  return std::sqrt(square) * unit;
 }
 
 // Median distance of a datum from its nearest other, over evenly spaced data and without
@@ -95,7 +115,7 @@ Ends grid_ends(Estimate<T>& estimate, const std::vector<T>& data, const Bandwidt
     throw InputError("all data are equal, so they have no scale: give --min and --max");
   }
   Ends ends{};
-  ends.most = grid.most ? *grid.most : kMostOfSpread * spread;
+  ends.most = grid.most ? *grid.most : std::min(kMostOfSpread * spread, kLargest);
   const double neighbour = neighbour_distance(estimate, data, spread);
   // A distance r in d dimensions is about r / sqrt(d) a coordinate, which is what h is compared to.
   ends.least =
@@ -113,10 +133,16 @@ template <class T>
 class LeaveOneOut {
  public:
   LeaveOneOut(Estimate<T>& estimate, const std::vector<T>& data, const std::vector<T>& weights)
-      : estimate_(estimate), data_(data), weights_(weights), skip_(estimate.n()) {
+      : estimate_(estimate),
+        data_(data),
+        weights_(weights),
+        skip_(estimate.n()),
+        total_weight_(static_cast<double>(estimate.n())) {
     std::iota(skip_.begin(), skip_.end(), std::int64_t{0});
-    total_weight_ = weights.empty() ? static_cast<double>(estimate.n())
-                                    : std::accumulate(weights.begin(), weights.end(), 0.0);
+    if (weights.empty()) return;
+    largest_weight_ = static_cast<double>(*std::max_element(weights.begin(), weights.end()));
+    total_weight_ = 0;
+    for (const T weight : weights) total_weight_ += static_cast<double>(weight) / largest_weight_;
   }
 
   BandwidthPoint at(double bandwidth, Progress& progress) {
@@ -138,7 +164,8 @@ class LeaveOneOut {
 
  private:
   void add(BandwidthPoint& point, const Batch<T>& batch, std::int64_t i) const {
-    const double weight = weights_.empty() ? 1 : static_cast<double>(weights_[batch.first + i]);
+    const double weight =
+        weights_.empty() ? 1 : static_cast<double>(weights_[batch.first + i]) / largest_weight_;
     if (weight == 0) return;
     point.mean_log_density += weight * static_cast<double>(batch.log_density[i]);
     const T* const score = batch.score.data() + i * estimate_.d();
@@ -149,7 +176,8 @@ class LeaveOneOut {
   const std::vector<T>& data_;
   const std::vector<T>& weights_;
   std::vector<std::int64_t> skip_;
-  double total_weight_ = 0;
+  double largest_weight_ = 1;
+  double total_weight_;  // in units of the largest: their sum may overflow
   double seconds_ = 0;
   double pairs_ = 0;
 };
@@ -213,7 +241,7 @@ BandwidthBest find_best(const std::vector<BandwidthPoint>& grid, const Criterion
   const std::size_t index = least_index(grid, criterion);
   if (index == grid.size()) {
     const double none = std::nan("");
-    return {none, none, true};
+    return {none, none, false};
   }
   const bool at_edge = index == 0 || index + 1 == grid.size();
   BandwidthPoint best = grid[index];
@@ -240,7 +268,8 @@ BandwidthCurve search_bandwidth(Estimate<T>& estimate, const std::vector<T>& dat
   BandwidthCurve curve;
   for (int i = 0; i < grid.points; ++i) {
     const double share = static_cast<double>(i) / (grid.points - 1);
-    const double bandwidth = ends.least * std::pow(ends.most / ends.least, share);
+    // Each power stays between 1 and its end, and at the ends of the grid is the end itself.
+    const double bandwidth = std::pow(ends.least, 1 - share) * std::pow(ends.most, share);
     curve.grid.push_back(leave_one_out.at(bandwidth, progress));
   }
   const auto evaluate = [&](double bandwidth) {
@@ -252,6 +281,10 @@ BandwidthCurve search_bandwidth(Estimate<T>& estimate, const std::vector<T>& dat
                 [](const BandwidthPoint& point) { return point.mean_log_density; });
   curve.hyvarinen = find_best(curve.grid, hyvarinen, grid.refinements, evaluate,
                               [](const BandwidthPoint& point) { return point.mean_hyvarinen; });
+  if (std::isnan(curve.log_likelihood.value) && std::isnan(curve.hyvarinen.value)) {
+    throw InputError(format("neither criterion is finite at any bandwidth from %g to %g",
+                            ends.least, ends.most));
+  }
   std::sort(curve.refined.begin(), curve.refined.end(),
             [](const auto& a, const auto& b) { return a.bandwidth < b.bandwidth; });
   curve.pairs = leave_one_out.pairs();

@@ -23,6 +23,7 @@ struct BandwidthPoint {
   double mean_hyvarinen = 0;
 };
 
+// NaN where the criterion is finite nowhere on the grid.
 struct BandwidthBest {
   double bandwidth = 0;
   double value = 0;
@@ -45,7 +46,8 @@ struct BandwidthCurve {
   double seconds = 0;  // of evaluation
 };
 
-// data [n, d] and weights [n] (or empty) are those that `estimate` was made of.
+// data [n, d] and weights [n] (or empty) are those that `estimate` was made of. Throws InputError
+// where neither criterion has a best.
 template <class T>
 [[nodiscard]] BandwidthCurve search_bandwidth(Estimate<T>& estimate, const std::vector<T>& data,
                                               const std::vector<T>& weights,

@@ -1,5 +1,6 @@
 // `scorefield bandwidth`: leave-one-out log-likelihood and Hyvarinen score over a grid of
 // bandwidths.
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -71,6 +72,7 @@ std::string to_json(const BandwidthOptions& options, const Summary& summary,
 }
 
 std::string best_line(const char* name, const BandwidthBest& best) {
+  if (std::isnan(best.value)) return format("best by %-17s none is finite\n", name);
   return format("best by %-17s h = %-10.6g (%.9g)%s\n", name, best.bandwidth, best.value,
                 best.at_edge ? "  at the edge of the grid: the best may lie beyond" : "");
 }

@@ -116,6 +116,56 @@ TEST(BandwidthCommand, WeightsCount) {
   }
 }
 
+// Weights count by their ratios alone, even where their sum overflows.
+TEST(BandwidthCommand, LargeWeightsAreAsEqualOnes) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(uniform_numbers(9, 50), 50, 0));
+  const std::string weights = scratch.write("w.npy", npy_of(std::vector<double>(50, 1e308), 50, 0));
+  const Json expected = run_json({"bandwidth", data, "--points", "5"});
+  const Json json = run_json({"bandwidth", data, "--points", "5", "--weights", weights});
+  for (const std::string criterion : {"mean_log_density", "mean_hyvarinen"}) {
+    for (std::size_t i = 0; i < 5; ++i) {
+      const double value = expected[criterion][i];
+      EXPECT_NEAR(json[criterion][i].get<double>(), value, 1e-12 * std::abs(value));
+    }
+  }
+}
+
+// Neither the ends' ratio nor the squares of data's distances need fit a double.
+TEST(BandwidthCommand, ExtremeScalesAreSearched) {
+  const ScratchFolder scratch;
+  const std::string two = scratch.write("two.npy", npy_of(std::vector<double>{1, 4}, 2, 0));
+  const Json wide =
+      run_json({"bandwidth", two, "--min", "1e-300", "--max", "1e300", "--points", "61"});
+  EXPECT_EQ(wide["grid"].front(), 1e-300);
+  EXPECT_EQ(wide["grid"].back(), 1e300);
+  EXPECT_NEAR(wide["grid"][30].get<double>(), 1, 1e-12);
+  EXPECT_NEAR(wide["best_log_likelihood_bandwidth"].get<double>() / 3, 1, 0.1);
+  std::vector<double> values = uniform_numbers(10, 100);
+  const Json unit = run_json({"bandwidth", scratch.write("y.npy", npy_of(values, 50, 2))});
+  for (double& value : values) value *= 0x1p1000;
+  const Json large = run_json({"bandwidth", scratch.write("large.npy", npy_of(values, 50, 2))});
+  for (std::size_t i = 0; i < 25; ++i) {
+    const double h = unit["grid"][i];
+    EXPECT_NEAR(large["grid"][i].get<double>() * 0x1p-1000, h, 1e-9 * h);
+  }
+  const Json far = run_json({"bandwidth", scratch.write("far.csv", "-1.7e308\n0\n1.7e308\n")});
+  EXPECT_TRUE(far["best_log_likelihood"].is_number());
+}
+
+// In f32 the scores of data about 1e-20 apart overflow, but not their densities.
+TEST(BandwidthCommand, ACriterionMayHaveNoBest) {
+  const ScratchFolder scratch;
+  const std::string two = scratch.write("two.csv", "0\n1e-20\n");
+  const std::vector<std::string> line = {"bandwidth", two, "--dtype", "f32"};
+  const Json json = run_json(line);
+  EXPECT_TRUE(json["best_log_likelihood_bandwidth"].is_number());
+  EXPECT_TRUE(json["best_hyvarinen_bandwidth"].is_null());
+  EXPECT_EQ(json["best_hyvarinen_at_edge"], false);
+  EXPECT_NE(run_command(line).out.find("best by Hyvarinen score   none is finite\n"),
+            std::string::npos);
+}
+
 TEST(BandwidthCommand, ThePlotIsAPngAndNothingElseIsLeft) {
   const ScratchFolder scratch;
   const std::string data = scratch.write("y.npy", npy_of(uniform_numbers(7, 200), 100, 2));

@@ -229,6 +229,9 @@ std::vector<Case> all_cases() {
       {"bandwidth_max", {"bandwidth", "@good.npy", "--max", "nan"}, "--max must be in (0, inf)"},
       {"bandwidth_ends", {"bandwidth", "@good.npy", "--min", "2", "--max", "1"}, "below --max"},
       {"bandwidth_points", {"bandwidth", "@good.npy", "--points", "1"}, "--points"},
+      {"bandwidth_no_best",
+       {"bandwidth", "@good.npy", "--dtype", "f32", "--min", "1e-30", "--max", "1e-25"},
+       "neither criterion is finite at any bandwidth from 1e-30 to 1e-25"},
       {"bandwidth_data_nan", {"bandwidth", "@nan.npy", "--plot", "@p.png"}, "row 1, column 1"},
   };
   return cases;
