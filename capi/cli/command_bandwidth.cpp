@@ -30,6 +30,10 @@ struct Summary {
 };
 
 void check_options(const BandwidthOptions& options) {
+  constexpr int kMostPoints = 100000;
+  check_compute_options(options.compute);
+  require_within("--points", options.points, 2, kMostPoints);
+  require_within("--refine", options.refinements, 0, kMostPoints);
   if (options.least) require_positive("--min", *options.least);
   if (options.most) require_positive("--max", *options.most);
   if (options.least && options.most && !(*options.least < *options.most)) {
@@ -104,7 +108,7 @@ void run(const BandwidthOptions& options, Table&& table) {
   const auto data = take_values<T>(std::move(table), options.compute.data);
   const auto weights = read_weights<T>(options.compute.weights, summary.n);
   require_two_data(summary.n, weights);
-  const Context context(backend_of(options.compute.device), options.compute.threads);
+  const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
   std::vector<std::unique_ptr<OutputFile>> files;
   if (!options.plot.empty()) files.push_back(std::make_unique<OutputFile>(options.plot));
   Estimate<T> estimate(context, data, summary.d, weights);

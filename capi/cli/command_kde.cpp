@@ -76,6 +76,7 @@ struct Summary {
 };
 
 void check_options(const KdeOptions& options) {
+  check_compute_options(options.compute);
   require_positive("--bandwidth", options.bandwidth);
   require_positive("--signal-scale", options.signal_scale);
   if (options.leave_one_out && !options.query.empty()) {
@@ -139,7 +140,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   const auto weights = read_weights<T>(options.compute.weights, summary.n);
   if (options.leave_one_out) require_two_data(summary.n, weights);
 
-  const Context context(backend_of(options.compute.device), options.compute.threads);
+  const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
   ResultFiles files(options.out, summary.dtype, summary.m, summary.d);
   Estimate<T> estimate(context, data, summary.d, weights);
   std::vector<std::int64_t> skip;

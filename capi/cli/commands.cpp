@@ -23,6 +23,17 @@ void require_positive(const char* option, double value) {
   }
 }
 
+void require_within(const char* option, int value, int least, int most) {
+  if (value < least || value > most) {
+    throw InputError(format("%s must be in [%d, %d], got %d", option, least, most, value));
+  }
+}
+
+void check_compute_options(const ComputeOptions& options) {
+  constexpr int kMostThreads = 4096;  // as the library has it
+  if (options.threads) require_within("--threads", *options.threads, 1, kMostThreads);
+}
+
 Dtype dtype_of(const ComputeOptions& options, const Table& data) {
   if (options.dtype.empty()) return data.dtype();
   return options.dtype == "f32" ? Dtype::kF32 : Dtype::kF64;

@@ -19,8 +19,8 @@ struct ComputeOptions {
   std::string columns;
   std::string weights;
   std::string device = "cpu";
-  std::string dtype;  // "": the data's own
-  int threads = 0;    // 0: all
+  std::string dtype;           // "": the data's own
+  std::optional<int> threads;  // default: all
   bool json = false;
 };
 
@@ -53,6 +53,12 @@ void run_bandwidth(const BandwidthOptions& options);
 
 // Throws InputError unless value is in (0, inf).
 void require_positive(const char* option, double value);
+
+// Throws InputError unless value is in [least, most].
+void require_within(const char* option, int value, int least, int most);
+
+// Throws InputError for what no command that computes can take.
+void check_compute_options(const ComputeOptions& options);
 
 // The dtype to compute in: the one asked for, or the data's own (CSV: f64).
 [[nodiscard]] Dtype dtype_of(const ComputeOptions& options, const Table& data);
