@@ -3,6 +3,7 @@
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -87,6 +88,24 @@ void check_options(const KdeOptions& options) {
   }
 }
 
+// Fails where a result is NaN, which a finite problem gives where its numbers overflow on the way.
+template <class T>
+void require_numbers(const Batch<T>& batch, const Summary& summary) {
+  const auto require = [&](const char* name, const std::vector<T>& values, std::int64_t columns) {
+    const auto bad =
+        std::find_if(values.begin(), values.end(), [](T value) { return std::isnan(value); });
+    if (bad == values.end()) return;
+    const std::int64_t query = batch.first + (bad - values.begin()) / columns;
+    throw CommandError(ExitCode::kFailure,
+                       format("%s of query %lld (from 0) is nan: its numbers overflow %s", name,
+                              static_cast<long long>(query), dtype_name(summary.dtype)));
+  };
+  require("log-density", batch.log_density, 1);
+  require("score", batch.score, summary.d);
+  require("denoiser", batch.denoised, summary.d);
+  require("divergence", batch.divergence, 1);
+}
+
 std::string to_json(const KdeOptions& options, const Summary& summary) {
   nlohmann::ordered_json json;
   json["n"] = summary.n;
@@ -156,6 +175,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   {
     Progress progress("queries", summary.m);
     summary.seconds = estimate.evaluate(queries, wanted, &progress, [&](const Batch<T>& batch) {
+      require_numbers(batch, summary);
       for (std::int64_t i = 0; i < batch.count; ++i) {
         summary.mean_log_density += static_cast<double>(batch.log_density[i]);
         summary.mean_hyvarinen +=

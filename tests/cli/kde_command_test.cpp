@@ -258,6 +258,19 @@ TEST(KdeCommand, DigitsAreRead) {
   EXPECT_EQ(json["d"], 64);
 }
 
+// A finite problem whose numbers overflow on the way.
+TEST(KdeCommand, AResultOfNanIsAFailure) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(std::vector<double>{0, 3, 5}, 3, 0));
+  const Outcome outcome = run_command(
+      {"kde", data, "--bandwidth", "1", "--signal-scale", "1e308", "--out", scratch.path("r")});
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err,
+            "scorefield: divergence of query 0 (from 0) is nan: its numbers overflow f64\n");
+  EXPECT_EQ(scratch.names(), std::vector<std::string>{"y.npy"});
+}
+
 TEST(KdeCommand, AFullDiskOfOutputIsAFailure) {
   const ScratchFolder scratch;
   const std::string data = scratch.write("four.npy", npy_of(kFour, 4, 2));
