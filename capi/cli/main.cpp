@@ -21,12 +21,20 @@ struct Options {
   BandwidthOptions bandwidth;
 };
 
+// Empty text would pass for an option that is not given. CLI11 puts the option's name before it.
+std::string refuse_empty(const std::string& text) {
+  return text.empty() ? "must not be empty" : "";
+}
+
 void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command.add_option("DATA", options.data, "Data: .npy (f4 or f8), .csv or .csv.gz, a row a datum")
-      ->required();
-  command.add_option("--columns", options.columns,
-                     "Columns to use, from 0: 0-63,65 (default: all)");
-  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)");
+      ->required()
+      ->check(refuse_empty);
+  command
+      .add_option("--columns", options.columns, "Columns to use, from 0: 0-63,65 (default: all)")
+      ->check(refuse_empty);
+  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)")
+      ->check(refuse_empty);
   command.add_option("--device", options.device, "cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
@@ -46,14 +54,17 @@ void add_kde(CLI::App& app, KdeOptions& options) {
   CLI::App* const command = app.add_subcommand(
       "kde", "Log-density, score, denoiser and divergence of a Gaussian kernel density estimate");
   add_compute_options(*command, options.compute);
-  command->add_option("--query", options.query, "Queries (default: the data themselves)");
+  command->add_option("--query", options.query, "Queries (default: the data themselves)")
+      ->check(refuse_empty);
   command->add_option("--bandwidth", options.bandwidth, "Bandwidth h > 0")->required();
   command->add_option("--signal-scale", options.signal_scale, "Scale a > 0 of the data")
       ->capture_default_str();
   command->add_flag("--leave-one-out", options.leave_one_out,
                     "Leave each datum out of the estimate at itself");
-  command->add_option("--out", options.out,
-                      "Write PREFIX.log_density.npy, .score.npy, .denoised.npy, .divergence.npy");
+  command
+      ->add_option("--out", options.out,
+                   "Write PREFIX.log_density.npy, .score.npy, .denoised.npy, .divergence.npy")
+      ->check(refuse_empty);
 }
 
 void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
@@ -65,7 +76,8 @@ void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
   command->add_option("--points", options.points, "Bandwidths on the grid")->capture_default_str();
   command->add_option("--refine", options.refinements, "Evaluations to refine each best; 0: none")
       ->capture_default_str();
-  command->add_option("--plot", options.plot, "Draw both curves into this .png file");
+  command->add_option("--plot", options.plot, "Draw both curves into this .png file")
+      ->check(refuse_empty);
 }
 
 // Name of the command that was being parsed, for the hint at its help.

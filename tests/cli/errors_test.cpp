@@ -147,6 +147,17 @@ std::vector<Case> all_cases() {
       options("columns_absent", {"--bandwidth", "1", "--columns", "0-2"}, "no column 2"),
       options("columns_far", {"--bandwidth", "1", "--columns", "0-999999999999"}, "no column"),
       options("columns_twice", {"--bandwidth", "1", "--columns", "0,0"}, "twice"),
+      // Empty text is not the same as no option.
+      {"data_empty", {"kde", "", "--bandwidth", "1"}, "DATA: must not be empty"},
+      options("query_empty", {"--bandwidth", "1", "--query", ""}, "--query: must not be empty"),
+      options("weights_empty", {"--bandwidth", "1", "--weights", ""},
+              "--weights: must not be empty"),
+      options("columns_empty", {"--bandwidth", "1", "--columns", ""},
+              "--columns: must not be empty"),
+      {"out_empty",
+       {"kde", "@good.npy", "--bandwidth", "1", "--out", ""},
+       "--out: must not be empty"},
+      {"plot_empty", {"bandwidth", "@good.npy", "--plot", ""}, "--plot: must not be empty"},
       // Where results go.
       {"out_no_folder",
        {"kde", "@good.npy", "--bandwidth", "1", "--out", "@absent/x"},
