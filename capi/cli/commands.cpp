@@ -2,6 +2,7 @@
 
 #include <scorefield/scorefield.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstdio>
@@ -39,6 +40,27 @@ Dtype dtype_of(const ComputeOptions& options, const Table& data) {
   return options.dtype == "f32" ? Dtype::kF32 : Dtype::kF64;
 }
 
+namespace {
+
+template <class T>
+bool any_positive(const std::vector<T>& weights) {
+  return std::any_of(weights.begin(), weights.end(), [](T weight) { return weight > 0; });
+}
+
+template <class T>
+void check_weights(const std::vector<T>& weights, const std::string& path) {
+  const auto negative =
+      std::find_if(weights.begin(), weights.end(), [](T weight) { return weight < 0; });
+  if (negative != weights.end()) {
+    throw InputError(format("%s: weight %lld (from 0) is %g; weights must be >= 0", path.c_str(),
+                            static_cast<long long>(negative - weights.begin()),
+                            static_cast<double>(*negative)));
+  }
+  if (!any_positive(weights)) throw InputError(path + ": all weights are zero");
+}
+
+}  // namespace
+
 template <class T>
 std::vector<T> read_weights(const std::string& path, std::int64_t n) {
   if (path.empty()) return {};
@@ -48,16 +70,10 @@ std::vector<T> read_weights(const std::string& path, std::int64_t n) {
                             path.c_str(), static_cast<long long>(table.rows),
                             static_cast<long long>(table.columns), static_cast<long long>(n)));
   }
+  // In the file's own dtype: in a lesser one a small weight of either sign may be 0.
+  std::visit([&](const auto& values) { check_weights(values, path); }, table.values);
   std::vector<T> weights = take_values<T>(std::move(table), path);
-  bool positive = false;
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (weights[i] < 0) {
-      throw InputError(format("%s: weight %lld (from 0) is %g; weights must be >= 0", path.c_str(),
-                              static_cast<long long>(i), static_cast<double>(weights[i])));
-    }
-    positive = positive || weights[i] > 0;
-  }
-  if (!positive) throw InputError(path + ": all weights are zero");
+  if (!any_positive(weights)) throw InputError(path + ": all weights are too small for f32");
   return weights;
 }
 

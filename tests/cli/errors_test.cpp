@@ -90,6 +90,8 @@ void write_files(const ScratchFolder& scratch) {
   scratch.write("weights2.csv", "1\n2\n");
   scratch.write("weights_negative.csv", "1\n-2\n1\n");
   scratch.write("weights_zero.csv", "0\n0\n0\n");
+  scratch.write("weights_minus_small.csv", "1\n-1e-300\n1\n");
+  scratch.write("weights_small.csv", "5e-324\n5e-324\n5e-324\n");
   scratch.write("weights_nan.csv", "1\nnan\n1\n");
   scratch.write("weights_one.csv", "0\n1\n0\n");
   std::filesystem::create_directory(scratch.path("folder.npy"));
@@ -227,6 +229,12 @@ std::vector<Case> all_cases() {
               "weight 1 (from 0) is -2"),
       options("weights_zero", {"--bandwidth", "1", "--weights", "@weights_zero.csv"},
               "all weights"),
+      options("weights_minus_small",
+              {"--bandwidth", "1", "--dtype", "f32", "--weights", "@weights_minus_small.csv"},
+              "weight 1 (from 0) is -1e-300"),
+      options("weights_small",
+              {"--bandwidth", "1", "--dtype", "f32", "--weights", "@weights_small.csv"},
+              "all weights are too small for f32"),
       options("weights_nan", {"--bandwidth", "1", "--weights", "@weights_nan.csv"}, "line 2"),
       options("weights_one_left_out",
               {"--bandwidth", "1", "--weights", "@weights_one.csv", "--leave-one-out"},
