@@ -74,12 +74,13 @@ class LineReader {
     const int count = gzread(file_.get(), buffer_.data() + held, kChunkBytes);
     buffer_.resize(held + static_cast<std::size_t>(std::max(count, 0)));
     int error = Z_OK;
-    const char* const text = gzerror(file_.get(), &error);
+    std::string_view text = gzerror(file_.get(), &error);
+    const std::string prefix = path_ + ": ";  // zlib's, and ours
+    if (text.substr(0, prefix.size()) == prefix) text.remove_prefix(prefix.size());
     // zlib reports a compressed file that stops early as Z_BUF_ERROR, with what it could read.
     if (error == Z_BUF_ERROR) throw InputError(path_ + ": is cut off: its gzip data do not end");
     if (count < 0) {
-      throw InputError(
-          format("%s: %s", path_.c_str(), error == Z_ERRNO ? std::strerror(errno) : text));
+      throw InputError(prefix + (error == Z_ERRNO ? std::strerror(errno) : std::string(text)));
     }
     return count > 0;
   }

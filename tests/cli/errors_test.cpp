@@ -86,6 +86,9 @@ void write_files(const ScratchFolder& scratch) {
   std::string damaged = gzip(std::string(2000, '1') + "\n");
   damaged[12] = static_cast<char>(damaged[12] ^ 0x55);
   scratch.write("damaged.csv.gz", damaged);
+  std::string bad_sum = gzip("1,2\n3,4\n");
+  bad_sum[bad_sum.size() - 8] = static_cast<char>(bad_sum[bad_sum.size() - 8] ^ 0x55);
+  scratch.write("bad_sum.csv.gz", bad_sum);
   scratch.write("data.txt", "1,2\n");
   scratch.write("weights2.csv", "1\n2\n");
   scratch.write("weights_negative.csv", "1\n-2\n1\n");
@@ -218,6 +221,7 @@ std::vector<Case> all_cases() {
       kde("control.csv", "'?[31m' is not a number"),
       kde("cut.csv.gz", "is cut off"),
       kde("damaged.csv.gz", "damaged.csv.gz: "),
+      kde("bad_sum.csv.gz", "incorrect data check"),
       // Files that do not fit each other or the options.
       options("query_columns", {"--bandwidth", "1", "--query", "@wide.npy"},
               "has 3 columns, the data have 2"),
@@ -290,6 +294,15 @@ INSTANTIATE_TEST_SUITE_P(All, CommandErrors, ::testing::ValuesIn(all_cases()),
                            std::replace(name.begin(), name.end(), '.', '_');
                            return name;
                          });
+
+// zlib names the file too.
+TEST(CommandErrors, ADamagedFileIsNamedOnce) {
+  const ScratchFolder scratch;
+  write_files(scratch);
+  const std::string file = scratch.path("bad_sum.csv.gz");
+  EXPECT_EQ(run_command({"bandwidth", file}).err,
+            "scorefield: " + file + ": incorrect data check\n");
+}
 
 TEST(CommandErrors, HelpIsNoError) {
   for (const std::string command : {"info", "kde", "bandwidth"}) {
