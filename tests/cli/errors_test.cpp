@@ -1,8 +1,10 @@
 // Every usage and input error: its exit code, one line on stderr with the place, nothing on stdout,
 // and no file left behind.
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -347,6 +349,18 @@ TEST(CommandErrors, AFailedRunLeavesEarlierResultsAlone) {
       run_command({"kde", scratch.path("nan.npy"), "--bandwidth", "1", "--out", prefix}).exit_code,
       kUsage);
   EXPECT_EQ(read_file(prefix + ".score.npy"), before);
+}
+
+TEST(DemoErrors, AreUsageErrorsInOneLine) {
+  const ScratchFolder scratch;
+  for (const std::string arguments : {"", "--nope", "x.csv --device gpu"}) {
+    const std::string line =
+        std::string(SCF_DEMO) + " " + arguments + " 2>'" + scratch.path("error") + "'";
+    EXPECT_EQ(WEXITSTATUS(std::system(line.c_str())), kUsage) << arguments;
+    const std::string error = read_file(scratch.path("error"));
+    EXPECT_EQ(std::count(error.begin(), error.end(), '\n'), 1) << error;
+    EXPECT_EQ(error.rfind("scorefield_demo: ", 0), 0U) << error;
+  }
 }
 
 }  // namespace

@@ -52,7 +52,13 @@ int parse_and_run(int argc, char** argv) {
   app.add_option("--device", options.device, "cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
       ->capture_default_str();
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& success) {  // --help
+    return app.exit(success);
+  } catch (const CLI::ParseError& error) {
+    throw scf::cli::InputError(std::string(error.what()) + " (see scorefield_demo --help)");
+  }
   scf::cli::watch_for_interrupts();
   run(options);
   return 0;
