@@ -110,7 +110,10 @@ void run(const BandwidthOptions& options, Table&& table) {
   require_two_data(summary.n, weights);
   const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
   std::vector<std::unique_ptr<OutputFile>> files;
-  if (!options.plot.empty()) files.push_back(std::make_unique<OutputFile>(options.plot));
+  if (!options.plot.empty()) {
+    const std::vector<std::string> inputs = {options.compute.data, options.compute.weights};
+    files.push_back(std::make_unique<OutputFile>(options.plot, inputs));
+  }
   Estimate<T> estimate(context, data, summary.d, weights);
   const BandwidthGrid grid{options.least, options.most, options.points, options.refinements};
   const BandwidthCurve curve = search_bandwidth(estimate, data, weights, grid);

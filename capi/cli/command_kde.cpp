@@ -23,7 +23,9 @@ namespace {
 // The four arrays, filled as batches come in; none where there is no --out.
 class ResultFiles {
  public:
-  ResultFiles(const std::string& prefix, Dtype dtype, std::int64_t m, std::int64_t d) {
+  ResultFiles(const KdeOptions& options, Dtype dtype, std::int64_t m, std::int64_t d)
+      : inputs_{options.compute.data, options.compute.weights, options.query} {
+    const std::string& prefix = options.out;
     if (prefix.empty()) return;
     open(prefix + ".log_density.npy", npy_header(dtype, m, 0));
     open(prefix + ".score.npy", npy_header(dtype, m, d));
@@ -51,10 +53,11 @@ class ResultFiles {
 
  private:
   void open(const std::string& path, const std::string& header) {
-    files_.push_back(std::make_unique<OutputFile>(path));
+    files_.push_back(std::make_unique<OutputFile>(path, inputs_));
     files_.back()->write(header.data(), header.size());
   }
 
+  std::vector<std::string> inputs_;
   std::vector<std::unique_ptr<OutputFile>> files_;
 };
 
@@ -160,7 +163,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   if (options.leave_one_out) require_two_data(summary.n, weights);
 
   const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
-  ResultFiles files(options.out, summary.dtype, summary.m, summary.d);
+  ResultFiles files(options, summary.dtype, summary.m, summary.d);
   Estimate<T> estimate(context, data, summary.d, weights);
   std::vector<std::int64_t> skip;
   if (options.leave_one_out) {

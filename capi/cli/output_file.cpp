@@ -16,9 +16,16 @@ namespace {
 
 constexpr mode_t kMode = 0666;  // less the user's umask
 
-void require_target(const std::string& path) {
+void require_target(const std::string& path, const std::vector<std::string>& inputs) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) return;
+  for (const std::string& input : inputs) {
+    struct stat other {};
+    if (::stat(input.c_str(), &other) == 0 && other.st_dev == status.st_dev &&
+        other.st_ino == status.st_ino) {
+      throw InputError(path + ": is an input too, left alone");
+    }
+  }
   if (S_ISDIR(status.st_mode)) throw InputError(path + ": is a directory, cannot be written to");
   if (!S_ISREG(status.st_mode)) throw InputError(path + ": is not a regular file, left alone");
 }
@@ -44,8 +51,9 @@ std::FILE* create_beside(const std::string& path, std::string& temporary) {
 
 }  // namespace
 
-OutputFile::OutputFile(std::string path) : path_(std::move(path)) {
-  require_target(path_);
+OutputFile::OutputFile(std::string path, const std::vector<std::string>& inputs)
+    : path_(std::move(path)) {
+  require_target(path_, inputs);
   file_ = create_beside(path_, temporary_);
   if (file_ == nullptr) {
     throw InputError(format("%s: cannot be written to: %s", path_.c_str(), std::strerror(errno)));

@@ -13,8 +13,8 @@ namespace scf::cli {
 class OutputFile {
  public:
   // Creates the temporary file, so that a folder that cannot be written to is found before the work
-  // starts. Throws InputError.
-  explicit OutputFile(std::string path);
+  // starts. Throws InputError, also where the path is that of one of the inputs, by whatever name.
+  explicit OutputFile(std::string path, const std::vector<std::string>& inputs = {});
   ~OutputFile();  // removes the temporary file unless commit() was called
   OutputFile(const OutputFile&) = delete;
   OutputFile& operator=(const OutputFile&) = delete;

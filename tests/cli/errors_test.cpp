@@ -99,6 +99,10 @@ void write_files(const ScratchFolder& scratch) {
   scratch.write("weights_small.csv", "5e-324\n5e-324\n5e-324\n");
   scratch.write("weights_nan.csv", "1\nnan\n1\n");
   scratch.write("weights_one.csv", "0\n1\n0\n");
+  scratch.write("self.score.npy", good);
+  scratch.write("self.divergence.npy", npy_of(std::vector<double>{1, 1, 1}, 3, 0));
+  std::filesystem::create_symlink("self.divergence.npy", scratch.path("link.npy"));
+  std::filesystem::create_symlink("good.npy", scratch.path("link.png"));
   std::filesystem::create_directory(scratch.path("folder.npy"));
   std::filesystem::create_directory(scratch.path("taken.score.npy"));
   std::filesystem::create_directory(scratch.path("taken.png"));
@@ -170,6 +174,16 @@ std::vector<Case> all_cases() {
        {"kde", "@good.npy", "--bandwidth", "1", "--out", "@absent/x"},
        "cannot be written to"},
       {"out_no_name", {"kde", "@good.npy", "--bandwidth", "1", "--out", "@"}, "end in a name"},
+      {"out_data",
+       {"kde", "@self.score.npy", "--bandwidth", "1", "--out", "@self"},
+       "self.score.npy: is an input too"},
+      {"out_query",
+       {"kde", "@good.npy", "--query", "@self.score.npy", "--bandwidth", "1", "--out", "@self"},
+       "self.score.npy: is an input too"},
+      {"out_weights",
+       {"kde", "@good.npy", "--weights", "@link.npy", "--bandwidth", "1", "--out", "@self"},
+       "self.divergence.npy: is an input too"},
+      {"plot_data", {"bandwidth", "@good.npy", "--plot", "@link.png"}, "link.png: is an input too"},
       {"out_taken", {"kde", "@good.npy", "--bandwidth", "1", "--out", "@taken"}, "is a directory"},
       {"plot_no_folder",
        {"bandwidth", "@good.npy", "--plot", "@absent/x.png"},
