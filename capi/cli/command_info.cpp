@@ -47,8 +47,8 @@ Json to_json(const scf_device_info& device) {
 std::string to_line(const scf_device_info& device) {
   const double gib = static_cast<double>(device.memory_bytes) / (1 << 30);
   if (device.backend == SCF_BACKEND_CPU) {
-    return format("cpu      %s, %d hardware thread%s, %.1f GiB\n", device.name, device.cores,
-                  device.cores == 1 ? "" : "s", gib);
+    return format("cpu      %s, %s, %.1f GiB\n", device.name,
+                  counted(device.cores, "hardware thread").c_str(), gib);
   }
   return format("cuda:%-3d %s, sm_%d, %d multiprocessors, %.1f GiB\n", device.device, device.name,
                 device.compute_capability, device.cores, gib);

@@ -207,8 +207,8 @@ void run_kde(const KdeOptions& options) {
   if (!options.query.empty()) {
     queries = read_table(options.query, columns);
     if (queries.columns != data.columns) {
-      throw InputError(format("%s: has %lld columns, the data have %lld", options.query.c_str(),
-                              static_cast<long long>(queries.columns),
+      throw InputError(format("%s: has %s, the data have %lld", options.query.c_str(),
+                              counted(queries.columns, "column").c_str(),
                               static_cast<long long>(data.columns)));
     }
   }

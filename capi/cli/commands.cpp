@@ -66,9 +66,9 @@ std::vector<T> read_weights(const std::string& path, std::int64_t n) {
   if (path.empty()) return {};
   Table table = read_table(path);
   if ((table.rows != 1 && table.columns != 1) || table.rows * table.columns != n) {
-    throw InputError(format("%s: has %lld x %lld values; expected %lld weights, one a datum",
-                            path.c_str(), static_cast<long long>(table.rows),
-                            static_cast<long long>(table.columns), static_cast<long long>(n)));
+    throw InputError(format("%s: has %lld x %lld values; expected %s, one a datum", path.c_str(),
+                            static_cast<long long>(table.rows),
+                            static_cast<long long>(table.columns), counted(n, "weight").c_str()));
   }
   // In the file's own dtype: in a lesser one a small weight of either sign may be 0.
   std::visit([&](const auto& values) { check_weights(values, path); }, table.values);

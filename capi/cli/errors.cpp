@@ -19,6 +19,10 @@ std::string format(const char* pattern, ...) {
   return text;
 }
 
+std::string counted(std::int64_t count, const char* noun) {
+  return format("%lld %s%s", static_cast<long long>(count), noun, count == 1 ? "" : "s");
+}
+
 std::string printable(const std::string& text) {
   constexpr std::size_t kLongest = 1000;
   std::string line = text.substr(0, kLongest);

@@ -1,6 +1,7 @@
 // How the command ends: its exit codes, and the one error type that carries a code and a line.
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -34,6 +35,9 @@ class InputError : public CommandError {
 
 // printf into a string.
 [[nodiscard]] std::string format(const char* pattern, ...) __attribute__((format(printf, 1, 2)));
+
+// A count and its noun: "1 column", "2 columns".
+[[nodiscard]] std::string counted(std::int64_t count, const char* noun);
 
 // One printable line: control characters (of a file's name or content) become '?', and what is very
 // long is cut.

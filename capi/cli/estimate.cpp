@@ -85,8 +85,8 @@ const char* Context::device_name() const {
 
 std::string Context::description() const {
   if (scf_context_backend(get()) == SCF_BACKEND_CPU) {
-    return format("cpu (%s, %d thread%s)", scf_context_cpu_target(get()), threads(),
-                  threads() == 1 ? "" : "s");
+    return format("cpu (%s, %s)", scf_context_cpu_target(get()),
+                  counted(threads(), "thread").c_str());
   }
   scf_device_info info;
   check_status(scf_device_info_init(&info, sizeof info));

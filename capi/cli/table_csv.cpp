@@ -173,7 +173,9 @@ class CsvParser {
       table_.file_columns = columns_.resolve(static_cast<std::int64_t>(field_count_));
       table_.columns = static_cast<std::int64_t>(table_.file_columns.size());
     } else if (fields_.size() != field_count_) {
-      fail(format("has %zu columns; expected %zu as in line 1", fields_.size(), field_count_));
+      const auto count = static_cast<std::int64_t>(fields_.size());
+      fail(format("has %s; expected %zu as in line 1", counted(count, "column").c_str(),
+                  field_count_));
     }
     for (const std::int64_t column : table_.file_columns) parse_field(column);
     ++table_.rows;

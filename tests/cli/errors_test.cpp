@@ -225,7 +225,7 @@ std::vector<Case> all_cases() {
       kde("text.npy", "not a .npy file"),
       // .csv
       kde("ragged.csv", "line 2 has 3 columns; expected 2"),
-      kde("short.csv", "line 2 has 1 columns; expected 2"),
+      kde("short.csv", "line 2 has 1 column; expected 2"),
       kde("word.csv", "line 2, column 1 (from 0): 'abc' is not a number"),
       kde("gap.csv", "line 2, column 1 (from 0): '' is not a number"),
       kde("header.csv", "line 1, column 0 (from 0): 'x' is not a number (a header line"),
@@ -241,6 +241,11 @@ std::vector<Case> all_cases() {
       // Files that do not fit each other or the options.
       options("query_columns", {"--bandwidth", "1", "--query", "@wide.npy"},
               "has 3 columns, the data have 2"),
+      options("query_column", {"--bandwidth", "1", "--query", "@weights2.csv"},
+              "has 1 column, the data have 2"),
+      {"weights_of_one",
+       {"kde", "@one.npy", "--bandwidth", "1", "--weights", "@weights2.csv", "--out", "@out"},
+       "expected 1 weight, one a datum"},
       options("query_nan", {"--bandwidth", "1", "--query", "@nan.npy"}, "row 1, column 1"),
       options("query_absent", {"--bandwidth", "1", "--query", "@absent.npy"}, "No such file"),
       options("weights_count", {"--bandwidth", "1", "--weights", "@weights2.csv"},
