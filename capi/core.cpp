@@ -1,6 +1,7 @@
 // The C ABI of core.h, but for status.cpp: translates and checks.
 #include <scorefield/core.h>
 
+#include <cstdint>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -160,6 +161,9 @@ CopyKind copy_kind_of(std::int32_t kind) {
 
 void copy(const scf_context& context, void* destination, const void* source, std::size_t bytes,
           CopyKind kind, void* stream) {
+  if (bytes > PTRDIFF_MAX) {
+    fail_argument("bytes must fit the address space, got " + std::to_string(bytes));
+  }
   const auto length = static_cast<std::int64_t>(bytes);
   require_disjoint({extent_of("source", source, 1, length, length, 1)},
                    {extent_of("destination", destination, 1, length, length, 1)});

@@ -113,6 +113,16 @@ TEST_P(Memory, CopyRefusesOverlap) {
   EXPECT_EQ(scf_copy(c, bytes, bytes + 256, 256, SCF_COPY_DEVICE_TO_DEVICE, nullptr), SCF_SUCCESS);
 }
 
+TEST_P(Memory, CopyRefusesMoreThanTheAddressSpace) {
+  const ContextHandle context = this->context();
+  char from[8] = {};
+  char to[8] = {};
+  EXPECT_EQ(scf_copy(context.get(), to, from, SIZE_MAX, SCF_COPY_HOST_TO_DEVICE, nullptr),
+            SCF_ERROR_INVALID_ARGUMENT);
+  EXPECT_EQ(std::string(scf_last_error()),
+            "bytes must fit the address space, got " + std::to_string(SIZE_MAX));
+}
+
 TEST_P(Memory, StreamsAreThereOnCudaAlone) {
   const ContextHandle context = this->context();
   int here = 0;
