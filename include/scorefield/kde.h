@@ -124,8 +124,8 @@ typedef struct scf_kde_outputs {
 SCF_API scf_status scf_kde_outputs_init(scf_kde_outputs* outputs, uint32_t struct_size);
 
 /* Bytes of workspace that scf_kde_evaluate_* needs for m queries with these params and outputs
- * (only which pointers are NULL matters). Bounded: it grows with neither m x n nor n x d. Since
- * 0.1. */
+ * (only which pointers are NULL matters). Bounded: it grows with neither m x n nor n x d.
+ * INVALID_ARGUMENT where the address space could not hold it. Since 0.1. */
 SCF_API scf_status scf_kde_evaluate_workspace(scf_context* context, const scf_kde* kde, int64_t m,
                                               const scf_kde_query_params* params,
                                               const scf_kde_outputs* outputs, size_t* bytes);
@@ -133,7 +133,7 @@ SCF_API scf_status scf_kde_evaluate_workspace(scf_context* context, const scf_kd
 /* Evaluates any subset of the outputs at m queries, in one pass over the data. Since 0.1.
  *   x          in  T[m, ldx], ldx >= d, device memory; m == 0 is a no-op.
  *   workspace  device memory, 256-byte aligned, at least *_workspace() bytes; contents undefined.
- * Allocates nothing, never synchronises; CUDA: can be captured in a graph.
+ * Allocates nothing that grows with the work, never synchronises; CUDA: can be captured in a graph.
  * The context must be of the kde's backend and device, the function of the kde's dtype.
  * Determinism: bit-for-bit repeatable on one build and device; independent of the thread count; a
  * query's results are independent of how the batch is split and of its batch-mates. */
@@ -165,7 +165,8 @@ typedef struct scf_kde_gradients {
 
 SCF_API scf_status scf_kde_gradients_init(scf_kde_gradients* gradients, uint32_t struct_size);
 
-/* Workspace of scf_kde_gradient_*, bytes. Bounded by a multiple of m and of n, never of m x n. */
+/* Workspace of scf_kde_gradient_*, bytes. Bounded by a multiple of m and of n, never of m x n.
+ * INVALID_ARGUMENT where the address space could not hold it. */
 SCF_API scf_status scf_kde_gradient_workspace(scf_context* context, const scf_kde* kde, int64_t m,
                                               const scf_kde_query_params* params,
                                               const scf_kde_gradients* gradients, size_t* bytes);
