@@ -17,6 +17,12 @@ void set_range(std::vector<uint8_t>* bytes, uint64_t offset, uint64_t count, uin
 
 }  // namespace
 
+void Barrier::clear() {
+  expected = arrived = trues = contributions = 0;
+  std::fill(arrivals.begin(), arrivals.end(), 0);
+  std::fill(waiting.begin(), waiting.end(), 0);
+}
+
 void LocalStore::grow(uint64_t bytes) {
   if (data.size() >= bytes) return;
   data.resize(bytes);
@@ -39,7 +45,10 @@ Block::Block(const Launch& launch, Counters* counters, BlockScratch* scratch)
   copies_.resize(threads);
   warps_.resize((threads + kLanes - 1) / kLanes);
   for (uint32_t i = 0; i < warps_.size(); ++i) warps_[i].prepare(this, &program, i);
-  for (Barrier& barrier : barriers_) barrier.waiting.resize(warps_.size());
+  for (Barrier& barrier : barriers_) {
+    barrier.waiting.resize(warps_.size());
+    barrier.arrivals.resize(warps_.size());
+  }
   order_.resize(warps_.size());
   std::iota(order_.begin(), order_.end(), 0);
   races_.start_launch(program, static_cast<uint32_t>(warps_.size()), shared_.data.size());
@@ -64,11 +73,7 @@ void Block::start() {
   const uint64_t local_bytes = launch_.program->local_bytes * launch_.threads();
   set_range(&local_.states, 0, local_bytes, kUnwritten);
   races_.start_block();
-  for (Barrier& barrier : barriers_) {
-    barrier.expected = barrier.arrived = barrier.arrived_warps = 0;
-    barrier.trues = barrier.contributions = 0;
-    std::fill(barrier.waiting.begin(), barrier.waiting.end(), 0);
-  }
+  for (Barrier& barrier : barriers_) barrier.clear();
   for (ThreadCopies& copies : copies_) {
     copies.open_group = 0;
     copies.pending.clear();
@@ -158,7 +163,8 @@ void Block::arrive(Warp& warp, const Instruction& in, uint32_t mask) {
   }
   barrier.expected = expected;
   barrier.arrived += static_cast<uint32_t>(__builtin_popcount(mask));
-  barrier.arrived_warps |= 1u << warp.index();
+  if (in.immediate == 1 || expected != launch_.threads()) races_.expect_named_barriers();
+  barrier.arrivals[warp.index()] = races_.arrive();
   if (in.immediate != 1) barrier.waiting[warp.index()] |= mask;
   if (in.immediate >= 2) {  // bar.red
     const uint32_t* predicate = warp.row32(in.source[2]);
@@ -173,17 +179,18 @@ void Block::arrive(Warp& warp, const Instruction& in, uint32_t mask) {
     fail(kErrorLaunchFailure, "barrier divergence",
          "more threads come to barrier " + std::to_string(id) + " than it expects", first);
   }
-  if (barrier.arrived == barrier.expected) complete(barrier, in);
+  if (barrier.arrived == barrier.expected) complete(barrier);
 }
 
-void Block::complete(Barrier& barrier, const Instruction& in) {
+void Block::complete(Barrier& barrier) {
   if (counters_ != nullptr) ++counters_->barriers;
-  uint32_t acquiring = 0;
+  uint32_t acquiring = 0, waiting_threads = 0;
   for (uint32_t i = 0; i < warps_.size(); ++i) {
     const uint32_t waiting = barrier.waiting[i];
     if (waiting == 0) continue;
     Warp& warp = warps_[i];
     acquiring |= 1u << i;
+    waiting_threads += static_cast<uint32_t>(__builtin_popcount(waiting));
     const uint32_t first_pc = warp.lane_pc(__builtin_ctz(waiting));
     for (uint32_t left = waiting; left != 0; left &= left - 1) {
       const int lane = __builtin_ctz(left);
@@ -203,14 +210,12 @@ void Block::complete(Barrier& barrier, const Instruction& in) {
       }
     }
     warp.release_barrier(waiting);
-    barrier.waiting[i] = 0;
   }
-  if (in.target == 0 || barrier.expected == launch_.threads())
+  if (waiting_threads == launch_.threads())
     races_.synchronise_block();
   else
-    races_.synchronise_warps(barrier.arrived_warps, acquiring);
-  barrier.expected = barrier.arrived = barrier.arrived_warps = 0;
-  barrier.trues = barrier.contributions = 0;
+    races_.synchronise_warps(barrier.arrivals, acquiring);
+  barrier.clear();
 }
 
 // Nobody can run and somebody has not finished.

@@ -43,8 +43,9 @@ struct BlockScratch {
 struct Barrier {
   uint32_t expected = 0;  // threads; 0 when nobody has come yet
   uint32_t arrived = 0;
-  uint32_t arrived_warps = 0;
-  std::vector<uint32_t> waiting;  // lanes, by warp
+  std::vector<uint64_t> arrivals;  // when the warp came, 0 for not yet
+  std::vector<uint32_t> waiting;   // lanes, by warp
+  void clear();
   // bar.red
   uint32_t trues = 0;
   uint32_t contributions = 0;
@@ -89,7 +90,7 @@ class Block {
   void start();
   void mark_shared(uint8_t state);
   void land(Warp& warp, int lane, const AsyncCopy& copy);
-  void complete(Barrier& barrier, const Instruction& instruction);
+  void complete(Barrier& barrier);
   [[noreturn]] void report_deadlock();
 
   struct ThreadCopies {

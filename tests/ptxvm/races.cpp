@@ -8,6 +8,7 @@ namespace ptxvm {
 
 void SharedRaces::start_launch(const Program& program, uint32_t warps, uint64_t bytes) {
   program_ = &program;
+  warps_ = warps;
   if (warp_floor_.size() < warps) {
     warp_floor_.resize(warps);
     warp_sees_.resize(warps);
@@ -16,34 +17,42 @@ void SharedRaces::start_launch(const Program& program, uint32_t warps, uint64_t 
   const uint64_t words = bytes / 4 + 4;
   if (words_.size() < words) {
     words_.resize(words);
-    split_.resize(words);
     bytes_.resize(words * 4);
   }
+  unusual_.assign(words_.size(), 0);
+  details_.resize(1);
 }
 
 void SharedRaces::start_block() {
   block_floor_ = now_++;
-  partly_synchronised_ = false;
+  partly_synchronised_ = named_barriers_ = false;
 }
 
+// Calls visit(record, offset) with the word's or the bytes' records.
 template <typename Visit>
 void SharedRaces::visit(uint64_t offset, uint32_t bytes, Visit visit) {
-  if (bytes % 4 == 0) {
-    for (uint64_t word = offset / 4; word < (offset + bytes) / 4; ++word) {
-      if (split_[word] == 0) {
-        visit(&words_[word], word * 4);
-      } else {
-        for (uint64_t i = word * 4; i < word * 4 + 4; ++i) visit(&bytes_[i], i);
+  const uint64_t end = offset + bytes;
+  for (uint64_t word = offset / 4; word * 4 < end; ++word) {
+    Record& record = words_[word];
+    uint8_t& unusual = unusual_[word];
+    if ((unusual & kDetailed) == 0) record.details = 0;  // what is there is of another launch
+    if (bytes % 4 != 0 && (unusual & kSplit) == 0) {
+      for (uint64_t i = word * 4; i < word * 4 + 4; ++i) {
+        bytes_[i] = record;
+        if (record.details == 0) continue;
+        bytes_[i].details = static_cast<uint32_t>(details_.size());
+        details_.push_back(std::vector<WarpAccesses>(details_[record.details]));
       }
+      unusual |= kSplit;
     }
-    return;
+    if ((unusual & kSplit) == 0) {
+      visit(&record, word * 4);
+      if (record.details != 0) unusual |= kDetailed;
+      continue;
+    }
+    const uint64_t last = std::min(end, word * 4 + 4);
+    for (uint64_t i = std::max(offset, word * 4); i < last; ++i) visit(&bytes_[i], i);
   }
-  const uint64_t word = offset / 4;
-  if (split_[word] == 0) {
-    split_[word] = 1;
-    std::fill_n(&bytes_[word * 4], 4, words_[word]);
-  }
-  for (uint64_t i = offset; i < offset + bytes; ++i) visit(&bytes_[i], i);
 }
 
 bool SharedRaces::sees(uint32_t warp, uint32_t lane, uint32_t other_warp, uint32_t other_lane,
@@ -78,71 +87,111 @@ void SharedRaces::write(uint32_t warp, uint32_t lane, uint64_t offset, uint32_t 
   });
 }
 
+// Adds the access of `lanes`, now. Those that they have synchronised with need no memory: whoever
+// is in order with the new access is so with the old ones.
+void SharedRaces::add(Accesses* accesses, uint32_t warp, uint32_t lanes, uint32_t pc) const {
+  const uint64_t time = accesses->time;
+  if (time <= block_floor_ || time <= warp_floor_[warp]) {
+    accesses->lanes = 0;
+  } else if ((lanes & (lanes - 1)) == 0) {
+    const auto& sees = lane_sees_[warp][static_cast<size_t>(__builtin_ctz(lanes))];
+    for (uint32_t left = accesses->lanes; left != 0; left &= left - 1) {
+      const int other = __builtin_ctz(left);
+      if (time <= sees[static_cast<size_t>(other)]) accesses->lanes &= ~(1u << other);
+    }
+  }
+  accesses->lanes |= lanes;
+  accesses->time = now_;
+  accesses->pc = pc;
+}
+
+std::vector<SharedRaces::WarpAccesses>& SharedRaces::make_details(Record* record) {
+  if (record->details != 0) return details_[record->details];
+  record->details = static_cast<uint32_t>(details_.size());
+  auto& all = details_.emplace_back(warps_);
+  if (record->read_time > block_floor_) {
+    for (uint32_t left = record->read_warps; left != 0; left &= left - 1) {
+      all[static_cast<size_t>(__builtin_ctz(left))].reads = {record->read_time, record->read_lanes,
+                                                             record->read_pc};
+    }
+  }
+  record->read_time = 0;
+  return all;
+}
+
+void SharedRaces::check_write_seen(const Record& record, uint32_t warp, uint32_t lanes,
+                                   uint64_t offset, const char* kind) const {
+  if (record.write_time <= block_floor_) return;
+  const uint32_t writer = record.write_thread;
+  for (uint32_t left = lanes; left != 0; left &= left - 1) {
+    const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
+    if (!sees(warp, lane, writer / kLanes, writer % kLanes, record.write_time)) {
+      report(kind, warp * kLanes + lane, offset, writer, record.write_pc);
+    }
+  }
+}
+
+void SharedRaces::check_seen(const Accesses& accesses, uint32_t other_warp, uint32_t warp,
+                             uint32_t lane, uint64_t offset, const char* kind) const {
+  if (accesses.time <= block_floor_) return;
+  if (sees_warp(warp, lane, other_warp, accesses.lanes, accesses.time)) return;
+  uint32_t others = accesses.lanes;
+  if (other_warp == warp) others &= ~(1u << lane);
+  const uint32_t other = others == 0 ? 0 : static_cast<uint32_t>(__builtin_ctz(others));
+  report(kind, warp * kLanes + lane, offset, other_warp * kLanes + other, accesses.pc);
+}
+
 void SharedRaces::read_record(Record* record, uint32_t warp, uint32_t lanes, uint32_t pc,
                               Strength strength, uint64_t offset) {
-  if (record->write_time > block_floor_) {
-    const bool both_strong =
-        strength == Strength::kStrong && (record->write_thread & kStrongBit) != 0;
-    const uint32_t writer = record->write_thread & ~kStrongBit;
-    for (uint32_t left = both_strong ? 0 : lanes; left != 0; left &= left - 1) {
-      const auto lane = static_cast<uint32_t>(__builtin_ctz(left));
-      if (!sees(warp, lane, writer / kLanes, writer % kLanes, record->write_time)) {
-        report("read", warp * kLanes + lane, offset, writer, record->write_pc);
-      }
-    }
-  }
-  if (strength == Strength::kStrong) return;
+  check_write_seen(*record, warp, lanes, offset, "read");
+  const bool strong = strength == Strength::kStrong;
   const uint32_t warp_bit = 1u << warp;
-  if (record->read_time <= block_floor_) {
-    record->read_warps = warp_bit;
-    record->read_lanes = lanes;
-  } else if (record->read_warps == warp_bit) {
-    if (record->read_time <= warp_floor_[warp]) {
-      record->read_lanes = 0;
-    } else if ((lanes & (lanes - 1)) == 0) {
-      // Readers that this lane has synchronised with are covered by its own read.
-      const auto lane = static_cast<uint32_t>(__builtin_ctz(lanes));
-      for (uint32_t left = record->read_lanes; left != 0; left &= left - 1) {
-        const auto other = static_cast<uint32_t>(__builtin_ctz(left));
-        if (record->read_time <= lane_sees_[warp][lane][other]) {
-          record->read_lanes &= ~(1u << other);
-        }
+  const bool others_read = record->read_time > block_floor_ && record->read_warps != warp_bit;
+  if (strong || record->details != 0 || (named_barriers_ && others_read)) {
+    auto& all = make_details(record);
+    for (uint32_t other = 0; other < warps_ && !strong; ++other) {
+      for (uint32_t left = lanes; left != 0; left &= left - 1) {
+        check_seen(all[other].strong_writes, other, warp,
+                   static_cast<uint32_t>(__builtin_ctz(left)), offset, "read");
       }
     }
-    record->read_lanes |= lanes;
-  } else {
-    record->read_warps |= warp_bit;
-    record->read_lanes = kAllLanes;
+    add(strong ? &all[warp].strong_reads : &all[warp].reads, warp, lanes, pc);
+    return;
   }
+  Accesses reads{others_read ? now_ : record->read_time, record->read_lanes, pc};
+  add(&reads, warp, others_read ? kAllLanes : lanes, pc);
+  record->read_warps = others_read ? record->read_warps | warp_bit : warp_bit;
+  record->read_lanes = reads.lanes;
   record->read_time = now_;
   record->read_pc = pc;
 }
 
 void SharedRaces::write_record(Record* record, uint32_t warp, uint32_t lane, uint32_t pc,
                                Strength strength, bool same_value, uint64_t offset) {
-  const uint32_t thread = warp * kLanes + lane;
   const bool strong = strength == Strength::kStrong;
-  if (record->write_time > block_floor_ && !same_value) {
-    const uint32_t writer = record->write_thread & ~kStrongBit;
-    const bool both_strong = strong && (record->write_thread & kStrongBit) != 0;
-    if (!both_strong && !sees(warp, lane, writer / kLanes, writer % kLanes, record->write_time)) {
-      report("write", thread, offset, writer, record->write_pc);
-    }
-  }
+  if (!same_value) check_write_seen(*record, warp, 1u << lane, offset, "write");
   if (record->read_time > block_floor_) {
+    const Accesses reads{record->read_time, record->read_lanes, record->read_pc};
     for (uint32_t left = record->read_warps; left != 0; left &= left - 1) {
       const auto other = static_cast<uint32_t>(__builtin_ctz(left));
-      if (!sees_warp(warp, lane, other, record->read_lanes, record->read_time)) {
-        uint32_t lanes = record->read_lanes;
-        if (other == warp) lanes &= ~(1u << lane);
-        const uint32_t reader = lanes == 0 ? 0 : static_cast<uint32_t>(__builtin_ctz(lanes));
-        report("write after read", thread, offset, other * kLanes + reader, record->read_pc);
-      }
+      check_seen(reads, other, warp, lane, offset, "write after read");
     }
-    record->read_time = 0;
   }
+  if (strong || record->details != 0) {
+    auto& all = make_details(record);
+    for (uint32_t other = 0; other < warps_; ++other) {
+      WarpAccesses& theirs = all[other];
+      check_seen(theirs.reads, other, warp, lane, offset, "write after read");
+      if (strong) continue;
+      check_seen(theirs.strong_reads, other, warp, lane, offset, "write after read");
+      if (!same_value) check_seen(theirs.strong_writes, other, warp, lane, offset, "write");
+      theirs = {};
+    }
+    if (strong) return add(&all[warp].strong_writes, warp, 1u << lane, pc);
+  }
+  record->read_time = 0;
   record->write_time = now_;
-  record->write_thread = thread | (strong ? kStrongBit : 0);
+  record->write_thread = warp * kLanes + lane;
   record->write_pc = pc;
 }
 
@@ -169,14 +218,14 @@ void SharedRaces::synchronise_block() {
   block_floor_ = now_++;
 }
 
-void SharedRaces::synchronise_warps(uint32_t releasing, uint32_t acquiring) {
-  const uint64_t time = now_++;
+void SharedRaces::synchronise_warps(const std::vector<uint64_t>& arrivals, uint32_t acquiring) {
   std::array<uint64_t, 32> joined{};
-  for (uint32_t left = releasing | acquiring; left != 0; left &= left - 1) {
-    const auto warp = static_cast<size_t>(__builtin_ctz(left));
+  for (size_t warp = 0; warp < arrivals.size(); ++warp) {
+    if (arrivals[warp] == 0) continue;
     for (size_t i = 0; i < 32; ++i) joined[i] = std::max(joined[i], warp_sees_[warp][i]);
-    joined[warp] = time;
+    joined[warp] = std::max(joined[warp], arrivals[warp]);
   }
+  const uint64_t time = now_++;
   for (uint32_t left = acquiring; left != 0; left &= left - 1) {
     const auto warp = static_cast<size_t>(__builtin_ctz(left));
     warp_sees_[warp] = joined;

@@ -1,47 +1,17 @@
 // Kernels broken on purpose, each beside the version that is right: the right one runs, and every
 // broken one is stopped by the check that is meant for it. Two faults show in values alone and
 // stand where those are compared: swapped fragments of mma in matrix_test.cu, wrong sequences of
-// Philox in library_test.cu.
+// Philox in library_test.cu. Races have more in races_test.cu.
 #include <cuda_pipeline.h>
 
 #include <cub/block/block_reduce.cuh>
 
-#include "support.h"
+#include "checks.h"
 
 namespace ptxvm_test {
 namespace {
 
 using u32 = uint32_t;
-
-// Runs `launch` and expects it to fail in the check of that name; leaves a fresh device behind.
-template <typename Launch>
-void expect_caught(const char* check, cudaError_t error, Launch launch) {
-  testing::internal::CaptureStderr();
-  launch();
-  EXPECT_EQ(cudaDeviceSynchronize(), error);
-  EXPECT_EQ(cudaGetLastError(), error) << "the error stays";
-  void* pointer = nullptr;
-  EXPECT_EQ(cudaMalloc(&pointer, 4), error) << "every later call fails";
-  EXPECT_EQ(cudaDeviceReset(), cudaSuccess);
-  const std::string text = testing::internal::GetCapturedStderr();
-  EXPECT_NE(text.find(std::string("ptxvm: ") + check + " in "), std::string::npos) << text;
-  EXPECT_NE(text.find("block ("), std::string::npos) << text;
-}
-
-template <typename T>
-T* device_memory(size_t count, int fill = 0) {
-  T* pointer = nullptr;
-  EXPECT_EQ(cudaMalloc(&pointer, count * sizeof(T)), cudaSuccess);
-  EXPECT_EQ(cudaMemset(pointer, fill, count * sizeof(T)), cudaSuccess);
-  return pointer;
-}
-
-template <typename Launch>
-void expect_clean(Launch launch) {
-  launch();
-  EXPECT_EQ(cudaDeviceSynchronize(), cudaSuccess);
-  EXPECT_EQ(cudaDeviceReset(), cudaSuccess);
-}
 
 // --- shared memory ---
 

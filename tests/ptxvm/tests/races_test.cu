@@ -1,0 +1,165 @@
+// Races in shared memory and between blocks that are harder to see than those of checks_test.cu,
+// each beside the version that is right.
+#include "checks.h"
+
+namespace ptxvm_test {
+namespace {
+
+void expect_race(void (*kernel)(int*), unsigned threads) {
+  expect_caught("shared-memory race", cudaErrorLaunchFailure,
+                [=] { kernel<<<1, threads>>>(device_memory<int>(256)); });
+}
+void expect_no_race(void (*kernel)(int*), unsigned threads) {
+  expect_clean([=] { kernel<<<1, threads>>>(device_memory<int>(256)); });
+}
+
+// --- atomic and volatile accesses ---
+
+template <bool kSynchronised>
+__global__ void read_after_atomics(int* out) {
+  __shared__ int sum;
+  if (threadIdx.x == 0) sum = 0;
+  __syncthreads();
+  atomicAdd(&sum, 1);
+  if (kSynchronised) __syncthreads();
+  if (threadIdx.x == blockDim.x - 1) out[0] = sum;
+}
+// The reader's own atomic is the last one before its plain read.
+template <bool kSynchronised>
+__global__ void read_what_lanes_added(int* out) {
+  __shared__ int sum;
+  if (threadIdx.x == 0) sum = 0;
+  __syncwarp();
+  atomicAdd(&sum, 1);
+  if (kSynchronised) __syncwarp();
+  if (threadIdx.x == 31) out[0] = sum;
+}
+
+TEST(Races, PlainReadAfterSeveralAtomics) {
+  expect_no_race(read_after_atomics<true>, 64);
+  expect_race(read_after_atomics<false>, 64);
+  expect_no_race(read_what_lanes_added<true>, 32);
+  expect_race(read_what_lanes_added<false>, 32);
+}
+
+// Whichever of the two warps runs first.
+template <int kWriters, bool kVolatileWrite>
+__global__ void volatile_read(int* out) {
+  __shared__ int values[64];
+  values[threadIdx.x] = 1;
+  __syncthreads();
+  const bool writes = threadIdx.x / 32 == kWriters;
+  if (!writes) out[threadIdx.x] = *static_cast<volatile int*>(&values[threadIdx.x ^ 32]);
+  if (writes && kVolatileWrite) *static_cast<volatile int*>(&values[threadIdx.x]) = 2;
+  if (writes && !kVolatileWrite) values[threadIdx.x] = 2;
+}
+
+TEST(Races, VolatileReadMeetsPlainWrite) {
+  expect_no_race(volatile_read<0, true>, 64);
+  expect_no_race(volatile_read<1, true>, 64);
+  expect_race(volatile_read<0, false>, 64);
+  expect_race(volatile_read<1, false>, 64);
+}
+
+// Bytes of a word that atomics have touched keep its history.
+template <bool kSynchronised>
+__global__ void byte_after_atomics(int* out) {
+  __shared__ int sum;
+  if (threadIdx.x == 0) sum = 0;
+  __syncwarp();
+  atomicAdd(&sum, 1);
+  if (kSynchronised) __syncwarp();
+  if (threadIdx.x == 31) out[0] = reinterpret_cast<unsigned char*>(&sum)[1];
+}
+
+TEST(Races, BytesOfAnAtomicWord) {
+  expect_no_race(byte_after_atomics<true>, 32);
+  expect_race(byte_after_atomics<false>, 32);
+}
+
+// --- named barriers ---
+
+__device__ void arrive_at(int number, int threads) {
+  asm volatile("bar.arrive %0, %1;" ::"r"(number), "r"(threads) : "memory");
+}
+__device__ void meet_at(int number, int threads) {
+  asm volatile("bar.sync %0, %1;" ::"r"(number), "r"(threads) : "memory");
+}
+
+// One warp writes and the other reads; who waits for whom decides, whichever warp runs first.
+enum class HandOver { kReaderWaits, kReaderOnlyArrives, kWrittenTooLate };
+template <HandOver kHandOver, int kWriter>
+__global__ void hand_over(int* out) {
+  __shared__ int values[32];
+  const unsigned lane = threadIdx.x % 32;
+  values[lane] = 0;
+  __syncthreads();
+  if (threadIdx.x / 32 == kWriter) {
+    if (kHandOver == HandOver::kWrittenTooLate) arrive_at(1, 64);
+    values[lane] = static_cast<int>(lane);
+    if (kHandOver == HandOver::kReaderWaits) arrive_at(1, 64);
+    if (kHandOver == HandOver::kReaderOnlyArrives) meet_at(1, 64);
+  } else {
+    if (kHandOver == HandOver::kReaderOnlyArrives)
+      arrive_at(1, 64);
+    else
+      meet_at(1, 64);
+    out[lane] = values[31 - lane];
+  }
+}
+
+TEST(Races, ArrivingIsNotWaiting) {
+  expect_no_race(hand_over<HandOver::kReaderWaits, 0>, 64);
+  expect_no_race(hand_over<HandOver::kReaderWaits, 1>, 64);
+  expect_race(hand_over<HandOver::kReaderOnlyArrives, 0>, 64);
+  expect_race(hand_over<HandOver::kReaderOnlyArrives, 1>, 64);
+  expect_race(hand_over<HandOver::kWrittenTooLate, 0>, 64);
+  expect_race(hand_over<HandOver::kWrittenTooLate, 1>, 64);
+}
+
+// Pairs of warps that meet at barriers of their own, and update in place.
+template <bool kSecondBarrier>
+__global__ void pairs(int* out) {
+  __shared__ int values[128];
+  const unsigned pair = threadIdx.x / 64, i = threadIdx.x % 64;
+  values[threadIdx.x] = static_cast<int>(threadIdx.x);
+  __syncthreads();
+  for (int round = 0; round < 3; ++round) {
+    const int neighbour = values[pair * 64 + (i + 1) % 64];
+    meet_at(static_cast<int>(pair) + 1, 64);
+    values[threadIdx.x] += neighbour;
+    if (kSecondBarrier) meet_at(static_cast<int>(pair) + 1, 64);
+  }
+  out[threadIdx.x] = values[threadIdx.x];
+}
+// A warp that has met each reader, at different times, may write what they read.
+template <bool kMeetsBoth>
+__global__ void producer(int* out) {
+  __shared__ int values[32];
+  const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
+  if (warp == 0) values[lane] = 1;
+  __syncthreads();
+  int sum = 0;
+  if (warp == 1) {
+    sum = values[31 - lane];
+    meet_at(1, 64);
+  } else if (warp == 2) {
+    for (int i = 0; i < 32; ++i) sum += values[i];
+    if (kMeetsBoth) meet_at(2, 64);
+  } else {
+    meet_at(1, 64);
+    if (kMeetsBoth) meet_at(2, 64);
+    values[lane] = 2;
+  }
+  out[threadIdx.x] = sum;
+}
+
+TEST(Races, NamedBarriers) {
+  expect_no_race(pairs<true>, 128);
+  expect_race(pairs<false>, 128);
+  expect_no_race(producer<true>, 96);
+  expect_race(producer<false>, 96);
+}
+
+}  // namespace
+}  // namespace ptxvm_test
