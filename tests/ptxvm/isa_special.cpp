@@ -59,8 +59,9 @@ struct Divide {
 struct DivideApproximately {  // the quotient is 0 for divisors above 2^126
   float operator()(float a, float b) const {
     const bool huge = std::fabs(b) > 8.507059e37f && std::fabs(b) <= 3.4028235e38f;
-    if (huge) return std::isinf(a) || a != a ? bit_cast<float>(0x7FFFFFFFu) : a * b * 0.0f;
-    return a / b;
+    if (!huge) return a / b;
+    if (std::isinf(a) || a != a) return bit_cast<float>(0x7FFFFFFFu);
+    return std::copysign(0.0f, a) * std::copysign(1.0f, b);
   }
 };
 

@@ -252,6 +252,12 @@ TEST(Float, ApproximateFunctionsKeepTheirBounds) {
   EXPECT_EQ(run(rcp_approx, {1e-40f, 4.0f}), (std::vector<float>{INFINITY, 0.25f}));
   EXPECT_EQ(run(div_approx, std::vector<float>{3, 1}, std::vector<float>{4, 2e38f}),
             (std::vector<float>{0.75f, 0.0f}));
+  const auto huge = run(div_approx, std::vector<float>{4, -4, 4, INFINITY},
+                        std::vector<float>{1.5e38f, 1.5e38f, -2e38f, 1.5e38f});
+  EXPECT_EQ((std::vector<float>(huge.begin(), huge.end() - 1)), (std::vector<float>{0, 0, 0}));
+  EXPECT_FALSE(std::signbit(huge[0]));
+  EXPECT_TRUE(std::signbit(huge[1]) && std::signbit(huge[2]));
+  EXPECT_TRUE(std::isnan(huge[3]));
   const double third = run(rcp_f64, std::vector<double>{3.0})[0];
   EXPECT_NEAR(third, 1.0 / 3, 1e-6);
   uint64_t bits;
