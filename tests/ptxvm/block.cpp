@@ -98,13 +98,13 @@ void Block::run(uint64_t index) {
   start();
   const Warp* current = nullptr;
   try {
-    for (int64_t turns = launch_.instruction_limit / kTurn;; --turns) {
+    for (int64_t left = launch_.instruction_limit;;) {
       bool progress = false, finished = true;
       for (const uint32_t i : order_) {
         Warp& warp = warps_[i];
         if (warp.state() == WarpState::kRunnable) {
           current = &warp;
-          warp.run(kTurn);
+          left -= warp.run(kTurn);
           progress = true;
         }
         if (warp.state() != WarpState::kFinished) finished = false;
@@ -112,17 +112,11 @@ void Block::run(uint64_t index) {
       if (finished) return;
       current = nullptr;
       if (!progress) report_deadlock();
-      if (turns < 0) {
-        fail(kErrorLaunchFailure, "no end", "the block runs for ever (PTXVM_INSTRUCTION_LIMIT)");
-      }
+      if (left < 0) report_no_end();
     }
   } catch (Fault& fault) {
     if (current != nullptr && fault.lane >= 0) {
-      const Instruction& in = current->program().code[current->pc()];
-      const Origin& origin = current->program().origins[in.statement];
-      fault.message += "\n  thread " + describe_thread(current->thread(fault.lane)) + "\n  at '" +
-                       std::string(origin.text) + "'" +
-                       (origin.location.empty() ? "" : "\n  line " + origin.location);
+      fault.message += describe_place(*current, fault.lane, current->pc());
     }
     fault.message += "\n  block (" + std::to_string(coordinates_[0]) + "," +
                      std::to_string(coordinates_[1]) + "," + std::to_string(coordinates_[2]) + ")";
@@ -137,6 +131,26 @@ std::string Block::describe_thread(uint32_t thread) const {
 }
 
 // --- barriers ---
+std::string Block::describe_place(const Warp& warp, int lane, uint32_t pc) const {
+  const Origin& origin = warp.program().origins[warp.program().code[pc].statement];
+  return "\n  thread " + describe_thread(warp.thread(lane)) + "\n  at '" +
+         std::string(origin.text) + "'" +
+         (origin.location.empty() ? "" : "\n  line " + origin.location);
+}
+
+void Block::report_no_end() {
+  std::string place;
+  for (const Warp& warp : warps_) {
+    if (warp.state() != WarpState::kRunnable) continue;
+    const int lane = __builtin_ctz(warp.runnable());
+    place = describe_place(warp, lane, warp.lane_pc(lane));
+    break;
+  }
+  fail(kErrorLaunchFailure, "no end",
+       "the block runs for ever: " + std::to_string(launch_.instruction_limit) +
+           " instructions of its warps are past (PTXVM_INSTRUCTION_LIMIT)" + place);
+}
+
 
 void Block::arrive(Warp& warp, const Instruction& in, uint32_t mask) {
   const int first = __builtin_ctz(mask);
@@ -197,9 +211,9 @@ void Block::complete(Barrier& barrier) {
       const Instruction& theirs = warp.program().code[warp.lane_pc(lane)];
       if (theirs.aligned && warp.lane_pc(lane) != first_pc) {
         fail(kErrorLaunchFailure, "barrier divergence",
-             "threads of one warp came to the barrier at different places, '" +
-                 std::string(warp.program().origins[theirs.statement].text) + "' at " +
-                 warp.program().origins[theirs.statement].location);
+             "threads of one warp came to the barrier at different places" +
+                 describe_place(warp, __builtin_ctz(waiting), first_pc) +
+                 describe_place(warp, lane, warp.lane_pc(lane)));
       }
       if (theirs.immediate >= 2) {
         uint32_t result = barrier.trues;  // bar.red.popc

@@ -18,7 +18,7 @@ struct Launch {
   std::vector<uint8_t> parameters;
   uint32_t number = 0;  // counts launches
   uint32_t warp_order_seed = 0;
-  int64_t instruction_limit = 0;  // of one warp, to stop what would never end
+  int64_t instruction_limit = 0;  // of the warps of a block, to stop what would never end
   bool mma_truncates = true;
 
   [[nodiscard]] uint32_t threads() const { return block[0] * block[1] * block[2]; }
@@ -94,6 +94,9 @@ class Block {
   [[noreturn]] void report_deadlock();
 
   struct ThreadCopies {
+  // The lines of a report that say which thread, at which instruction.
+  [[nodiscard]] std::string describe_place(const Warp& warp, int lane, uint32_t pc) const;
+  [[noreturn]] void report_no_end();
     uint32_t open_group = 0;
     std::deque<AsyncCopy> pending;
   };

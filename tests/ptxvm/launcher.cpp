@@ -30,7 +30,7 @@ Settings read_settings() {
       static_cast<unsigned>(std::max<int64_t>(1, environment_number("PTXVM_THREADS", cores)));
   result.seed = static_cast<uint32_t>(environment_number("PTXVM_SEED", 0));
   result.mma_truncates = environment_number("PTXVM_MMA_TRUNCATE", 1) != 0;
-  result.instruction_limit = environment_number("PTXVM_INSTRUCTION_LIMIT", 2'000'000'000);
+  result.instruction_limit = environment_number("PTXVM_INSTRUCTION_LIMIT", 400'000'000);
   result.architecture = static_cast<int>(environment_number("PTXVM_ARCH", 80));
   result.report_path = environment_text("PTXVM_REPORT");
   result.leaks_are_errors = environment_text("PTXVM_LEAKS") != "warn";

@@ -225,13 +225,15 @@ void Warp::rotate_when_spinning() {
 
 // --- the loop ---
 
-void Warp::run(int64_t budget) {
+int64_t Warp::run(int64_t budget) {
   save_group();
-  if (!select_group()) return;
+  if (!select_group()) return 0;
+  int64_t left = budget;
   const Instruction* const code = program_->code.data();
   Counters* const counters = block_->counters();
   while (active_ != 0) {
-    if (--budget < 0) break;
+    if (left == 0) break;
+    --left;
     const Instruction& in = code[pc_];
     if (counters != nullptr) {
       const uint32_t lanes = in.guard == kZeroUnit ? active_ : guarded(in);
@@ -293,6 +295,7 @@ void Warp::run(int64_t budget) {
   }
   save_group();
   active_ = 0;
+  return budget - left;
 }
 
 void Warp::branch(const Instruction& in) {

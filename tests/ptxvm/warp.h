@@ -14,8 +14,8 @@ class Warp {
   void prepare(Block* block, const Program* program, uint32_t index);
   // Sets every lane to the start of the program; `live` are the lanes that hold threads.
   void start(uint32_t live);
-  // Runs until nothing in the warp can go on, or for about `budget` instructions.
-  void run(int64_t budget);
+  // Runs until nothing in the warp can go on, or for `budget` instructions; how many it were.
+  int64_t run(int64_t budget);
   [[nodiscard]] WarpState state() const;
 
   template <typename T>
@@ -50,6 +50,7 @@ class Warp {
   // Lets lanes that wait at a barrier go on behind it.
   void release_barrier(uint32_t lanes);
 
+  [[nodiscard]] uint32_t runnable() const { return runnable_; }
  private:
   friend class WarpInspector;
   bool select_group();

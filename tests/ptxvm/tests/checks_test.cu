@@ -252,7 +252,7 @@ TEST(Checks, DivergentBarriers) {
   expect_caught("barrier divergence", cudaErrorLaunchFailure,
                 launch_barrier<Divergence::kHalfAWarp>);
   expect_caught("barrier divergence", cudaErrorLaunchFailure,
-                launch_barrier<Divergence::kTwoPlaces>);
+                launch_barrier<Divergence::kTwoPlaces>, "thread (16,0,0)");
   expect_caught("barrier divergence", cudaErrorLaunchFailure,
                 launch_barrier<Divergence::kWarpStaysAway>);
 }
