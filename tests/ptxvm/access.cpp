@@ -45,6 +45,13 @@ bool all_allocated(const uint8_t* states, uint32_t bytes) {
   return true;
 }
 
+// The first byte that a cp.async is still to write, null for none.
+const uint8_t* find_in_flight(const Place& place, uint32_t bytes) {
+  const uint8_t* end = place.states + bytes;
+  const uint8_t* found = std::find<const uint8_t*>(place.states, end, kInFlight);
+  return found == end ? nullptr : found;
+}
+
 }  // namespace
 
 Place resolve(Warp& warp, int lane, Space space, uint64_t address, uint32_t bytes,
@@ -111,30 +118,62 @@ bool any_defined(const uint8_t* states, uint32_t bytes) {
   return std::find(states, states + bytes, kDefined) != states + bytes;
 }
 
-bool check_written(const Place& place, uint32_t bytes, int lane) {
-  if (place.states == nullptr || all_defined(place.states, bytes)) return true;
-  const auto unwritten = std::count(place.states, place.states + bytes, kUnwritten);
-  if (unwritten == bytes && place.space != Space::kShared) {
+void check_written(Warp& warp, const Place& place, uint32_t bytes, int lane) {
+  if (place.states == nullptr || all_defined(place.states, bytes)) return;
+  if (place.space == Space::kShared) {
+    const uint8_t* in_flight = find_in_flight(place, bytes);
+    if (in_flight == nullptr) return;
     fail(kErrorLaunchFailure, "uninitialised memory",
-         std::string("read of ") + space_name(place.space) + " memory at " +
-             hexadecimal(place.offset) + " that nothing has written",
+         "read of shared memory at " + hexadecimal(place.offset) +
+             " that a cp.async is still to write: " +
+             warp.block().describe_copy(place.offset + (in_flight - place.states)),
          lane);
   }
-  return any_defined(place.states, bytes);
+  const auto unwritten = std::count(place.states, place.states + bytes, kUnwritten);
+  if (unwritten < bytes) return;
+  fail(kErrorLaunchFailure, "uninitialised memory",
+       std::string("read of ") + space_name(place.space) + " memory at " +
+           hexadecimal(place.offset) + " that nothing has written",
+       lane);
 }
 
-void check_blocks(Warp& warp, int lane, uint64_t address, uint32_t bytes) {
+void check_no_copy(Warp& warp, const Place& place, uint32_t bytes, int lane) {
+  const uint8_t* in_flight = find_in_flight(place, bytes);
+  if (in_flight == nullptr) return;
+  fail(kErrorLaunchFailure, "shared-memory race",
+       "store to shared memory at " + hexadecimal(place.offset) +
+           " that a cp.async is still to write: " +
+           warp.block().describe_copy(place.offset + (in_flight - place.states)),
+       lane);
+}
+
+void check_blocks(Warp& warp, int lane, uint64_t address, uint32_t bytes, StoreKind kind) {
   DeviceMemory& memory = DeviceMemory::instance();
-  const Launch& launch = warp.block().launch();
+  Block& block = warp.block();
   for (uint32_t done = 0; done < bytes; done += 4) {
-    const int64_t other = memory.note_store(address + done, byte_mask(address + done, bytes),
-                                            launch.number, warp.block().index());
-    if (other < 0) continue;
+    const StoreConflict other = memory.note_store(address + done, byte_mask(address + done, bytes),
+                                                  block.launch().number, block.index(), kind);
+    if (!other.found) continue;
+    // A block that has read what others made public may know that they are done: the last block
+    // to count itself does, and resets the counter.
+    const bool both_plain = kind == StoreKind::kPlain && other.kind == StoreKind::kPlain;
+    if (!both_plain && block.has_communicated()) continue;
+    const char* how = other.kind == StoreKind::kAtomic ? "updated by atomics of" : "stored to by";
     fail(kErrorLaunchFailure, "race between blocks",
-         "global address " + hexadecimal(address + done) + " was stored to by block " +
-             std::to_string(other) + " as well",
+         "global address " + hexadecimal(address + done) + " was " + how +
+             (other.block == kSeveralBlocks ? " other blocks"
+                                            : " block " + std::to_string(other.block)) +
+             " as well",
          lane);
   }
+}
+
+void count_access(Warp& warp, const uint64_t* addresses, uint32_t mask, Space space, uint32_t bytes,
+                  bool store) {
+  Counters* counters = warp.block().counters();
+  if (counters == nullptr) return;
+  if (space == Space::kShared) counters->count_shared(addresses, mask, bytes);
+  if (space == Space::kGlobal) counters->count_global(addresses, mask, bytes, store);
 }
 
 }  // namespace ptxvm

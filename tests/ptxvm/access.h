@@ -47,15 +47,24 @@ inline uint64_t lane_address(Warp& warp, const Instruction& in, int lane) {
   return base + static_cast<uint64_t>(in.immediate);
 }
 
-// Fails when no byte was ever written; false when none of them holds a defined value. Part of a
-// value is enough, because structures are copied with the padding between their members. Shared
-// memory never fails here: CUB reads ahead of what it uses, so only the use of the value is a
-// fault.
-bool check_written(const Place& place, uint32_t bytes, int lane);
-// The second half of that, for one element of a vector.
+// Fails when no byte was ever written, or a cp.async to one is in flight. Part of a value is
+// enough, because structures are copied with the padding between their members. What nothing wrote
+// of shared memory never fails here: CUB reads ahead of what it uses, so only the use of the value
+// is a fault.
+void check_written(Warp& warp, const Place& place, uint32_t bytes, int lane);
+// Whether an element that is read holds a defined value.
 bool any_defined(const uint8_t* states, uint32_t bytes);
+// Fails when a store meets a cp.async in flight to the same bytes.
+void check_no_copy(Warp& warp, const Place& place, uint32_t bytes, int lane);
 
 // Fails when another block has stored to these bytes in this launch.
-void check_blocks(Warp& warp, int lane, uint64_t address, uint32_t bytes);
+void check_blocks(Warp& warp, int lane, uint64_t address, uint32_t bytes, StoreKind kind);
+
+// Where the first lane's access goes; nearly always all lanes access one space.
+inline Space usual_space(const Instruction& in, const uint64_t* addresses, uint32_t mask) {
+  return in.space == Space::kGeneric ? space_of(addresses[__builtin_ctz(mask)]) : in.space;
+}
+void count_access(Warp& warp, const uint64_t* addresses, uint32_t mask, Space space, uint32_t bytes,
+                  bool store);
 
 }  // namespace ptxvm

@@ -73,6 +73,7 @@ void Block::start() {
   const uint64_t local_bytes = launch_.program->local_bytes * launch_.threads();
   set_range(&local_.states, 0, local_bytes, kUnwritten);
   races_.start_block();
+  communicated_ = false;
   for (Barrier& barrier : barriers_) barrier.clear();
   for (ThreadCopies& copies : copies_) {
     copies.open_group = 0;
@@ -130,7 +131,6 @@ std::string Block::describe_thread(uint32_t thread) const {
          "," + std::to_string(thread / size[0] / size[1]) + ")";
 }
 
-// --- barriers ---
 std::string Block::describe_place(const Warp& warp, int lane, uint32_t pc) const {
   const Origin& origin = warp.program().origins[warp.program().code[pc].statement];
   return "\n  thread " + describe_thread(warp.thread(lane)) + "\n  at '" +
@@ -151,6 +151,7 @@ void Block::report_no_end() {
            " instructions of its warps are past (PTXVM_INSTRUCTION_LIMIT)" + place);
 }
 
+// --- barriers ---
 
 void Block::arrive(Warp& warp, const Instruction& in, uint32_t mask) {
   const int first = __builtin_ctz(mask);
@@ -284,6 +285,20 @@ void Block::wait_all_copies(Warp& warp, int lane) {
   ThreadCopies& copies = copies_[warp.thread(lane)];
   for (const AsyncCopy& copy : copies.pending) land(warp, lane, copy);
   copies.pending.clear();
+}
+
+std::string Block::describe_copy(uint64_t offset) const {
+  for (uint32_t thread = 0; thread < copies_.size(); ++thread) {
+    for (const AsyncCopy& copy : copies_[thread].pending) {
+      if (offset - copy.offset >= copy.bytes) continue;
+      const Program& program = *launch_.program;
+      const Origin& origin = program.origins[program.code[copy.pc].statement];
+      return "no cp.async.wait_group or wait_all of thread " + describe_thread(thread) +
+             " covers '" + std::string(origin.text) + "'" +
+             (origin.location.empty() ? "" : " at " + origin.location) + " yet";
+    }
+  }
+  return "nothing has waited for it";
 }
 
 void Block::land(Warp& warp, int lane, const AsyncCopy& copy) {

@@ -83,10 +83,20 @@ class Block {
   void commit_copies(uint32_t thread);
   void wait_copies(Warp& warp, int lane, uint32_t groups_left);
   void wait_all_copies(Warp& warp, int lane);
+  // Names the pending copy to that byte of shared memory.
+  [[nodiscard]] std::string describe_copy(uint64_t offset) const;
+
+  // Whether a thread of the block has seen what others may have published: by an atomic or a
+  // strong load of global memory.
+  void note_communication() { communicated_ = true; }
+  [[nodiscard]] bool has_communicated() const { return communicated_; }
 
   [[nodiscard]] std::string describe_thread(uint32_t thread) const;
 
  private:
+  // The lines of a report that say which thread, at which instruction.
+  [[nodiscard]] std::string describe_place(const Warp& warp, int lane, uint32_t pc) const;
+  [[noreturn]] void report_no_end();
   void start();
   void mark_shared(uint8_t state);
   void land(Warp& warp, int lane, const AsyncCopy& copy);
@@ -94,9 +104,6 @@ class Block {
   [[noreturn]] void report_deadlock();
 
   struct ThreadCopies {
-  // The lines of a report that say which thread, at which instruction.
-  [[nodiscard]] std::string describe_place(const Warp& warp, int lane, uint32_t pc) const;
-  [[noreturn]] void report_no_end();
     uint32_t open_group = 0;
     std::deque<AsyncCopy> pending;
   };
@@ -104,6 +111,7 @@ class Block {
   const Launch& launch_;
   Counters* counters_;
   uint32_t index_ = 0;
+  bool communicated_ = false;
   uint32_t coordinates_[3] = {0, 0, 0};
   LocalStore& shared_;
   LocalStore& local_;

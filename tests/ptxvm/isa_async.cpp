@@ -46,17 +46,19 @@ void copy(Warp& warp, const Instruction& in, uint32_t mask) {
       const uint32_t count = std::min(wanted, bytes);
       for (uint32_t i = 0; i < count; ++i) {
         const Place from = resolve(warp, lane, Space::kGlobal, source + i, 1, AccessKind::kLoad);
-        if (!check_written(from, 1, lane)) {
+        check_written(warp, from, 1, lane);
+        if (*from.states != kDefined) {
           fail(kErrorLaunchFailure, "uninitialised memory", "cp.async reads undefined bytes", lane);
         }
         pending.data[i] = *from.data;
       }
     }
-    // Until the copy lands its destination holds nothing that may be read.
+    // Until the copy lands its destination holds nothing that may be read or replaced.
+    check_no_copy(warp, to, bytes, lane);
     warp.block().races().write(warp.index(), static_cast<uint32_t>(lane), to.offset, bytes,
                                warp.pc(), SharedRaces::Strength::kPlain, false);
     std::memset(to.data, 0xFF, bytes);
-    std::memset(to.states, kUnwritten, bytes);
+    std::memset(to.states, kInFlight, bytes);
     warp.block().issue_copy(warp.thread(lane), pending);
   }
 }

@@ -26,7 +26,9 @@ T as_value(Slot<T> bits) {
   return read_slot<T>(bits);
 }
 
-// The half formats add in their own way; a tag type selects them.
+// What is no C++ type is selected by a tag.
+struct Half {};
+struct BFloat {};
 struct HalfPair {};
 struct BFloatPair {};
 
@@ -71,6 +73,20 @@ uint32_t add_halves(uint32_t a, uint32_t b) {
   return round_to_format(sum, kFormat, Rounding::kNearestEven);
 }
 template <>
+struct Arithmetic<Half> {
+  using Bits = uint16_t;
+  static Bits apply(Operation, Bits old_bits, Bits b, Bits) {
+    return static_cast<Bits>(add_halves<false>(old_bits, b));
+  }
+};
+template <>
+struct Arithmetic<BFloat> {
+  using Bits = uint16_t;
+  static Bits apply(Operation, Bits old_bits, Bits b, Bits) {
+    return static_cast<Bits>(add_halves<true>(old_bits, b));
+  }
+};
+template <>
 struct Arithmetic<HalfPair> {
   using Bits = uint32_t;
   static Bits apply(Operation, Bits old_bits, Bits b, Bits) {
@@ -84,62 +100,72 @@ struct Arithmetic<BFloatPair> {
     return add_halves<true>(old_bits, b) | add_halves<true>(old_bits >> 16, b >> 16) << 16;
   }
 };
+// cas and exch alone
+template <>
+struct Arithmetic<uint16_t> {
+  using Bits = uint16_t;
+  static Bits apply(Operation operation, Bits old_bits, Bits b, Bits c) {
+    if (operation == kExchange) return b;
+    return old_bits == b ? c : old_bits;
+  }
+};
+
+// An atomic does not copy padding, so every byte that it reads must have a value.
+void check_operand(Warp& warp, const Place& place, uint32_t bytes, int lane) {
+  check_written(warp, place, bytes, lane);
+  if (place.states == nullptr || all_defined(place.states, bytes)) return;
+  fail(kErrorLaunchFailure, "uninitialised memory",
+       "the atomic reads memory that nothing has written, or only in part", lane);
+}
+
+template <typename T>
+typename Arithmetic<T>::Bits apply(const Instruction& in, Space space,
+                                   typename Arithmetic<T>::Bits old_bits,
+                                   typename Arithmetic<T>::Bits b, typename Arithmetic<T>::Bits c) {
+  const auto operation = static_cast<Operation>(in.target);
+  if constexpr (std::is_same_v<T, float>) {
+    if (operation == kAdd &&
+        space == Space::kGlobal) {  // flushes subnormals; in shared it does not
+      const auto flush = [](uint32_t bits) { return flush_subnormal(as_value<float>(bits)); };
+      return to_slot(flush_subnormal(flush(old_bits) + flush(b)));
+    }
+  }
+  return Arithmetic<T>::apply(operation, old_bits, b, c);
+}
 
 template <typename T>
 void atomic(Warp& warp, const Instruction& in, uint32_t mask) {
   using Bits = typename Arithmetic<T>::Bits;
   constexpr uint32_t kBytes = sizeof(Bits);
   const auto row = [&warp](uint32_t unit) { return warp.row<Bits>(unit); };
-  const auto operation = static_cast<Operation>(in.target);
   warp.require_defined(in.source[0], mask, "the address");
   warp.require_defined(in.source[1], mask, "the operand of the atomic");
   warp.require_defined(in.source[2], mask, "the operand of the atomic");
+  uint64_t addresses[kLanes];
+  for_lanes(mask, [&](int l) { addresses[l] = lane_address(warp, in, l); });
+  count_access(warp, addresses, mask, usual_space(in, addresses, mask), kBytes, true);
   for (uint32_t left = mask; left != 0; left &= left - 1) {
     const int lane = __builtin_ctz(left);
-    const Place place =
-        resolve(warp, lane, in.space, lane_address(warp, in, lane), kBytes, AccessKind::kAtomic);
-    if (operation != kExchange) check_written(place, kBytes, lane);
+    const Place place = resolve(warp, lane, in.space, addresses[lane], kBytes, AccessKind::kAtomic);
+    if (in.target != kExchange) check_operand(warp, place, kBytes, lane);
     if (place.space == Space::kShared) {
+      check_no_copy(warp, place, kBytes, lane);
       warp.block().races().write(warp.index(), static_cast<uint32_t>(lane), place.offset, kBytes,
                                  warp.pc(), SharedRaces::Strength::kStrong, false);
+    } else if (place.space == Space::kGlobal) {
+      check_blocks(warp, lane, place.offset, kBytes, StoreKind::kAtomic);
     }
     auto* memory = reinterpret_cast<Bits*>(place.data);
     Bits old_bits = __atomic_load_n(memory, __ATOMIC_RELAXED);
     Bits new_bits;
     do {
-      new_bits = Arithmetic<T>::apply(operation, old_bits, row(in.source[1])[lane],
-                                      row(in.source[2])[lane]);
+      new_bits = apply<T>(in, place.space, old_bits, static_cast<Bits>(row(in.source[1])[lane]),
+                          static_cast<Bits>(row(in.source[2])[lane]));
     } while (!__atomic_compare_exchange_n(memory, &old_bits, new_bits, false, __ATOMIC_SEQ_CST,
                                           __ATOMIC_RELAXED));
     if (place.states != nullptr) std::memset(place.states, kDefined, kBytes);
     row(in.destination)[lane] = old_bits;
-  }
-  warp.set_defined(in.destination, mask, kAllLanes);
-}
-
-// atom.cas.b16 and atom.exch.b16
-void atomic_narrow(Warp& warp, const Instruction& in, uint32_t mask) {
-  warp.require_defined(in.source[0], mask, "the address");
-  for (uint32_t left = mask; left != 0; left &= left - 1) {
-    const int lane = __builtin_ctz(left);
-    const Place place =
-        resolve(warp, lane, in.space, lane_address(warp, in, lane), 2, AccessKind::kAtomic);
-    check_written(place, 2, lane);
-    if (place.space == Space::kShared) {
-      warp.block().races().write(warp.index(), static_cast<uint32_t>(lane), place.offset, 2,
-                                 warp.pc(), SharedRaces::Strength::kStrong, false);
-    }
-    auto* memory = reinterpret_cast<uint16_t*>(place.data);
-    auto expected = static_cast<uint16_t>(warp.row32(in.source[1])[lane]);
-    if (in.target == kCompareAndSwap) {
-      const auto wanted = static_cast<uint16_t>(warp.row32(in.source[2])[lane]);
-      __atomic_compare_exchange_n(memory, &expected, wanted, false, __ATOMIC_SEQ_CST,
-                                  __ATOMIC_SEQ_CST);
-      // On success `expected` still equals what memory held.
-    } else {
-      expected = __atomic_exchange_n(memory, expected, __ATOMIC_SEQ_CST);
-    }
-    warp.row32(in.destination)[lane] = expected;
+    if (place.space == Space::kGlobal) warp.block().note_communication();
   }
   warp.set_defined(in.destination, mask, kAllLanes);
 }
@@ -158,8 +184,12 @@ Handler handler(Type type, uint32_t operation) {
     if (type.packed == 2 && operation == kAdd) {
       return type.kind == TypeKind::kBFloat ? &atomic<BFloatPair> : &atomic<HalfPair>;
     }
+    if (type.is_float()) {
+      if (type.packed == 2 || operation != kAdd) return nullptr;
+      return type.kind == TypeKind::kBFloat ? &atomic<BFloat> : &atomic<Half>;
+    }
     const bool swaps = operation == kExchange || operation == kCompareAndSwap;
-    return type.kind == TypeKind::kBits && swaps ? &atomic_narrow : nullptr;
+    return type.kind == TypeKind::kBits && swaps ? &atomic<uint16_t> : nullptr;
   }
   if (type.is_float()) {
     if (operation != kAdd) return nullptr;

@@ -274,31 +274,36 @@ void load_matrix(Warp& warp, const Instruction& in, uint32_t mask) {
   warp.require_defined(in.source[0], with_address, "the address");
   count_rows(warp, in, matrices);
   uint32_t results[4][kLanes];
+  uint32_t defined[4] = {};  // lanes, by matrix
   for (int matrix = 0; matrix < matrices; ++matrix) {
     uint16_t elements[8][8];
+    uint16_t states[8][8];
     for (int row = 0; row < 8; ++row) {
       const int lane = matrix * 8 + row;
       const Place place = row_place(warp, in, lane, AccessKind::kLoad);
-      if (!check_written(place, 16, lane)) {
-        fail(kErrorLaunchFailure, "uninitialised memory", "ldmatrix reads undefined bytes", lane);
-      }
+      check_written(warp, place, 16, lane);
       warp.block().races().read(warp.index(), 1u << lane, place.offset, 16, warp.pc(),
                                 SharedRaces::Strength::kPlain);
       std::memcpy(elements[row], place.data, 16);
+      std::memcpy(states[row], place.states, 16);
     }
     for (int lane = 0; lane < kLanes; ++lane) {
       uint32_t word = 0;
+      bool whole = true;
       for (int half = 0; half < 2; ++half) {
         const Element at = pair_element(lane, half, in.target == 1);
         word |= static_cast<uint32_t>(elements[at.row][at.column]) << (16 * half);
+        whole = whole && states[at.row][at.column] == (kDefined << 8 | kDefined);
       }
+      if (whole) defined[matrix] |= 1u << lane;
       results[matrix][lane] = word;
     }
   }
   for (int matrix = 0; matrix < matrices; ++matrix) {
     const uint32_t unit = in.list[static_cast<size_t>(matrix)];
     std::memcpy(warp.row32(unit), results[matrix], sizeof results[matrix]);
-    warp.set_defined(unit, mask, kAllLanes);
+    warp.set_defined(unit, mask, defined[matrix]);
+    if (defined[matrix] != kAllLanes) warp.note_unwritten_read(~defined[matrix]);
   }
 }
 

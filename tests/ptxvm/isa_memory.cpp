@@ -45,19 +45,6 @@ void gather_addresses(Warp& warp, const Instruction& in, uint32_t mask, uint64_t
   for_lanes(mask, [&](int l) { addresses[l] = lane_address(warp, in, l); });
 }
 
-void count_access(Warp& warp, const uint64_t* addresses, uint32_t mask, Space space, uint32_t bytes,
-                  bool store) {
-  Counters* counters = warp.block().counters();
-  if (counters == nullptr) return;
-  if (space == Space::kShared) counters->count_shared(addresses, mask, bytes);
-  if (space == Space::kGlobal) counters->count_global(addresses, mask, bytes, store);
-}
-
-// Where the first lane's access goes; nearly always all lanes access one space.
-Space usual_space(const Instruction& in, const uint64_t* addresses, uint32_t mask) {
-  return in.space == Space::kGeneric ? space_of(addresses[__builtin_ctz(mask)]) : in.space;
-}
-
 bool element_defined(const Place& place, const Instruction& in, uint32_t element) {
   return place.states == nullptr ||
          any_defined(place.states + element * in.element_bytes, in.element_bytes);
@@ -68,7 +55,7 @@ bool load_broadcast(Warp& warp, const Instruction& in, const uint64_t* addresses
   const uint32_t bytes = uint32_t{in.element_bytes} * in.element_count;
   const Place place = resolve(warp, 0, in.space, addresses[0], bytes, AccessKind::kLoad);
   if (place.space == Space::kLocal) return false;
-  if (!check_written(place, bytes, 0)) warp.note_unwritten_read(kAllLanes);
+  check_written(warp, place, bytes, 0);
   if (place.space == Space::kShared) {
     warp.block().races().read(warp.index(), kAllLanes, place.offset, bytes, warp.pc(),
                               strength_of(in));
@@ -80,7 +67,9 @@ bool load_broadcast(Warp& warp, const Instruction& in, const uint64_t* addresses
       std::fill_n(warp.row64(unit) + 1, kLanes - 1, warp.row64(unit)[0]);
     else
       std::fill_n(warp.row32(unit) + 1, kLanes - 1, warp.row32(unit)[0]);
-    warp.defined(unit) = element_defined(place, in, e) ? kAllLanes : 0;
+    const bool defined = element_defined(place, in, e);
+    if (!defined) warp.note_unwritten_read(kAllLanes);
+    warp.defined(unit) = defined ? kAllLanes : 0;
   }
   return true;
 }
@@ -151,6 +140,7 @@ void load(Warp& warp, const Instruction& in, uint32_t mask) {
   const uint32_t bytes = uint32_t{in.element_bytes} * in.element_count;
   const Space space = usual_space(in, addresses, mask);
   count_access(warp, addresses, mask, space, bytes, false);
+  if (in.strong && space == Space::kGlobal) warp.block().note_communication();
   if (mask == kAllLanes && all_equal(addresses) && load_broadcast(warp, in, addresses)) return;
   if (load_plainly(warp, in, mask, addresses, space, bytes)) return;
   uint32_t defined[4] = {};  // lanes, by element
@@ -158,9 +148,12 @@ void load(Warp& warp, const Instruction& in, uint32_t mask) {
   for (uint32_t left = mask; left != 0; left &= left - 1) {
     const int lane = __builtin_ctz(left);
     const Place place = resolve(warp, lane, in.space, addresses[lane], bytes, AccessKind::kLoad);
-    if (!check_written(place, bytes, lane)) warp.note_unwritten_read(1u << lane);
+    check_written(warp, place, bytes, lane);
     for (uint32_t e = 0; e < in.element_count; ++e) {
-      if (element_defined(place, in, e)) defined[e] |= 1u << lane;
+      if (element_defined(place, in, e))
+        defined[e] |= 1u << lane;
+      else
+        warp.note_unwritten_read(1u << lane);
     }
     if (place.space == Space::kShared) {
       warp.block().races().read(warp.index(), 1u << lane, place.offset, bytes, warp.pc(),
@@ -179,6 +172,25 @@ void mark_states(const Place& place, uint32_t bytes, ByteState state) {
   if (place.states != nullptr) std::memset(place.states, state, bytes);
 }
 
+// An undefined value must not reach global memory, with two exceptions. Structures are copied with
+// their padding, which nothing wrote, so one element of a vector may be undefined where another is
+// not. And blocks that talk to each other (strong stores) may publish what nobody reads: CUB does.
+void check_stored_values(Warp& warp, const Instruction& in, int lane) {
+  const uint32_t bit = 1u << lane;
+  uint32_t any = 0, all = bit;
+  for (const uint32_t unit : in.list) any |= warp.defined(unit), all &= warp.defined(unit);
+  if (all != 0 || in.strong) return;
+  if ((any & bit) != 0 && warp.has_read_unwritten(lane)) return;
+  for (const uint32_t unit : in.list) {
+    warp.require_defined(unit, bit, "the value stored to global memory");
+  }
+}
+
+StoreKind kind_of(const Instruction& in) {
+  if (in.is_volatile) return StoreKind::kVolatile;
+  return in.strong ? StoreKind::kAtomic : StoreKind::kPlain;
+}
+
 void store_lane(Warp& warp, const Instruction& in, int lane, uint64_t address, uint32_t bytes) {
   uint8_t data[16];
   for (uint32_t e = 0; e < in.element_count; ++e) {
@@ -186,19 +198,17 @@ void store_lane(Warp& warp, const Instruction& in, int lane, uint64_t address, u
   }
   const Place place = resolve(warp, lane, in.space, address, bytes, AccessKind::kStore);
   if (place.space == Space::kShared) {
+    if (!all_defined(place.states, bytes)) check_no_copy(warp, place, bytes, lane);
     const bool same = std::memcmp(place.data, data, bytes) == 0 && place.states[0] == kDefined;
     warp.block().races().write(warp.index(), static_cast<uint32_t>(lane), place.offset, bytes,
                                warp.pc(), strength_of(in), same);
-  } else if (place.space == Space::kGlobal && !in.strong) {
-    check_blocks(warp, lane, address, bytes);
+  } else if (place.space == Space::kGlobal) {
+    check_stored_values(warp, in, lane);
+    check_blocks(warp, lane, address, bytes, kind_of(in));
   }
   std::memcpy(place.data, data, bytes);
   for (uint32_t e = 0; e < in.element_count; ++e) {
     const bool defined = (warp.defined(in.list[e]) >> lane & 1) != 0;
-    // Blocks that talk to each other (strong stores) may publish what nobody will read: CUB does.
-    if (!defined && place.space == Space::kGlobal && !in.strong) {
-      warp.require_defined(in.list[e], 1u << lane, "the value stored to global memory");
-    }
     Place part = place;
     part.states += e * in.element_bytes;
     mark_states(part, in.element_bytes, defined ? kDefined : kUndefined);
@@ -296,6 +306,7 @@ void decode_memory(Decoder& decoder, Instruction* in) {
         part == "mmio") {
       in->strong = true;
     }
+    in->is_volatile |= part == "volatile";
   }
   in->element_bytes = static_cast<uint8_t>(type.bytes());
   in->sign_extend = type.is_signed();

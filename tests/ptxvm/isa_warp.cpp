@@ -44,7 +44,10 @@ void shuffle(Warp& warp, const Instruction& in, uint32_t mask) {
     if (!inside) from = lane;
     warp.row32(in.destination)[lane] = values[from];
     warp.row32(in.second_destination)[lane] = to_predicate(inside);
-    if ((mask & values_defined) >> from & 1) defined |= 1u << lane;
+    if ((mask & values_defined) >> from & 1)
+      defined |= 1u << lane;
+    else
+      warp.pass_undefined(from, lane);
   }
   warp.set_defined(in.destination, mask, defined);
   warp.set_defined(in.second_destination, mask, kAllLanes);

@@ -86,7 +86,8 @@ struct Instruction {
   uint8_t element_count = 1;   // memory: elements in the vector
   uint8_t register_bytes = 0;  // memory: of the registers, which may be wider
   bool sign_extend = false;
-  bool strong = false;           // volatile, relaxed, acquire, release or atomic: cannot race
+  bool strong = false;  // volatile, relaxed, acquire, release or atomic: cannot race
+  bool is_volatile = false;
   bool aligned = false;          // every thread of the warp must execute it together
   bool negated_operand = false;  // the predicate operand of bar.red and vote
   bool joins_anywhere = false;   // lanes may meet from different places (bar.warp.sync)

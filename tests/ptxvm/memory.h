@@ -4,6 +4,7 @@
 // parameter space are windows of addresses outside the arena.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -38,8 +39,20 @@ enum ByteState : uint8_t {
   kOutside = 0,  // belongs to nothing: between or beyond allocations
   kUnwritten = 1,
   kUndefined = 2,  // a program stored a value that was not defined
-  kDefined = 3
+  kDefined = 3,
+  kInFlight = 4  // a cp.async to it has not been waited for
 };
+
+// How a kernel stores to global memory. A volatile store is whole but no atomic: it may meet
+// atomics of other blocks, but not its like.
+enum class StoreKind : uint8_t { kPlain, kVolatile, kAtomic };
+
+struct StoreConflict {
+  bool found;
+  StoreKind kind;  // of the other store
+  uint32_t block;  // that made it, or kSeveralBlocks
+};
+constexpr uint32_t kSeveralBlocks = 0xFFFFFFFFu;
 
 enum class MemoryKind { kDevice, kPinnedHost, kManaged, kModule };
 
@@ -74,22 +87,38 @@ class DeviceMemory {
   void mark(const void* address, uint64_t bytes, ByteState state);
 
   // Notes that `block` of launch number `launch` stored to the word at `address` (byte_mask tells
-  // which bytes of it); the block that stored to one of those bytes before it, -1 for none.
-  int64_t note_store(uint64_t address, uint32_t byte_mask, uint32_t launch, uint32_t block) {
+  // which bytes of it). The answer is the store of another block to one of those bytes that this
+  // one may not meet.
+  StoreConflict note_store(uint64_t address, uint32_t byte_mask, uint32_t launch, uint32_t block,
+                           StoreKind kind) {
     std::atomic<uint64_t>& tag = store_tags_[(address - base_) / 4];
-    const uint64_t before = tag.load(std::memory_order_relaxed);
-    const uint64_t now =
-        (static_cast<uint64_t>(launch) << 36) | (static_cast<uint64_t>(byte_mask) << 32) | block;
-    if (before == now) return -1;
-    tag.store(now, std::memory_order_relaxed);
-    const bool same_launch = (before >> 36) == launch;
-    const bool overlaps = ((before >> 32) & byte_mask) != 0;
-    const auto other = static_cast<uint32_t>(before);
-    return same_launch && overlaps && other != block ? static_cast<int64_t>(other) : -1;
+    uint64_t before = tag.load(std::memory_order_relaxed);
+    for (;;) {
+      const auto other = static_cast<uint32_t>(before);
+      const auto other_bytes = static_cast<uint32_t>(before >> 32 & 0xF);
+      const auto other_kind = static_cast<StoreKind>(before >> 36 & 3);
+      const bool same_launch = (before >> 38) == (launch & kLaunchBits);
+      const bool both_atomic = std::max(kind, other_kind) == StoreKind::kAtomic &&
+                               std::min(kind, other_kind) != StoreKind::kPlain;
+      uint64_t now = (uint64_t{launch & kLaunchBits} << 38) | block;
+      if (same_launch && (other == block || both_atomic)) {  // the tag stands for both stores
+        now |= static_cast<uint64_t>(std::min(kind, other_kind)) << 36;
+        now |= uint64_t{byte_mask | other_bytes} << 32;
+        if (other != block) now |= kSeveralBlocks;
+      } else {
+        now |= static_cast<uint64_t>(kind) << 36 | uint64_t{byte_mask} << 32;
+      }
+      if (before != now && !tag.compare_exchange_weak(before, now, std::memory_order_relaxed)) {
+        continue;
+      }
+      const bool meets = same_launch && other != block && (other_bytes & byte_mask) != 0;
+      return {meets && !both_atomic, other_kind, other};
+    }
   }
 
  private:
   DeviceMemory();
+  static constexpr uint32_t kLaunchBits = (1u << 26) - 1;  // of a launch's number in a tag
 
   uint64_t base_ = 0;
   uint8_t* states_ = nullptr;

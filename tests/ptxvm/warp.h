@@ -32,6 +32,13 @@ class Warp {
   void require_defined(uint32_t unit, uint32_t mask, const char* use) const;
   // The lanes read memory that nothing wrote: what is undefined later may come from there.
   void note_unwritten_read(uint32_t lanes);
+  [[nodiscard]] bool has_read_unwritten(int lane) const {
+    return (unwritten_readers_ >> lane & 1) != 0;
+  }
+  // A lane takes over an undefined value of another.
+  void pass_undefined(int from, int to) {
+    unwritten_readers_ |= (unwritten_readers_ >> from & 1) << to;
+  }
   // Lanes whose predicate is true.
   [[nodiscard]] uint32_t predicate_mask(uint32_t unit);
 
@@ -43,6 +50,7 @@ class Warp {
   [[nodiscard]] uint32_t pc() const { return pc_; }
   [[nodiscard]] uint32_t active() const { return active_; }
   [[nodiscard]] uint32_t alive() const { return alive_; }
+  [[nodiscard]] uint32_t runnable() const { return runnable_; }
   [[nodiscard]] uint32_t barrier_waiting() const { return barrier_waiting_; }
   [[nodiscard]] uint32_t sync_waiting() const { return sync_waiting_; }
   [[nodiscard]] uint32_t lane_pc(int lane) const { return lane_pc_[static_cast<size_t>(lane)]; }
@@ -50,7 +58,6 @@ class Warp {
   // Lets lanes that wait at a barrier go on behind it.
   void release_barrier(uint32_t lanes);
 
-  [[nodiscard]] uint32_t runnable() const { return runnable_; }
  private:
   friend class WarpInspector;
   bool select_group();

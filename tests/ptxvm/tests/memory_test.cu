@@ -1,4 +1,6 @@
 // Loads, stores, atomics, asynchronous copies, and the spaces they go to.
+#include <cuda_fp16.h>
+
 #include <algorithm>
 
 #include "support.h"
@@ -136,6 +138,32 @@ TEST(Memory, Atomics) {
   auto order = old_values.download();
   std::sort(order.begin(), order.end());
   for (u32 t = 0; t < 256; ++t) EXPECT_EQ(order[t], t);
+}
+
+// f16 alone, and what each memory does to subnormal numbers: adding in global memory flushes them.
+__global__ void narrow_atomics(__half* sum, float* tiny) {
+  atomicAdd(sum, __float2half(0.5f));
+  if (threadIdx.x > 0) return;
+  asm volatile("red.relaxed.gpu.global.add.noftz.f16 [%0], %1;" ::"l"(sum + 1),
+               "h"(static_cast<unsigned short>(0x0001))
+               : "memory");
+  __shared__ float shared;
+  shared = 2e-40f;
+  atomicAdd(&shared, 1e-40f);
+  tiny[0] = shared;
+  atomicAdd(&tiny[1], -1e-40f);    // memory 0
+  atomicAdd(&tiny[2], 1e-38f);     // memory 3e-39
+  atomicAdd(&tiny[3], -1.2e-38f);  // memory 1.5e-38: the result is subnormal
+}
+
+TEST(Memory, AtomicsOnSmallNumbers) {
+  const DeviceArray<__half> sum(std::vector<__half>{__float2half(1), __float2half(0)});
+  const DeviceArray<float> tiny(std::vector<float>{0, 0, 3e-39f, 1.5e-38f});
+  narrow_atomics<<<1, 64>>>(sum.get(), tiny.get());
+  const auto sums = sum.download();
+  EXPECT_EQ(__half2float(sums[0]), 33.0f);
+  EXPECT_EQ(__half2float(sums[1]), 5.9604645e-8f) << "noftz";
+  EXPECT_EQ(tiny.download(), (std::vector<float>{2e-40f + 1e-40f, 0, 0, 0}));
 }
 
 __global__ void copy_async(int* out, const int* in, int valid) {

@@ -40,10 +40,41 @@ __global__ void traffic(int* out, const int* in) {
   out[threadIdx.x] = tile[threadIdx.x * 32] + far;
 }
 
+// Atomics at addresses two sectors apart, and on one bank of shared memory.
+__global__ void atomic_traffic(int* out) {
+  __shared__ int tile[32 * 32];
+  for (int i = 0; i < 32; ++i) tile[i * 32 + threadIdx.x] = 0;
+  __syncwarp();
+  atomicAdd(&out[threadIdx.x * 16], 1);
+  atomicAdd(&tile[threadIdx.x * 32], 1);
+}
+
+TEST(Child, DISABLED_AtomicCounts) {
+  const DeviceArray<int> out(std::vector<int>(512, 1));
+  atomic_traffic<<<1, 32>>>(out.get());
+  ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+}
+
 TEST(Child, DISABLED_Counts) {
   const DeviceArray<int> in(std::vector<int>(1024, 1)), out(32);
   traffic<<<1, 32>>>(out.get(), in.get());
   ASSERT_EQ(cudaDeviceSynchronize(), cudaSuccess);
+}
+
+constexpr int kSpinningLine = __LINE__ + 3;
+__global__ void spin(const volatile int* flag) {
+  if (threadIdx.x != 40) return;
+  while (*flag == 0) {
+  }
+}
+
+TEST(Child, DISABLED_Spins) {
+  int* flag = nullptr;
+  ASSERT_EQ(cudaMalloc(&flag, sizeof *flag), cudaSuccess);
+  ASSERT_EQ(cudaMemset(flag, 0, sizeof *flag), cudaSuccess);
+  spin<<<1, 64>>>(flag);
+  EXPECT_EQ(cudaDeviceSynchronize(), cudaErrorLaunchFailure);
+  EXPECT_EQ(cudaDeviceReset(), cudaSuccess);
 }
 
 // --- and these look at what came of it ---
@@ -93,13 +124,17 @@ long counted(const std::string& report, const std::string& section, const std::s
   return std::strtol(report.c_str() + at + name.size() + 4, nullptr, 10);
 }
 
-TEST(Process, CountsWhatKernelsDo) {
+std::string report_of(const std::string& child) {
   const std::string path = testing::TempDir() + "ptxvm_report_" + std::to_string(getpid());
-  ASSERT_EQ(run_child("Counts", "PTXVM_REPORT=" + path).exit_code, 0);
+  EXPECT_EQ(run_child(child, "PTXVM_REPORT=" + path).exit_code, 0);
   std::stringstream text;
   text << std::ifstream(path).rdbuf();
   std::remove(path.c_str());
-  const std::string report = text.str();
+  return text.str();
+}
+
+TEST(Process, CountsWhatKernelsDo) {
+  const std::string report = report_of("Counts");
   EXPECT_EQ(counted(report, "kernels", "launches"), 1) << report;
   EXPECT_EQ(counted(report, "kernels", "threads"), 32);
   EXPECT_EQ(counted(report, "thread_instructions_by_class", "load_global"), 64);
@@ -109,6 +144,24 @@ TEST(Process, CountsWhatKernelsDo) {
   EXPECT_EQ(counted(report, "global", "sectors"), 4 + 32 + 4);
   EXPECT_EQ(counted(report, "global", "ideal_sectors"), 12);
   EXPECT_EQ(counted(report, "shared", "bank_conflicts"), 31 + 31) << "store and load";
+}
+
+TEST(Process, CountsAtomics) {
+  const std::string report = report_of("AtomicCounts");
+  EXPECT_EQ(counted(report, "global", "requests"), 1) << report;
+  EXPECT_EQ(counted(report, "global", "bytes_written"), 128);
+  EXPECT_EQ(counted(report, "global", "sectors"), 32);
+  EXPECT_EQ(counted(report, "shared", "bank_conflicts"), 31);
+}
+
+TEST(Process, SpinningIsStoppedWhereItSpins) {
+  const Outcome outcome = run_child("Spins", "PTXVM_INSTRUCTION_LIMIT=1000000");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.output;
+  EXPECT_NE(outcome.output.find("ptxvm: no end in "), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("thread (40,0,0)"), std::string::npos) << outcome.output;
+  EXPECT_NE(outcome.output.find("process_test.cu:" + std::to_string(kSpinningLine)),
+            std::string::npos)
+      << outcome.output;
 }
 
 }  // namespace

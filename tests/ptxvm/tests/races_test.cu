@@ -161,5 +161,60 @@ TEST(Races, NamedBarriers) {
   expect_race(producer<false>, 96);
 }
 
+// --- between blocks ---
+
+void expect_blocks_race(void (*kernel)(int*), unsigned blocks) {
+  expect_caught("race between blocks", cudaErrorLaunchFailure,
+                [=] { kernel<<<blocks, 1>>>(device_memory<int>(256)); });
+}
+
+__global__ void volatile_stores(int* out) {
+  *static_cast<volatile int*>(out) = static_cast<int>(blockIdx.x);
+}
+template <int kAtomicBlock>
+__global__ void atomic_and_store(int* out) {
+  if (blockIdx.x == kAtomicBlock)
+    atomicAdd(out, 1);
+  else
+    *out = 5;
+}
+// The second store of block 0 must not make its first one forgotten.
+__global__ void word_then_byte(int* out) {
+  if (blockIdx.x == 0)
+    asm volatile("st.global.u32 [%0], 7; st.global.u8 [%0], 1;" ::"l"(out) : "memory");
+  else
+    asm volatile("st.global.u8 [%0+1], 2;" ::"l"(out) : "memory");
+}
+__global__ void all_add(int* out) {
+  atomicAdd(out, 1);
+}
+// The block that counts itself last knows that the others are done, and resets the counter.
+__global__ void last_block(int* out) {
+  atomicAdd(&out[1], static_cast<int>(blockIdx.x));
+  if (atomicAdd(&out[0], 1) != static_cast<int>(gridDim.x) - 1) return;
+  out[0] = 0;
+  out[1] = 0;
+}
+
+TEST(Races, BlocksAtOneAddress) {
+  expect_blocks_race(volatile_stores, 4);
+  expect_blocks_race(atomic_and_store<0>, 2);
+  expect_blocks_race(atomic_and_store<1>, 2);
+  expect_blocks_race(word_then_byte, 2);
+  expect_clean([] { all_add<<<8, 32>>>(device_memory<int>(1)); });
+  expect_clean([] { last_block<<<8, 1>>>(device_memory<int>(2)); });
+}
+
+// Blocks that run at once on two cores: none may slip through.
+__global__ void long_then_store(int* out) {
+  int value = static_cast<int>(blockIdx.x);
+  for (int i = 0; i < 300; ++i) value = value * 3 + 1;
+  out[0] = value;
+}
+
+TEST(Races, BlocksThatStoreAtOnce) {
+  for (int i = 0; i < 50; ++i) expect_blocks_race(long_then_store, 2);
+}
+
 }  // namespace
 }  // namespace ptxvm_test
