@@ -120,6 +120,9 @@ cudaError_t cudaGetDeviceFlags(unsigned* flags) {
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr attribute, int device) {
   return entry([&] {
     if (value == nullptr) return cudaErrorInvalidValue;
+    if (attribute < cudaDevAttrMaxThreadsPerBlock || attribute >= cudaDevAttrMax) {
+      return cudaErrorInvalidValue;
+    }
     *value = attribute_value(attribute);
     return check_device(device);
   });

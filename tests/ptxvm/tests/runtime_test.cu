@@ -16,6 +16,14 @@ TEST(Runtime, Device) {
   ASSERT_EQ(cudaGetDeviceProperties(&properties, 0), cudaSuccess);
   EXPECT_STREQ(properties.name, "ptxvm");
   EXPECT_EQ(properties.major, 8);
+  int value = 0;
+  EXPECT_EQ(cudaDeviceGetAttribute(&value, cudaDevAttrWarpSize, 0), cudaSuccess);
+  EXPECT_EQ(value, 32);
+  for (const int unknown : {0, 9999}) {
+    EXPECT_EQ(cudaDeviceGetAttribute(&value, static_cast<cudaDeviceAttr>(unknown), 0),
+              cudaErrorInvalidValue);
+  }
+  cudaGetLastError();
   EXPECT_EQ(cudaSetDevice(1), cudaErrorInvalidDevice);
   EXPECT_EQ(cudaGetLastError(), cudaErrorInvalidDevice);
   EXPECT_EQ(cudaGetLastError(), cudaSuccess) << "reading an error clears it";
