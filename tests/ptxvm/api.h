@@ -53,7 +53,13 @@ Capture* capture_of(cudaStream_t stream);
 // For calls that a capture in progress forbids: the error, which also spoils the capture.
 cudaError_t refuse_while_capturing();
 cudaError_t refuse_on_captured(cudaStream_t stream);
+// For calls that use a stream without adding to it: the legacy stream waits for every blocking
+// stream, so none of these may be capturing.
+cudaError_t refuse_implicit_capture(cudaStream_t stream);
 void reset_streams();
+
+// --- graphs (api_graph.cpp) ---
+cudaGraph_t make_graph(std::shared_ptr<GraphBody> body);
 
 // --- memory (api_memory.cpp) ---
 cudaError_t copy_bytes(void* to, const void* from, size_t bytes, cudaMemcpyKind kind);

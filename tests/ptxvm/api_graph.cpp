@@ -6,14 +6,26 @@ namespace {
 
 using Body = std::shared_ptr<GraphBody>;
 
-std::set<void*>& live_graphs() {
-  static auto* all = new std::set<void*>;
+// Handles are addresses of shared pointers to what was recorded.
+std::set<cudaGraph_t>& graphs() {
+  static auto* all = new std::set<cudaGraph_t>;
+  return *all;
+}
+std::set<cudaGraphExec_t>& executables() {
+  static auto* all = new std::set<cudaGraphExec_t>;
   return *all;
 }
 
-// A graph arrives from capture unannounced; it is known from its first use on.
-Body* body_of(cudaGraph_t graph) {
-  return reinterpret_cast<Body*>(graph);
+bool is_live(cudaGraph_t graph) {
+  return graphs().count(graph) != 0;
+}
+bool is_live(cudaGraphExec_t executable) {
+  return executables().count(executable) != 0;
+}
+
+template <typename Handle>
+Body& body_of(Handle handle) {
+  return *reinterpret_cast<Body*>(handle);
 }
 
 }  // namespace
@@ -24,19 +36,26 @@ GraphBody::~GraphBody() {
   }
 }
 
+cudaGraph_t make_graph(std::shared_ptr<GraphBody> body) {
+  auto* graph = reinterpret_cast<cudaGraph_t>(new Body(std::move(body)));
+  graphs().insert(graph);
+  return graph;
+}
+
 extern "C" {
 
 cudaError_t cudaGraphCreate(cudaGraph_t* graph, unsigned) {
   return entry([&] {
-    *graph = reinterpret_cast<cudaGraph_t>(new Body(std::make_shared<GraphBody>()));
+    if (graph == nullptr) return cudaErrorInvalidValue;
+    *graph = make_graph(std::make_shared<GraphBody>());
     return cudaSuccess;
   });
 }
 
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
   return entry([&] {
-    if (graph == nullptr) return cudaErrorInvalidValue;
-    delete body_of(graph);
+    if (graphs().erase(graph) == 0) return cudaErrorInvalidValue;
+    delete &body_of(graph);
     return cudaSuccess;
   });
 }
@@ -44,10 +63,9 @@ cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph,
                                  unsigned long long) {
   return entry([&] {
-    if (graph == nullptr || executable == nullptr) return cudaErrorInvalidValue;
-    auto* copy = new Body(*body_of(graph));
-    live_graphs().insert(copy);
-    *executable = reinterpret_cast<cudaGraphExec_t>(copy);
+    if (!is_live(graph) || executable == nullptr) return cudaErrorInvalidValue;
+    *executable = reinterpret_cast<cudaGraphExec_t>(new Body(body_of(graph)));
+    executables().insert(*executable);
     return cudaSuccess;
   });
 }
@@ -59,17 +77,14 @@ cudaError_t cudaGraphInstantiateWithFlags(cudaGraphExec_t* executable, cudaGraph
 
 cudaError_t cudaGraphUpload(cudaGraphExec_t executable, cudaStream_t stream) {
   return entry([&] {
-    if (live_graphs().count(executable) == 0 || !valid_stream(stream)) {
-      return cudaErrorInvalidValue;
-    }
-    return cudaSuccess;
+    return is_live(executable) && valid_stream(stream) ? cudaSuccess : cudaErrorInvalidValue;
   });
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   return entry([&] {
-    if (live_graphs().count(executable) == 0) return cudaErrorInvalidValue;
-    const Body body = *reinterpret_cast<Body*>(executable);
+    if (!is_live(executable)) return cudaErrorInvalidValue;
+    const Body body = body_of(executable);
     return enqueue(stream, [body] {
       for (const Work& work : body->nodes) {
         if (const cudaError_t error = work(); error != cudaSuccess) return error;
@@ -82,8 +97,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
   return entry([&] {
-    if (live_graphs().erase(executable) == 0) return cudaErrorInvalidValue;
-    delete reinterpret_cast<Body*>(executable);
+    if (executables().erase(executable) == 0) return cudaErrorInvalidValue;
+    delete &body_of(executable);
     return cudaSuccess;
   });
 }
@@ -91,16 +106,15 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
                                 cudaGraphExecUpdateResultInfo* result) {
   return entry([&] {
-    if (live_graphs().count(executable) == 0 || graph == nullptr) return cudaErrorInvalidValue;
-    auto* current = reinterpret_cast<Body*>(executable);
-    const bool same_shape = (*current)->nodes.size() == (*body_of(graph))->nodes.size();
+    if (!is_live(executable) || !is_live(graph)) return cudaErrorInvalidValue;
+    const bool same_shape = body_of(executable)->nodes.size() == body_of(graph)->nodes.size();
     if (result != nullptr) {
       *result = {};
       result->result =
           same_shape ? cudaGraphExecUpdateSuccess : cudaGraphExecUpdateErrorTopologyChanged;
     }
     if (!same_shape) return cudaErrorGraphExecUpdateFailure;
-    *current = *body_of(graph);
+    body_of(executable) = body_of(graph);
     return cudaSuccess;
   });
 }
@@ -108,9 +122,9 @@ cudaError_t cudaGraphExecUpdate(cudaGraphExec_t executable, cudaGraph_t graph,
 // Only the number of nodes is known.
 cudaError_t cudaGraphGetNodes(cudaGraph_t graph, cudaGraphNode_t* nodes, size_t* count) {
   return entry([&] {
-    if (graph == nullptr || count == nullptr) return cudaErrorInvalidValue;
+    if (!is_live(graph) || count == nullptr) return cudaErrorInvalidValue;
     if (nodes != nullptr) return cudaErrorNotSupported;
-    *count = (*body_of(graph))->nodes.size();
+    *count = body_of(graph)->nodes.size();
     return cudaSuccess;
   });
 }

@@ -282,6 +282,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t bytes, cudaMemcpy
 cudaError_t cudaMemcpy2D(void* to, size_t to_pitch, const void* from, size_t from_pitch,
                          size_t width, size_t height, cudaMemcpyKind kind) {
   return entry([&] {
+    const cudaError_t error = refuse_while_capturing();
+    if (error != cudaSuccess) return error;
     return enqueue_copy_2d(to, to_pitch, from, from_pitch, width, height, kind, nullptr);
   });
 }
@@ -354,7 +356,11 @@ cudaError_t cudaMemcpyToSymbolAsync(const void* symbol, const void* from, size_t
 
 cudaError_t cudaMemcpyToSymbol(const void* symbol, const void* from, size_t bytes, size_t offset,
                                cudaMemcpyKind kind) {
-  return cudaMemcpyToSymbolAsync(symbol, from, bytes, offset, kind, nullptr);
+  return entry([&] {
+    const cudaError_t error = refuse_while_capturing();
+    if (error != cudaSuccess) return error;
+    return cudaMemcpyToSymbolAsync(symbol, from, bytes, offset, kind, nullptr);
+  });
 }
 
 cudaError_t cudaMemcpyFromSymbolAsync(void* to, const void* symbol, size_t bytes, size_t offset,
@@ -368,7 +374,11 @@ cudaError_t cudaMemcpyFromSymbolAsync(void* to, const void* symbol, size_t bytes
 
 cudaError_t cudaMemcpyFromSymbol(void* to, const void* symbol, size_t bytes, size_t offset,
                                  cudaMemcpyKind kind) {
-  return cudaMemcpyFromSymbolAsync(to, symbol, bytes, offset, kind, nullptr);
+  return entry([&] {
+    const cudaError_t error = refuse_while_capturing();
+    if (error != cudaSuccess) return error;
+    return cudaMemcpyFromSymbolAsync(to, symbol, bytes, offset, kind, nullptr);
+  });
 }
 
 // --- questions ---

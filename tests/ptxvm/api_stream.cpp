@@ -97,12 +97,8 @@ Capture* capture_of(cudaStream_t stream) {
 cudaError_t enqueue(cudaStream_t stream, Work work) {
   if (!valid_stream(stream)) return cudaErrorInvalidResourceHandle;
   if (is_default(stream)) {
-    for (const auto& capture : captures()) {
-      if (!blocks_legacy(*capture) || stream == cudaStreamPerThread) continue;
-      capture->invalid = true;
-      return cudaErrorStreamCaptureImplicit;
-    }
-    return work();
+    const cudaError_t error = refuse_implicit_capture(stream);
+    return error != cudaSuccess ? error : work();
   }
   Capture* capture = capture_of(stream);
   if (capture == nullptr) return work();
@@ -127,6 +123,16 @@ cudaError_t refuse_on_captured(cudaStream_t stream) {
   if (capture == nullptr) return cudaSuccess;
   capture->invalid = true;
   return cudaErrorStreamCaptureUnsupported;
+}
+
+cudaError_t refuse_implicit_capture(cudaStream_t stream) {
+  if (!is_default(stream) || stream == cudaStreamPerThread) return cudaSuccess;
+  for (const auto& capture : captures()) {
+    if (!blocks_legacy(*capture)) continue;
+    capture->invalid = true;
+    return cudaErrorStreamCaptureImplicit;
+  }
+  return cudaSuccess;
 }
 
 void reset_streams() {
@@ -160,7 +166,9 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   return entry([&] {
-    return valid_stream(stream) ? refuse_on_captured(stream) : cudaErrorInvalidResourceHandle;
+    if (!valid_stream(stream)) return cudaErrorInvalidResourceHandle;
+    const cudaError_t error = refuse_implicit_capture(stream);
+    return error != cudaSuccess ? error : refuse_on_captured(stream);
   });
 }
 
@@ -261,7 +269,7 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t* graph) {
     if (capture->invalid) return cudaErrorStreamCaptureInvalidated;
     if (!capture->unjoined.empty()) return cudaErrorStreamCaptureUnjoined;
     if (graph == nullptr) return cudaErrorInvalidValue;
-    *graph = reinterpret_cast<cudaGraph_t>(new std::shared_ptr<GraphBody>(capture->body));
+    *graph = make_graph(capture->body);
     return cudaSuccess;
   });
 }
@@ -345,6 +353,8 @@ cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   return entry([&] {
     EventState* state = find_event(event);
     if (state == nullptr || !valid_stream(stream)) return cudaErrorInvalidResourceHandle;
+    const cudaError_t error = refuse_implicit_capture(stream);
+    if (error != cudaSuccess) return error;
     StreamState* owner = find_stream(stream);
     state->capture = owner == nullptr ? nullptr : owner->capture;
     state->stream = stream;

@@ -134,6 +134,9 @@ TEST_F(Capture, ReplaysWhatItRecorded) {
   EXPECT_EQ(values.download()[31], 6);
   EXPECT_EQ(cudaGraphExecDestroy(executable), cudaSuccess);
   EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaGraphInstantiate(&executable, graph, 0), cudaErrorInvalidValue);
+  EXPECT_EQ(cudaGraphExecDestroy(executable), cudaErrorInvalidValue);
 }
 
 TEST_F(Capture, RefusesWhatCannotBeRecorded) {
@@ -161,6 +164,47 @@ TEST_F(Capture, RefusesWhatCannotBeRecorded) {
   EXPECT_EQ(cudaStreamBeginCapture(nullptr, cudaStreamCaptureModeGlobal),
             cudaErrorStreamCaptureUnsupported);
   EXPECT_EQ(cudaFree(pointer), cudaSuccess);
+}
+
+__device__ int device_variable;
+
+TEST_F(Capture, RefusesTheLegacyStreamAndSynchronousCopies) {
+  const DeviceArray<int> values(std::vector<int>(4, 0));
+  int host[4] = {};
+  const auto refused = [&](cudaStreamCaptureMode mode, auto call, cudaError_t error) {
+    cudaGraph_t graph;
+    ASSERT_EQ(cudaStreamBeginCapture(stream_, mode), cudaSuccess);
+    EXPECT_EQ(call(), error);
+    EXPECT_EQ(cudaStreamEndCapture(stream_, &graph), cudaErrorStreamCaptureInvalidated);
+    EXPECT_EQ(call(), cudaSuccess) << "outside capture";
+  };
+  constexpr auto kRelaxed = cudaStreamCaptureModeRelaxed, kGlobal = cudaStreamCaptureModeGlobal;
+  constexpr auto kImplicit = cudaErrorStreamCaptureImplicit;
+  refused(
+      kRelaxed, [] { return cudaStreamSynchronize(nullptr); }, kImplicit);
+  refused(
+      kRelaxed, [] { return cudaStreamQuery(cudaStreamLegacy); }, kImplicit);
+  refused(
+      kRelaxed, [&] { return cudaEventRecord(event_, nullptr); }, kImplicit);
+  constexpr auto kUnsupported = cudaErrorStreamCaptureUnsupported;
+  const auto copy = [&] {
+    return cudaMemcpy2D(host, 8, values.get(), 8, 8, 2, cudaMemcpyDeviceToHost);
+  };
+  refused(kGlobal, copy, kUnsupported);
+  refused(
+      kGlobal, [&] { return cudaMemcpyToSymbol(device_variable, host, 4); }, kUnsupported);
+  refused(
+      kGlobal, [&] { return cudaMemcpyFromSymbol(host, device_variable, 4); }, kUnsupported);
+  // The legacy stream does not wait for streams of this kind.
+  cudaStream_t apart;
+  cudaGraph_t graph;
+  ASSERT_EQ(cudaStreamCreateWithFlags(&apart, cudaStreamNonBlocking), cudaSuccess);
+  ASSERT_EQ(cudaStreamBeginCapture(apart, kRelaxed), cudaSuccess);
+  EXPECT_EQ(cudaStreamSynchronize(nullptr), cudaSuccess);
+  EXPECT_EQ(cudaEventRecord(event_, nullptr), cudaSuccess);
+  EXPECT_EQ(cudaStreamEndCapture(apart, &graph), cudaSuccess);
+  EXPECT_EQ(cudaGraphDestroy(graph), cudaSuccess);
+  EXPECT_EQ(cudaStreamDestroy(apart), cudaSuccess);
 }
 
 TEST(Runtime, Occupancy) {
