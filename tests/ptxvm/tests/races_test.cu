@@ -154,11 +154,36 @@ __global__ void producer(int* out) {
   out[threadIdx.x] = sum;
 }
 
+// One warp fills two buffers in turn for the other; a barrier each says that one is full or free.
+template <bool kReadsFirst>
+__global__ void ring(int* out, int rounds) {
+  __shared__ int buffers[2][32];
+  const unsigned lane = threadIdx.x % 32;
+  int sum = 0;
+  for (int round = 0; round < rounds; ++round) {
+    const int buffer = round % 2, full = 1 + buffer, free = 3 + buffer;
+    if (threadIdx.x < 32) {
+      if (round >= 2) meet_at(free, 64);
+      buffers[buffer][lane] = round + static_cast<int>(lane);
+      arrive_at(full, 64);
+    } else {
+      meet_at(full, 64);
+      if (kReadsFirst) sum += buffers[buffer][31 - lane];
+      if (round + 2 < rounds) arrive_at(free, 64);
+      if (!kReadsFirst) sum += buffers[buffer][31 - lane];
+    }
+  }
+  out[threadIdx.x] = sum;
+}
+
 TEST(Races, NamedBarriers) {
   expect_no_race(pairs<true>, 128);
   expect_race(pairs<false>, 128);
   expect_no_race(producer<true>, 96);
   expect_race(producer<false>, 96);
+  expect_clean([] { ring<true><<<1, 64>>>(device_memory<int>(64), 7); });
+  expect_caught("shared-memory race", cudaErrorLaunchFailure,
+                [] { ring<false><<<1, 64>>>(device_memory<int>(64), 7); });
 }
 
 // --- between blocks ---
