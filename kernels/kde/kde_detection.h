@@ -30,12 +30,14 @@
 namespace scf::kde {
 
 constexpr double kUnitSingle = 5.9604644775390625e-08;  // 2^-24
+constexpr double kUnitDouble = 1.1102230246251565e-16;  // 2^-53
 
 // Shares of the promises that detection allows for.
-constexpr double kScoreToleranceSmall = 2e-6;  // of 5e-6, d <= 64
-constexpr double kScoreToleranceLarge = 8e-6;  // of 2e-5
-constexpr double kLogDensityTolerance = 2e-6;  // of 1e-5
-constexpr double kDivergenceTolerance = 4e-6;  // of 1e-5
+constexpr double kScoreToleranceSmall = 2e-6;         // of 5e-6, d <= 64
+constexpr double kScoreToleranceLarge = 8e-6;         // of 2e-5
+constexpr double kLogDensityTolerance = 2e-6;         // of 1e-5
+constexpr double kDivergenceTolerance = 4e-6;         // of 1e-5
+constexpr double kDivergenceToleranceDouble = 2e-13;  // of 1e-12
 constexpr double kSampleSizeTolerance = 1e-5;
 constexpr double kVarianceError = 10 * kUnitSingle;  // of E r^2
 // Exponents that are off by more leave weights that do not even say how many data count.
@@ -105,6 +107,20 @@ struct Wanted {
     good = good && error <= kSampleSizeTolerance && common <= kMostExponentError;
   }
   return !good;
+}
+
+// Whether the divergence of one pass in double cancels too far, for results of type T, so that a
+// second pass about the posterior mean is to give it. Beside 16 u, where data repeat, the tile sums
+// of a chunk all round the same way: half a unit each, and a chunk is n / 32 data or less.
+template <class T>
+[[nodiscard]] SCF_HOST_DEVICE bool divergence_cancels(const Moments& moments, std::int64_t n,
+                                                      std::int64_t d) {
+  constexpr double kTolerance = sizeof(T) == 4 ? kDivergenceTolerance : kDivergenceToleranceDouble;
+  constexpr double kTileSums = 1.0 / (2 * 32 * 256);  // halved, a datum
+  const double units = 16 + kTileSums * static_cast<double>(n);
+  const double h2 = moments.bandwidth * moments.bandwidth;
+  const double error = units * kUnitDouble * moments.mean_square / h2;
+  return !(error <= kTolerance * static_cast<double>(d));
 }
 
 }  // namespace scf::kde

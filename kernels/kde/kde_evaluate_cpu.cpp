@@ -54,17 +54,17 @@ struct Lists {
 
 template <class S, class C>
 std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                   const Outputs<S>& outputs) {
+                   const Outputs<S>& outputs, Passes passes) {
   Arena arena(nullptr);
-  Evaluation<S, C>(context, kde, queries, outputs).carve(arena);
+  Evaluation<S, C>(context, kde, queries, outputs, passes).carve(arena);
   return arena.used();
 }
 
 template <class S, class C>
 std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                      const Outputs<S>& outputs, Arena arena, const std::int64_t* order,
-                      std::int64_t count, std::int64_t* flagged) {
-  Evaluation<S, C> evaluation(context, kde, queries, outputs);
+                      const Outputs<S>& outputs, Passes passes, Arena arena,
+                      const std::int64_t* order, std::int64_t count, std::int64_t* flagged) {
+  Evaluation<S, C> evaluation(context, kde, queries, outputs, passes);
   evaluation.carve(arena);
   return evaluation.run(order, count, flagged);
 }
@@ -74,7 +74,7 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
 template <class T>
 std::size_t kde_summarise_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
                                         const Queries<T>& queries) {
-  return queries.m == 0 ? 0 : needed<T, double>(context, kde, queries, Outputs<T>());
+  return queries.m == 0 ? 0 : needed<T, double>(context, kde, queries, Outputs<T>(), Passes::kOne);
 }
 
 template <class T>
@@ -83,7 +83,7 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
                        const PosteriorSummaries& summaries, void* workspace) {
   const Outputs<T> none;
   Arena arena(workspace);
-  Evaluation<T, double> evaluation(context, kde, queries, none, summaries);
+  Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, summaries);
   evaluation.carve(arena);
   evaluation.run(order, count, nullptr);
 }
@@ -122,8 +122,10 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
-  const std::size_t bytes = std::max(needed<T, T>(context, kde, queries, outputs),
-                                     needed<T, double>(context, kde, queries, outputs));
+  const std::size_t bytes =
+      std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, double>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, double>(context, kde, queries, outputs, Passes::kTwo)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));
   return arena.used();
 }
@@ -140,16 +142,21 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
   const std::int64_t count = order_queries(
       kde, queries, lists.order, [](std::int64_t) { return true; },
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
-  // Second moments are gathered, and the most probable data ranked, in double always: single
+  // Jacobian products are made, and the most probable data ranked, in double always: single
   // precision swaps near ties.
-  if (sizeof(T) == sizeof(double) || outputs.top > 0 || outputs.jacobian_product != nullptr ||
-      outputs.quadratic_form != nullptr) {
-    evaluate<T, double>(context, kde, queries, outputs, arena, lists.order, count, nullptr);
-    return;
+  const std::int64_t* order = lists.order;
+  std::int64_t left = count;
+  if (outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr) {
+    if (sizeof(T) == sizeof(float) && outputs.top == 0) {
+      left = evaluate<T, T>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
+                            lists.flagged);
+      order = lists.flagged;
+    }
+    left = evaluate<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
+                               lists.flagged);
+    order = lists.flagged;
   }
-  const std::int64_t flags =
-      evaluate<T, T>(context, kde, queries, outputs, arena, lists.order, count, lists.flagged);
-  evaluate<T, double>(context, kde, queries, outputs, arena, lists.flagged, flags, nullptr);
+  evaluate<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left, nullptr);
 }
 
 template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<float>&,

@@ -6,8 +6,9 @@
 // and finished in double. Second-order outputs take a second pass about the posterior mean. So a
 // query's result depends neither on the threads nor on the other queries.
 //
-// Single precision is not enough for every query: those whose exponents are too large are found
-// from their own results (needs_double) and evaluated again in double, from the same prepared data.
+// Single precision is not enough for every query, nor one pass for every divergence: those that
+// need more are found from their own results (needs_more) and evaluated again, from the same
+// prepared data.
 //
 // One class, longer than files here aim to be: its passes share all of their state.
 #pragma once
@@ -66,21 +67,24 @@ inline constexpr std::int64_t kStateScalars = 4;
 // ---- One evaluation
 // ------------------------------------------------------------------------------
 
+// kOne gives the divergence from the moments of the first pass, and no Jacobian products; kTwo
+// gives second-order outputs from a second pass, in double.
+enum class Passes { kOne, kTwo };
+
 template <class S, class C>
 class Evaluation {
  public:
   Evaluation(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-             const Outputs<S>& outputs, const PosteriorSummaries& summaries = {})
+             const Outputs<S>& outputs, Passes passes, const PosteriorSummaries& summaries = {})
       : context_(context), kde_(kde), queries_(queries), outputs_(outputs), summaries_(summaries) {
     layout_ = {kde.padded(), outputs.top};
-    // The divergence comes from the first pass in single precision, where it does not cancel too
-    // far; in double there is nothing beyond to repair it.
     tangent_ = outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
-    second_ = kExact && (tangent_ || outputs.divergence != nullptr);
+    second_ = passes == Passes::kTwo;
     sums_ = second_ || summaries.mean != nullptr || outputs.score != nullptr ||
             outputs.denoised != nullptr || outputs.divergence != nullptr;
     moments_ = outputs.effective_sample_size != nullptr ||
-               (!kExact && (outputs.divergence != nullptr || outputs.denoised != nullptr));
+               (!second_ && outputs.divergence != nullptr) ||
+               (!kExact && outputs.denoised != nullptr);
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
     max_chunks_ = chunks_of(0, kde.n).count + 1;  // a label's range may straddle one more
@@ -104,8 +108,9 @@ class Evaluation {
     scratch_ = arena.take<char>(static_cast<std::int64_t>(scratch_size_) * context_.threads());
   }
 
-  // Evaluates the queries listed in `order`, which is sorted by class; indices of those that need
-  // more than C's precision are appended to `flagged`, and their number returned.
+  // Evaluates the queries listed in `order`, which is sorted by class; writes the indices of those
+  // that need more than C's precision, or than one pass, to `flagged`, which may be `order` itself,
+  // and returns their number. None are looked for where `flagged` is null.
   std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
@@ -126,10 +131,10 @@ class Evaluation {
           }
         });
       }
-      if (!kExact) {
+      if (flagged != nullptr) {
         for (std::int64_t t = 0; t < tiles; ++t) {
           for (int q = 0; q < tile_list_[t].count; ++q) {
-            if (needs_double(t * kTileQueries + q, tile_list_[t].order[q])) {
+            if (needs_more(t * kTileQueries + q, tile_list_[t].order[q])) {
               flagged[flags++] = tile_list_[t].order[q];
             }
           }
@@ -140,7 +145,6 @@ class Evaluation {
   }
 
  private:
-  // Second-order outputs are made in double only.
   static constexpr bool kExact = sizeof(C) == sizeof(double);
 
   enum class Pass { kFirst, kSecond };
@@ -413,7 +417,7 @@ class Evaluation {
     if (outputs_.effective_sample_size != nullptr) {
       outputs_.effective_sample_size[i] = static_cast<S>(mass * mass / state[3]);
     }
-    if (outputs_.divergence != nullptr && !kExact) {
+    if (outputs_.divergence != nullptr && !second_) {
       write_divergence(i, state[2] / mass - away_squared);
     }
   }
@@ -516,6 +520,22 @@ class Evaluation {
     if (outputs_.divergence != nullptr) {
       write_divergence(i, a * a * (total[SecondLayout::kSpread] / state.mass - rounding_squared));
     }
+  }
+
+  // Whether another evaluation is to repair this query: of single precision one in double, of one
+  // pass one of two.
+  bool needs_more(std::int64_t slot, std::int64_t i) const {
+    if constexpr (!kExact) {
+      return needs_double(slot, i);
+    }
+    if (outputs_.divergence == nullptr) {
+      return false;
+    }
+    const QueryState state = state_of(slot);
+    Moments moments{};
+    moments.bandwidth = kde_.to_stored(bandwidth_of(queries_, i));
+    moments.mean_square = state.moment / state.mass;
+    return divergence_cancels<S>(moments, kde_.n, kde_.d);
   }
 
   // Whether single precision cannot promise this query. All lengths in the stored unit.

@@ -28,21 +28,11 @@ struct MergePolicy {
 };
 
 constexpr double kLog2Pi = 1.8378770664093455;
-constexpr double kUnitDouble = 1.1102230246251565e-16;  // 2^-53
-constexpr double kDivergenceToleranceDouble = 2e-13;
 
 // Of a squared distance: the difference, its square and sums of 16 squares, whose errors average
 // out over more dimensions.
 __device__ double distance_error(std::int64_t d) {
   return 1.5 * sqrt(16 / max(16.0, static_cast<double>(d)));
-}
-
-// Whether the divergence of one pass, in double, is to be replaced by that of a second pass.
-template <class T>
-__device__ bool divergence_cancels(const Moments& moments, std::int64_t d) {
-  constexpr double kTolerance = sizeof(T) == 4 ? kDivergenceTolerance : kDivergenceToleranceDouble;
-  const double h2 = moments.bandwidth * moments.bandwidth;
-  return !(8 * kUnitDouble * moments.mean_square / h2 <= kTolerance * static_cast<double>(d));
 }
 
 __device__ double warp_sum(double value) {
@@ -261,7 +251,7 @@ class MomentsMerge {
       const double kappa = distance_error(pass_.data.d);
       flags = needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
     } else if (wanted.divergence) {
-      flags = divergence_cancels<T>(moments, pass_.data.d) ? kSecondPass : 0;
+      flags = divergence_cancels<T>(moments, pass_.data.n, pass_.data.d) ? kSecondPass : 0;
     }
     results_.flags[slot_.query] = valid() ? flags : 0;
   }
