@@ -65,7 +65,7 @@ std::vector<Workload> reported_workloads() {
   for (const char* operation : {"score", "jacobian", "gradient"}) {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {
-        workloads.push_back({operation, dtype, 4096, 64, d});
+        workloads.push_back({operation, dtype, 1024, 512, d});
       }
     }
   }
