@@ -111,7 +111,10 @@ struct Wanted {
 
 // Whether the divergence of one pass in double cancels too far, for results of type T, so that a
 // second pass about the posterior mean is to give it. Beside 16 u, where data repeat, the tile sums
-// of a chunk all round the same way: half a unit each, and a chunk is n / 32 data or less.
+// of a chunk all round the same way: half a unit each, counted for chunks of n / 32 data and tiles
+// of 256. Small data may lie in one chunk of 64 tiles, and the tiled CUDA kernel takes 64 data at a
+// time: up to 4 times as many (where d <= 4096), which the factor 5 between tolerance and promise
+// covers.
 template <class T>
 [[nodiscard]] SCF_HOST_DEVICE bool divergence_cancels(const Moments& moments, std::int64_t n,
                                                       std::int64_t d) {
