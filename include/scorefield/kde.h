@@ -146,8 +146,9 @@ SCF_API scf_status scf_kde_evaluate_f64(scf_context* context, const scf_kde* kde
                                         const scf_kde_outputs* outputs, void* workspace,
                                         size_t workspace_bytes, void* stream);
 
-/* Gradients of L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ), u and g the caller's. With respect to x
- * the gradient is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since
+/* Gradients of L = sum_i ( g_i log p(x_i) + u_i . s(x_i) + b_i div s(x_i) + c_i v_i.J(x_i) v_i ),
+ * the weights g, u, b, c the caller's, v the params' tangent. With respect to x the gradient of the
+ * first two terms is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since
  * 0.1. All of these are written, not added to. */
 typedef struct scf_kde_gradients {
   uint32_t struct_size;
@@ -161,6 +162,9 @@ typedef struct scf_kde_gradients {
                                     * datum of weight zero */
   void* log_bandwidths;            /* out T[m]: dL/d log h_i, query by query; a shared bandwidth's
                                     * gradient is their sum */
+  const void* divergence_weights; /* in  T[m]: b, or NULL for 0. With b or c only log_bandwidths may
+                                   * be asked for: else UNSUPPORTED */
+  const void* quadratic_form_weights; /* in  T[m]: c, or NULL for 0; needs params->tangent */
 } scf_kde_gradients;
 
 SCF_API scf_status scf_kde_gradients_init(scf_kde_gradients* gradients, uint32_t struct_size);
@@ -171,11 +175,12 @@ SCF_API scf_status scf_kde_gradient_workspace(scf_context* context, const scf_kd
                                               const scf_kde_query_params* params,
                                               const scf_kde_gradients* gradients, size_t* bytes);
 
-/* Arguments as in scf_kde_evaluate_*; params' top and tangent are ignored. At least one of
- * log_density_weights and score_weights must be given. m == 0 writes zeros to data and log_weights.
- * A query with a status bit contributes nothing to data and log_weights, and its log_bandwidths is
- * NaN. Computed in double for both dtypes. Determinism: repeatable on one build and device;
- * independent of the thread count; log_bandwidths also of how the batch is split. */
+/* Arguments as in scf_kde_evaluate_*; params' top is ignored, and its tangent where
+ * quadratic_form_weights is NULL. At least one of the four weights must be given. m == 0 writes
+ * zeros to data and log_weights. A query with a status bit contributes nothing to data and
+ * log_weights, and its log_bandwidths is NaN. Computed in double for both dtypes. Determinism:
+ * repeatable on one build and device; independent of the thread count; log_bandwidths also of how
+ * the batch is split. */
 SCF_API scf_status scf_kde_gradient_f32(scf_context* context, const scf_kde* kde, const float* x,
                                         int64_t m, int64_t ldx, const scf_kde_query_params* params,
                                         const scf_kde_gradients* gradients, void* workspace,
