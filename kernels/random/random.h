@@ -1,0 +1,40 @@
+// Internal contract of the random numbers: which word makes which number, and the calls of both
+// backends. Formulas and promises: the public header random.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace scf {
+class CpuContext;
+class CudaContext;
+}  // namespace scf
+
+namespace scf::random {
+
+// The words of a batch: row i is subsequence first_row + i of the generator with this seed, and its
+// word 0 is that at offset (+ *device_offset, where given).
+struct Stream {
+  std::uint64_t seed = 0;
+  std::uint64_t offset = 0;
+  std::int64_t first_row = 0;
+  const std::uint64_t* device_offset = nullptr;
+};
+
+enum class Distribution { kUniform, kNormal, kRademacher, kSphere };
+
+// out [m, ld] <- d numbers a row. radius: of kSphere alone.
+void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64_t m,
+                     std::int64_t d, std::uint32_t* out, std::int64_t ld);
+template <class T>
+void random_fill_cpu(const CpuContext& context, Distribution distribution, const Stream& stream,
+                     std::int64_t m, std::int64_t d, double radius, T* out, std::int64_t ld);
+
+void random_bits_cuda(const CudaContext& context, const Stream& stream, std::int64_t m,
+                      std::int64_t d, std::uint32_t* out, std::int64_t ld, void* cuda_stream);
+template <class T>
+void random_fill_cuda(const CudaContext& context, Distribution distribution, const Stream& stream,
+                      std::int64_t m, std::int64_t d, double radius, T* out, std::int64_t ld,
+                      void* cuda_stream);
+
+}  // namespace scf::random
