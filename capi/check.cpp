@@ -62,7 +62,18 @@ void require_positive(double value, const char* name) {
   if (!(value > 0)) {
     fail_argument(std::string(name) + " must be > 0, got " + shown(value));
   }
-  if (!(value <= std::numeric_limits<double>::max())) {
+  require_finite(value, name);
+}
+
+void require_not_negative(double value, const char* name) {
+  if (!(value >= 0)) {
+    fail_argument(std::string(name) + " must be >= 0, got " + shown(value));
+  }
+  require_finite(value, name);
+}
+
+void require_finite(double value, const char* name) {
+  if (!std::isfinite(value)) {
     fail_argument(std::string(name) + " must be finite, got " + shown(value));
   }
 }
