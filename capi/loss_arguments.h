@@ -14,6 +14,7 @@
 #include "check.h"
 #include "loss/loss.h"
 #include "params.h"
+#include "random_arguments.h"
 
 namespace scf::capi {
 
@@ -94,24 +95,21 @@ inline void check_loss_scalars(const scf_loss_params& params, const LossUses& us
 
 // ---- Random words ------------------------------------------------------------------------------
 
-// Words of a row and rows of the generator that noise takes; none may wrap.
-inline void check_words(const scf_loss_params& params, std::int64_t m, std::int64_t d,
-                        std::int64_t noises) {
-  require_at_least(params.first_row, 0, "first_row");
-  if (params.first_row > std::numeric_limits<std::int64_t>::max() - m) {
-    fail_argument("first_row + m must be < 2^63, got first_row " +
-                  std::to_string(params.first_row) + " and m " + std::to_string(m));
+// The words of `noises` noises of d columns.
+inline random::Stream stream_of(const scf_loss_params& params, std::int64_t m, std::int64_t d,
+                                std::int64_t noises, Arrays& arrays) {
+  std::int64_t words = 0;
+  if (__builtin_add_overflow(d, (4 - d % 4) % 4, &words) ||
+      __builtin_mul_overflow(words, noises, &words)) {
+    fail_argument("a row's noise must be less than 2^63 words, got " + std::to_string(noises) +
+                  " times d = " + std::to_string(d));
   }
-  // d and what it is rounded up to are below 2^63 + 4.
-  std::uint64_t words = static_cast<std::uint64_t>(d) + 3;
-  words -= words % 4;
-  std::uint64_t last = 0;
-  if (__builtin_mul_overflow(words, static_cast<std::uint64_t>(noises), &words) ||
-      __builtin_add_overflow(params.offset, words, &last)) {
-    fail_argument("offset and the words of a row must be < 2^64, got offset " +
-                  std::to_string(params.offset) + " and " + std::to_string(noises) +
-                  " times d = " + std::to_string(d) + " words");
-  }
+  auto stream = sized<scf_random_params>();
+  stream.seed = params.seed;
+  stream.offset = params.offset;
+  stream.first_row = params.first_row;
+  stream.device_offset = params.device_offset;
+  return stream_of(stream, m, words, arrays);
 }
 
 inline std::int64_t rows_of_probes(const scf_loss_params& params, std::int64_t m) {
@@ -145,7 +143,6 @@ const T* typed(const void* pointer) {
 template <class T>
 void set_noise(loss::Settings<T>& settings, const scf_loss_params& params, const LossUses& uses,
                std::int64_t m, std::int64_t d, Arrays& arrays) {
-  settings.words = {params.seed, params.offset, params.first_row, params.device_offset};
   if (uses.noise && params.noise != nullptr) {
     add_matrix(arrays.inputs, "noise", params.noise, m, d, params.ld_noise, sizeof(T));
     settings.noise = {typed<T>(params.noise), params.ld_noise};
@@ -166,8 +163,7 @@ void set_noise(loss::Settings<T>& settings, const scf_loss_params& params, const
     noises = params.projections;
   }
   if (noises > 0) {
-    check_words(params, m, d, noises);
-    add_array(arrays.inputs, "device_offset", params.device_offset, 1, 1, 1, sizeof(std::uint64_t));
+    settings.words = stream_of(params, m, d, noises, arrays);
   }
 }
 
