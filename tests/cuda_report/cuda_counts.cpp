@@ -54,6 +54,46 @@ KernelCounts counts_of(const Workload& workload, const std::string& name, const 
   return counts;
 }
 
+// ---- The least work of an element
+// ----------------------------------------------------------------
+
+// Philox4x32-10: a round takes 2 multiplications of 32 bits to 64 and 4 exclusive ors, for 4 words.
+constexpr double kWord = 10 * 6 / 4.0;
+// Box-Muller in single precision, for 2 numbers: 17 instructions to ln u, a square root, 3 to the
+// angle, 8 of polynomials, 8 to turn and scale. Double precision takes more terms: no figure.
+constexpr double kNormal = kWord + 37 / 2.0;
+
+struct RowOperation {
+  const char* name;
+  int matrices;         // read or written once
+  double instructions;  // of the formula, noise included
+};
+
+// Formulas: a residual, its square added up, and a gradient are 3; a target with noise or a
+// reference is 1 more; a probe's product and its gradient 2.
+constexpr RowOperation kRowOperations[] = {
+    {"random_uniform", 1, kWord + 2},
+    {"random_rademacher", 1, kWord + 1},
+    {"random_normal", 1, kNormal},
+    {"esm", 3, 3},
+    {"ism", 2, 2},
+    {"dsm_perturb", 2, kNormal + 1},
+    {"dsm", 2, kNormal + 4},
+    {"ssm", 4, kWord + 1 + 4},
+    {"ssm_vr", 4, kWord + 1 + 4},
+    {"dde", 2, kNormal + 4},
+};
+
+// m: 32768 elements whatever d.
+Workload row_workload(const RowOperation& operation, const std::string& dtype, std::int64_t d) {
+  Workload workload{operation.name, dtype, 0, 32768 / d, d};
+  const int bytes = dtype == "f32" ? 4 : 8;
+  const double accesses = operation.matrices * bytes / 16.0;
+  workload.least_bytes = operation.matrices * bytes;
+  workload.least_instructions = dtype == "f32" ? operation.instructions + accesses : 0;
+  return workload;
+}
+
 std::string quoted(const std::string& text) {
   return "'" + text + "'";
 }
@@ -66,6 +106,13 @@ std::vector<Workload> reported_workloads() {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {
         workloads.push_back({operation, dtype, 1024, 512, d});
+      }
+    }
+  }
+  for (const RowOperation& operation : kRowOperations) {
+    for (const char* dtype : {"f32", "f64"}) {
+      for (const std::int64_t d : {2, 64, 784}) {
+        workloads.push_back(row_workload(operation, dtype, d));
       }
     }
   }
