@@ -84,9 +84,9 @@ constexpr RowOperation kRowOperations[] = {
     {"dde", 2, kNormal + 4},
 };
 
-// m: 32768 elements whatever d.
+// 8192 elements or so, whatever d.
 Workload row_workload(const RowOperation& operation, const std::string& dtype, std::int64_t d) {
-  Workload workload{operation.name, dtype, 0, 32768 / d, d};
+  Workload workload{operation.name, dtype, 0, 8192 / d, d};
   const int bytes = dtype == "f32" ? 4 : 8;
   const double accesses = operation.matrices * bytes / 16.0;
   workload.least_bytes = operation.matrices * bytes;

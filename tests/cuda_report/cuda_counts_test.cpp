@@ -38,6 +38,22 @@ TEST(CudaCounts, QueriesShareTheData) {
   EXPECT_LT(together.global_bytes_per_unit, alone.global_bytes_per_unit / 4);
 }
 
+// A loss reads its inputs and writes its gradient once, a value a row besides, and draws its noise
+// instead of reading it; no formula takes fewer instructions than its least.
+TEST(CudaCounts, LossesMoveEveryElementOnce) {
+  for (const Workload& workload : reported_workloads()) {
+    if (workload.operation != "dsm" || workload.dtype != "f32") {
+      continue;
+    }
+    const KernelCounts counts = busiest(workload);
+    SCOPED_TRACE(counts.kernel);
+    const double values = (4.0 + 8.0) / static_cast<double>(workload.d);
+    EXPECT_GE(counts.global_bytes_per_unit, workload.least_bytes);
+    EXPECT_LT(counts.global_bytes_per_unit, workload.least_bytes + values + 0.5);
+    EXPECT_GE(counts.instructions_per_unit, workload.least_instructions);
+  }
+}
+
 TEST(CudaCounts, ProgramsThatFailAreErrors) {
   EXPECT_ANY_THROW(count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"nothing", "f32", 8, 1, 1}));
 }

@@ -192,7 +192,8 @@ std::string readable_name(const std::string& mangled) {
   name = std::regex_replace(name, std::regex(R"(\((\w+)\)(\d+))"), "$2");  // "(int)3"
   name = std::regex_replace(name, std::regex(R"((\d+)l\b)"), "$1");
   replace_all(name, "(anonymous namespace)::", "");
-  replace_all(name, "scf::kde::", "");
+  name = std::regex_replace(name, std::regex(R"(\bscf::(\w+::)*)"), "");
+  replace_all(name, " >", ">");
   name = name.substr(0, name.find('('));
   const std::string result = "void ";
   return name.rfind(result, 0) == 0 ? name.substr(result.size()) : name;
