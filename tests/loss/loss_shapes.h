@@ -43,10 +43,10 @@ inline std::vector<std::int64_t> sample_counts(const LossCase& where, std::int64
   const std::vector<std::int64_t> sizes = {2,   3,   7,   8,   9,   15,  16,   17,  31,
                                            32,  33,  63,  64,  65,  97,  127,  128, 129,
                                            255, 256, 257, 509, 511, 513, 1031, 4099};
-  const std::int64_t most = on_cpu ? 40'000 : 2'000;  // elements
+  const std::int64_t most = on_cpu ? 40'000 : 4'500;  // elements
   const auto count = static_cast<std::int64_t>(sizes.size());
   std::vector<std::int64_t> counts = {0, 1};
-  for (std::int64_t j = 0; j < (on_cpu ? 5 : 2); ++j) {
+  for (std::int64_t j = 0; j < (on_cpu ? 5 : 3); ++j) {
     std::int64_t at = (7 * where.d + 11 * j + 3 * walk) % count;
     while (at > 0 && sizes[at] * where.d > most) --at;
     const std::int64_t m =

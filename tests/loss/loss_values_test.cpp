@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "loss_shapes.h"
+#include "support/errors.h"
 #include "support/loss_call.h"
 #include "support/loss_problem.h"
 #include "support/loss_reference.h"
@@ -83,6 +84,22 @@ TEST_P(LossValues, FdssmPerturb) {
 TEST_P(LossValues, FddsmPerturb) {
   check_perturb(Loss::kFddsm);
 }
+
+class LossOfManySamples : public OnEachBackend {};
+
+// So many that partial sums have partial sums.
+TEST_P(LossOfManySamples, MeanAndStandardError) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : {Loss::kIsm, Loss::kFdssmEnergy}) {
+      auto problem = any_loss<T>(loss, on_cpu() ? 300'007 : 40'009, 1, 47);
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Loss, LossOfManySamples, ::testing::ValuesIn(all_backend_cases()),
+                         parameter_name<BackendCase>);
 
 INSTANTIATE_TEST_SUITE_P(Loss, LossValues, ::testing::ValuesIn(all_loss_cases()),
                          parameter_name<LossCase>);
