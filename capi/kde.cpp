@@ -186,8 +186,10 @@ std::size_t checked_gradient_workspace(const scf_context& context, const scf_kde
                                        const scf_kde_gradients& gradients) {
   Arrays arrays;
   const auto& prepared = prepared_of<T>(kde);
-  const auto queries = queries_of<T>(kde, m, gradient_query_params(params), arrays);
-  return gradient_workspace(context, prepared, queries, gradients_of<T>(kde, m, gradients, arrays));
+  const auto known = gradient_query_params(params, gradients);
+  const auto queries = queries_of<T>(kde, m, known, arrays);
+  return gradient_workspace(context, prepared, queries,
+                            gradients_of<T>(kde, m, known, gradients, arrays));
 }
 
 template <class T>
@@ -199,11 +201,12 @@ scf_status gradient(scf_context* context, const scf_kde* kde, const T* x, std::i
     require_context(context, stream);
     require_match(*context, kde);
     const Prepared<T>& prepared = prepared_of<T>(*kde);
-    const auto known = gradient_query_params(read_params(params, default_query_params(), "params"));
+    const auto given = read_params(params, default_query_params(), "params");
     const auto wanted = read_params(gradients, sized<scf_kde_gradients>(), "gradients");
+    const auto known = gradient_query_params(given, wanted);
     Arrays arrays;
     auto queries = queries_of<T>(*kde, m, known, arrays);
-    const auto translated = gradients_of<T>(*kde, m, wanted, arrays);
+    const auto translated = gradients_of<T>(*kde, m, known, wanted, arrays);
     set_x(queries, x, ldx, *kde, arrays);
     check_memory(arrays, workspace, workspace_bytes,
                  gradient_workspace(*context, prepared, queries, translated));
