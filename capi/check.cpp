@@ -9,7 +9,6 @@
 #include "common/memory.h"
 
 namespace scf::capi {
-namespace {
 
 std::string shown(double value) {
   if (std::isnan(value)) {
@@ -19,6 +18,8 @@ std::string shown(double value) {
   std::snprintf(text.data(), text.size(), "%.9g", value);
   return text.data();
 }
+
+namespace {
 
 std::string shown(const void* pointer) {
   std::array<char, 32> text{};
@@ -62,7 +63,18 @@ void require_positive(double value, const char* name) {
   if (!(value > 0)) {
     fail_argument(std::string(name) + " must be > 0, got " + shown(value));
   }
-  if (!(value <= std::numeric_limits<double>::max())) {
+  require_finite(value, name);
+}
+
+void require_not_negative(double value, const char* name) {
+  if (!(value >= 0)) {
+    fail_argument(std::string(name) + " must be >= 0, got " + shown(value));
+  }
+  require_finite(value, name);
+}
+
+void require_finite(double value, const char* name) {
+  if (!std::isfinite(value)) {
     fail_argument(std::string(name) + " must be finite, got " + shown(value));
   }
 }

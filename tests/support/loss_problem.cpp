@@ -224,7 +224,6 @@ LossProblem<T> any_loss(Loss loss, std::int64_t m, std::int64_t d, std::uint64_t
   }
   if (random.chance(0.3)) {
     for (std::int64_t i = 0; i < m; ++i) problem.mask.push_back(random.chance(0.7) ? 1 : 0);
-    spoil_masked(problem);
   }
   return problem;
 }

@@ -84,11 +84,11 @@ std::string describe(const LossProblem<T>& problem);
 template <class T>
 LossProblem<T> normal_loss(Loss loss, std::int64_t m, std::int64_t d, std::uint64_t seed);
 
-// Every option that the loss has, on by chance. Masked samples hold NaN wherever they can.
+// Every option that the loss has, a mask included, on by chance.
 template <class T>
 LossProblem<T> any_loss(Loss loss, std::int64_t m, std::int64_t d, std::uint64_t seed);
 
-// Sets what belongs to masked samples alone to NaN.
+// Sets all that masked samples have to NaN: a loss must not look at it.
 template <class T>
 void spoil_masked(LossProblem<T>& problem);
 
