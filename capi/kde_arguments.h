@@ -1,5 +1,5 @@
 // Arguments of the KDE's C functions: the handle, and the checked translation of the public structs
-// to the kernels' contract, kde/kde.h. Part of kde.cpp, which alone includes it.
+// to the kernels' contract, kde/kde.h.
 #pragma once
 
 #include <scorefield/kde.h>
@@ -9,11 +9,13 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "arguments.h"
 #include "check.h"
 #include "common/error.h"
+#include "context.h"
 #include "kde/kde.h"
 #include "params.h"
 
@@ -37,6 +39,35 @@ struct scf_kde {
 };
 
 namespace scf::capi {
+
+// ---- Matching context, dataset and function ----------------------------------------------------
+
+inline void require_match(const scf_context& context, const scf_kde* kde,
+                          const char* name = "kde") {
+  require_pointer(kde, name);
+  if (backend_of(context) != kde->backend || device_of(context) != kde->device) {
+    const auto shown = [](std::int32_t backend, std::int32_t device) {
+      return backend == SCF_BACKEND_CPU ? std::string("cpu")
+                                        : "cuda device " + std::to_string(device);
+    };
+    fail_argument(std::string("context must be of the ") + name + "'s backend and device, " +
+                  shown(kde->backend, kde->device) + ", got " +
+                  shown(backend_of(context), device_of(context)));
+  }
+}
+
+template <class T>
+constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
+
+template <class T>
+const Prepared<T>& prepared_of(const scf_kde& kde, const char* name = "kde") {
+  const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
+  if (prepared == nullptr) {
+    fail_argument(std::string(name) + " must be of the function's dtype, " + kDtype<T> + ", got " +
+                  (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
+  }
+  return *prepared;
+}
 
 // ---- Params ------------------------------------------------------------------------------------
 
