@@ -10,8 +10,8 @@
 #include <memory>
 #include <string>
 #include <variant>
-#include <vector>
 
+#include "arguments.h"
 #include "check.h"
 #include "kde/kde.h"
 #include "params.h"
@@ -39,13 +39,6 @@ namespace scf::capi {
 
 // ---- Params ------------------------------------------------------------------------------------
 
-template <class Params>
-Params sized() {
-  Params params{};
-  params.struct_size = sizeof(params);
-  return params;
-}
-
 inline scf_kde_query_params default_query_params() {
   auto params = sized<scf_kde_query_params>();
   params.bandwidth = std::numeric_limits<double>::quiet_NaN();
@@ -70,29 +63,6 @@ kde::Dataset<T> dataset_of(const T* data, std::int64_t n, std::int64_t d, std::i
 }
 
 // ---- Queries and outputs -----------------------------------------------------------------------
-
-// Collects the arrays of a call as it translates them, to compare them for overlap afterwards.
-struct Arrays {
-  std::vector<Extent> inputs;
-  std::vector<Extent> outputs;
-};
-
-// Adds an array that is there; an absent one is fine.
-inline void add_array(std::vector<Extent>& arrays, const char* name, const void* pointer,
-                      std::int64_t rows, std::int64_t columns, std::int64_t ld, std::size_t bytes) {
-  if (pointer != nullptr) {
-    arrays.push_back(extent_of(name, pointer, rows, columns, ld, bytes));
-  }
-}
-
-// The same for a matrix with a leading dimension of the caller's.
-inline void add_matrix(std::vector<Extent>& arrays, const char* name, const void* pointer,
-                       std::int64_t rows, std::int64_t d, std::int64_t ld, std::size_t bytes) {
-  if (pointer != nullptr) {
-    require_leading_dimension(ld, d, (std::string("ld_") + name).c_str());
-    arrays.push_back(extent_of(name, pointer, rows, d, ld, bytes));
-  }
-}
 
 inline void check_query_scalars(const scf_kde_query_params& params) {
   require_within(params.top, 0, SCF_KDE_MAX_TOP, "top");
@@ -214,14 +184,6 @@ inline scf_kde_query_params gradient_query_params(scf_kde_query_params params) {
   params.tangent = nullptr;
   params.ld_tangent = 0;
   return params;
-}
-
-inline void check_memory(Arrays& arrays, const void* workspace, std::size_t bytes,
-                         std::size_t needed) {
-  require_workspace(workspace, bytes, needed);
-  const auto length = static_cast<std::int64_t>(needed);
-  add_array(arrays.outputs, "workspace", workspace, 1, length, length, 1);
-  require_disjoint(arrays.inputs, arrays.outputs);
 }
 
 }  // namespace scf::capi

@@ -21,6 +21,14 @@ struct Stream {
   const std::uint64_t* device_offset = nullptr;
 };
 
+// A Stream whose device_offset has been read.
+struct Words {
+  std::uint64_t seed = 0;
+  std::uint64_t offset = 0;
+  std::int64_t first_row = 0;
+};
+
+// kSphere: a row of normals, scaled to the radius.
 enum class Distribution { kUniform, kNormal, kRademacher, kSphere };
 
 // out [m, ld] <- d numbers a row. radius: of kSphere alone.

@@ -1,0 +1,100 @@
+// The affine residual (rows.h) as an operation for run_rows_cpu.
+//
+// One pass over memory: output and reference are read once and the gradient is written once. Noise
+// is made a tile at a time in the L1 cache, on the stack.
+//
+// Noise is a class with
+//   Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
+//                        std::int64_t columns, T* buffer) const;
+//     the noise of rows [row, row + rows) and columns [column, column + columns), column % 4 == 0:
+//     the caller's, or made in `buffer`, of RowPlanCpu::kTileElements elements. Null: there is
+//     none.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "common/row_sweep_cpu.h"
+#include "common/rows_cpu.h"
+
+namespace scf {
+
+template <class T>
+struct NoNoiseCpu {
+  Matrix<const T> tile(std::int64_t /*row*/, std::int64_t /*rows*/, std::int64_t /*column*/,
+                       std::int64_t /*columns*/, T* /*buffer*/) const {
+    return {};
+  }
+};
+
+template <class T, class Rows, class Noise = NoNoiseCpu<T>>
+class ResidualOperationCpu {
+ public:
+  ResidualOperationCpu(const CpuContext& context, std::int64_t d,
+                       const ResidualMatrices<T>& matrices, const Rows& rows,
+                       const Noise& noise = {})
+      : context_(context), d_(d), matrices_(matrices), rows_(rows), noise_(noise) {}
+
+  void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
+    RowSweep<T> sweep;
+    double weights[kMostRows];
+    T coefficients[3][kMostRows];
+    sweep.uniform = rows_.uniform();
+    for (std::int64_t i = 0; i < (sweep.uniform ? 1 : rows); ++i) {
+      const ResidualCoefficients<T> of_row = rows_.before(row + i);
+      weights[i] = of_row.weight;
+      coefficients[0][i] = of_row.noise;
+      coefficients[1][i] = of_row.reference;
+      coefficients[2][i] = of_row.gradient;
+    }
+    for (int i = 0; i < 3; ++i) {
+      sweep.coefficients[i] = coefficients[i];
+    }
+    std::fill_n(values, rows, 0.0);
+    sweep.rows = rows;
+    sweep.sums[0] = values;
+    alignas(64) T buffer[RowPlanCpu::kTileElements];
+    for (std::int64_t column = 0; column < d_; column += RowPlanCpu::kTileElements) {
+      sweep.columns = std::min(d_ - column, RowPlanCpu::kTileElements);
+      set_input(sweep, 0, matrices_.output, row, column);
+      const Matrix<const T> noise = noise_.tile(row, rows, column, sweep.columns, buffer);
+      sweep.inputs[1] = noise.data;
+      sweep.input_lds[1] = noise.ld;
+      set_input(sweep, 2, matrices_.reference, row, column);
+      if (matrices_.gradient.data != nullptr) {
+        sweep.outputs[0] = matrices_.gradient.row(row) + column;
+        sweep.output_lds[0] = matrices_.gradient.ld;
+      }
+      sweep_residual(context_, sweep);
+    }
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] = rows_.after(row + i, weights[sweep.uniform ? 0 : i], 0.5 * values[i]);
+    }
+  }
+
+  void clear(std::int64_t row) const {
+    if (matrices_.gradient.data != nullptr) {
+      std::fill_n(matrices_.gradient.row(row), d_, T(0));
+    }
+    rows_.clear(row);
+  }
+
+ private:
+  static constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;
+
+  static void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
+                        std::int64_t column) {
+    if (matrix.data != nullptr) {
+      sweep.inputs[i] = matrix.row(row) + column;
+      sweep.input_lds[i] = matrix.ld;
+    }
+  }
+
+  const CpuContext& context_;
+  std::int64_t d_;
+  ResidualMatrices<T> matrices_;
+  Rows rows_;
+  Noise noise_;
+};
+
+}  // namespace scf

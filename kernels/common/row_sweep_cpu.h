@@ -1,0 +1,34 @@
+// Elementwise work on a tile of rows with sums over each row: the inner loops of the losses and the
+// divergences on the CPU. row_sweep-inl.h has the loop, for formulas of a family's own.
+#pragma once
+
+#include <cstdint>
+
+#include "common/cpu_context.h"
+
+namespace scf {
+
+// The operands of a formula: `inputs` and `outputs` are matrices [rows, columns], `coefficients`
+// and `sums` vectors [rows]. An output is written from inputs of its own position alone, so it may
+// lie on one of them; a null output is not wanted. Sums are added to; a null sum is not wanted.
+template <class T>
+struct RowSweep {
+  static constexpr int kMost = 4;
+
+  std::int64_t rows = 0;
+  std::int64_t columns = 0;
+  const T* inputs[kMost] = {};
+  std::int64_t input_lds[kMost] = {};
+  T* outputs[kMost] = {};
+  std::int64_t output_lds[kMost] = {};
+  const T* coefficients[kMost] = {};
+  double* sums[kMost] = {};
+  // Every row has the same coefficients: element 0 of each is read.
+  bool uniform = false;
+};
+
+// r = in0 - (c0 in1 + c1 in2), out0 = c2 r, sum0 = |r|^2. in1 and in2 may be null: absent.
+template <class T>
+void sweep_residual(const CpuContext& context, const RowSweep<T>& sweep);
+
+}  // namespace scf

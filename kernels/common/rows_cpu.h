@@ -1,0 +1,141 @@
+// Runs an operation on rows (rows.h) on the CPU.
+//
+// Rows are cut into tiles that hold about kTileElements elements of a matrix, so that what a tile
+// makes on the way, noise above all, stays in the L1 cache; a longer row is a tile of its own.
+// Tiles make blocks, the units of parallel work, whose size depends on d alone. Values of a row
+// depend on nothing but the row; the moments of a block are taken about the block's mean, and
+// blocks are merged in order: nothing depends on the number of threads.
+//
+// An operation is a class with
+//   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const;
+//     rows [row, row + rows): values [rows], and the gradients to where the operation knows
+//   void clear(std::int64_t row) const;
+//     zeros the gradients of a row that does not count
+// tile() is also called for rows that do not count, if a neighbour does; clear() follows.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+
+#include "common/cpu_context.h"
+#include "common/memory.h"
+#include "common/rows.h"
+
+namespace scf {
+
+struct RowPlanCpu {
+  static constexpr std::int64_t kTileElements = 1024;
+  static constexpr std::int64_t kBlockElements = 16384;
+
+  RowPlanCpu(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
+    const std::int64_t padded =
+        std::max<std::int64_t>(d, 1) + 3 - (std::max<std::int64_t>(d, 1) + 3) % 4;
+    tile_rows = std::max<std::int64_t>(1, kTileElements / padded);
+    block_rows = tile_rows * std::max<std::int64_t>(1, kBlockElements / padded / tile_rows);
+    blocks = (m + block_rows - 1) / block_rows;
+    stride = (padded * tile_rows + 63) / 64 * 64;
+  }
+
+  std::int64_t m;
+  std::int64_t d;
+  std::int64_t tile_rows;
+  std::int64_t block_rows;
+  std::int64_t blocks;
+  std::int64_t stride;  // elements of a tile of whole rows, each padded to whole groups of 4
+};
+
+// The part of a workspace that run_rows_cpu needs.
+struct RowWorkspaceCpu {
+  Moments* partials;  // [blocks]
+  double* values;     // [threads, block_rows]
+};
+[[nodiscard]] inline RowWorkspaceCpu take_rows_cpu(Arena& arena, const CpuContext& context,
+                                                   const RowPlanCpu& plan) {
+  RowWorkspaceCpu workspace = {};
+  workspace.partials = arena.take<Moments>(plan.blocks);
+  workspace.values = arena.take<double>(context.threads(), plan.block_rows);
+  return workspace;
+}
+
+// Number of rows that count.
+[[nodiscard]] std::int64_t count_rows_cpu(const std::uint8_t* mask, std::int64_t m);
+
+// gradient_scale over that number; no row that counts: no gradient but 0.
+[[nodiscard]] inline MeanScale mean_scale_cpu(double gradient_scale, const std::uint8_t* mask,
+                                              std::int64_t m) {
+  const std::int64_t count = count_rows_cpu(mask, m);
+  return {count == 0 ? 0 : gradient_scale / static_cast<double>(count), nullptr};
+}
+
+// Moments of the values of [rows] rows that count; `values` is used up.
+template <class T>
+[[nodiscard]] Moments block_moments(double* values, const std::uint8_t* mask, std::int64_t rows);
+
+// The moments of all blocks, merged in order.
+[[nodiscard]] Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks);
+
+// Writes the results of `count` sets of rows; see write_summary.
+inline void summarise_rows_cpu(const Moments* sets, int count, double factor,
+                               const RowSummary& summary) {
+  const std::uint32_t status = write_summary(sets, count, factor, summary);
+  if (summary.status != nullptr && status != 0) {
+    *summary.status |= status;
+  }
+}
+
+namespace detail {
+
+template <class T, class Operation>
+void run_row_block(const RowPlanCpu& plan, const RowBatch<T>& batch, const Operation& operation,
+                   std::int64_t begin, std::int64_t end, int thread, double* values) {
+  for (std::int64_t row = begin; row < end; row += plan.tile_rows) {
+    const std::int64_t rows = std::min(plan.tile_rows, end - row);
+    const std::uint8_t* const mask = batch.mask == nullptr ? nullptr : batch.mask + row;
+    if (mask == nullptr || std::any_of(mask, mask + rows, [](auto byte) { return byte != 0; })) {
+      operation.tile(row, rows, thread, values + (row - begin));
+    }
+    for (std::int64_t i = 0; mask != nullptr && i < rows; ++i) {
+      if (mask[i] == 0) {
+        values[row - begin + i] = 0;
+        operation.clear(row + i);
+      }
+    }
+  }
+  if (batch.values != nullptr) {
+    std::transform(values, values + (end - begin), batch.values + begin,
+                   [](double value) { return static_cast<T>(value); });
+  }
+}
+
+}  // namespace detail
+
+// Runs the operation on every row and returns the moments of the values that count.
+template <class T, class Operation>
+[[nodiscard]] Moments run_rows_cpu(const CpuContext& context, const RowPlanCpu& plan,
+                                   const RowBatch<T>& batch, const Operation& operation,
+                                   const RowWorkspaceCpu& workspace) {
+  context.parallel_for(plan.blocks, [&](std::int64_t block, int thread) {
+    const std::int64_t begin = block * plan.block_rows;
+    const std::int64_t end = std::min(plan.m, begin + plan.block_rows);
+    double* const values = workspace.values + thread * plan.block_rows;
+    detail::run_row_block(plan, batch, operation, begin, end, thread, values);
+    workspace.partials[block] =
+        block_moments<T>(values, batch.mask == nullptr ? nullptr : batch.mask + begin, end - begin);
+  });
+  return merge_moments_cpu(workspace.partials, plan.blocks);
+}
+
+// The same loop for an operation that only writes matrices, without values and without a mask.
+template <class Operation>
+void run_tiles_cpu(const CpuContext& context, const RowPlanCpu& plan, const Operation& operation) {
+  context.parallel_for(plan.blocks, [&](std::int64_t block, int thread) {
+    const std::int64_t begin = block * plan.block_rows;
+    const std::int64_t end = std::min(plan.m, begin + plan.block_rows);
+    for (std::int64_t row = begin; row < end; row += plan.tile_rows) {
+      operation(row, std::min(plan.tile_rows, end - row), thread);
+    }
+  });
+}
+
+}  // namespace scf

@@ -1,0 +1,465 @@
+// Random numbers on vectors, compiled once per SIMD target: tiles of a matrix, in L1.
+//
+//   out [rows, ld] <- the numbers of rows [row, row + rows) and columns [column, column + columns)
+//
+// Philox4x32-10 turns a counter (the quad of words, the row) into four words. Its multiplications
+// take 32-bit words from 64-bit lanes, so a state word is the low half of a lane throughout and
+// nothing is moved between the halves: 8 operations a round for a vector of lanes, at AVX2 1.3
+// operations a word and round. Two such vectors, the even and the odd 32-bit lanes of a block, are
+// merged at the end. A block is Lanes(u32) counters: quads of one row where rows are long, else
+// rows of one quad. Which lane has which counter is chosen so that transposing four words a lane
+// within 128 bits leaves the numbers in order.
+// Where the words of a quad of columns straddle two counters (an offset that is no multiple of 4),
+// words are made first, then shifted and turned into numbers.
+// A number depends on its own words alone, so tiles and lanes do not show in it.
+#if defined(SCF_RANDOM_RANDOM_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef SCF_RANDOM_RANDOM_INL_H_
+#undef SCF_RANDOM_RANDOM_INL_H_
+#else
+#define SCF_RANDOM_RANDOM_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "random/random.h"
+#include "random/random_math-inl.h"
+#include "random/random_scalar.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace scf::random {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+#if HWY_TARGET != HWY_SCALAR
+using D32 = hn::ScalableTag<std::uint32_t>;
+using D64 = hn::ScalableTag<std::uint64_t>;
+inline constexpr std::int64_t kMaxBlock = hn::MaxLanes(D32());  // counters
+
+// ---- Words to numbers --------------------------------------------------------------------------
+// A map takes the words of an even column and of the next, as random_math-inl.h wants them, to
+// their numbers.
+
+struct BitsMap {
+  using Out = std::uint32_t;
+  template <class DU, class V = hn::Vec<DU>>
+  static HWY_INLINE void Pair(DU /*du*/, V w0, V w1, V* first, V* second) {
+    *first = w0;
+    *second = w1;
+  }
+};
+
+template <class T>
+struct UniformMap {
+  using Out = T;
+  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
+    *first = UniformVector<T>(du, w0);
+    *second = UniformVector<T>(du, w1);
+  }
+};
+
+template <class T>
+struct RademacherMap {
+  using Out = T;
+  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
+    *first = RademacherVector<T>(du, w0);
+    *second = RademacherVector<T>(du, w1);
+  }
+};
+
+template <class T>
+struct NormalMap {
+  using Out = T;
+  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
+    BoxMullerVectors<T>(du, w0, w1, first, second);
+  }
+};
+
+// ---- Philox ------------------------------------------------------------------------------------
+
+struct PhiloxKeys {
+  static constexpr int kRounds = 10;
+
+  explicit PhiloxKeys(std::uint64_t seed) {
+    auto k0 = static_cast<std::uint32_t>(seed);
+    auto k1 = static_cast<std::uint32_t>(seed >> 32);
+    for (int r = 0; r < kRounds; ++r) {
+      first[r] = k0;
+      second[r] = k1;
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+  }
+  std::uint64_t first[kRounds];
+  std::uint64_t second[kRounds];
+};
+
+// Two vectors of counters and, in the end, of words: state word s of vector v is c[v][s], in the
+// low halves of the lanes.
+struct PhiloxState {
+  hn::Vec<D64> c[2][4];
+};
+
+HWY_INLINE PhiloxState Philox(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
+                              const hn::Vec<D64>* row) {
+  const D64 d;
+  const D32 d32;
+  const auto multiplier0 = hn::BitCast(d32, hn::Set(d, std::uint64_t{0xD2511F53}));
+  const auto multiplier1 = hn::BitCast(d32, hn::Set(d, std::uint64_t{0xCD9E8D57}));
+  PhiloxState state;
+#pragma GCC unroll 2
+  for (int v = 0; v < 2; ++v) {
+    state.c[v][0] = quad[v];
+    state.c[v][1] = hn::ShiftRight<32>(quad[v]);
+    state.c[v][2] = row[v];
+    state.c[v][3] = hn::ShiftRight<32>(row[v]);
+  }
+#pragma GCC unroll 10
+  for (int r = 0; r < PhiloxKeys::kRounds; ++r) {
+    const auto key0 = hn::Set(d, keys.first[r]);
+    const auto key1 = hn::Set(d, keys.second[r]);
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      auto* const c = state.c[v];
+      const auto product0 = hn::MulEven(hn::BitCast(d32, c[0]), multiplier0);
+      const auto product1 = hn::MulEven(hn::BitCast(d32, c[2]), multiplier1);
+      c[0] = hn::Xor3(hn::ShiftRight<32>(product1), c[1], key0);
+      c[1] = product1;
+      c[2] = hn::Xor3(hn::ShiftRight<32>(product0), c[3], key1);
+      c[3] = product0;
+    }
+  }
+  return state;
+}
+
+// ---- Blocks ------------------------------------------------------------------------------------
+
+// The counter of each lane, as a position in the block, for an output of kPerCounter numbers of a
+// counter one after the other; see Store below.
+template <class Out, int kPerCounter>
+struct LaneOrder {
+  LaneOrder() {
+    const D64 d;
+    const std::int64_t lanes = hn::Lanes(d);
+    HWY_ALIGN std::uint64_t even[hn::MaxLanes(D64())];
+    HWY_ALIGN std::uint64_t odd[hn::MaxLanes(D64())];
+    for (std::int64_t e = 0; e < lanes; ++e) {
+      even[e] = sizeof(Out) == 8 ? e : Position(2 * e, 2 * lanes);
+      odd[e] = sizeof(Out) == 8 ? lanes + e : Position(2 * e + 1, 2 * lanes);
+    }
+    position[0] = hn::Load(d, even);
+    position[1] = hn::Load(d, odd);
+  }
+  hn::Vec<D64> position[2];
+
+ private:
+  // Lane 4 b + j of the 128-bit block b.
+  static std::uint64_t Position(std::int64_t lane, std::int64_t lanes) {
+    const std::int64_t b = lane / 4;
+    const std::int64_t j = lane % 4;
+    return kPerCounter == 4   ? j * (lanes / 4) + b
+           : kPerCounter == 2 ? j / 2 * (lanes / 2) + 2 * b + j % 2
+                              : lane;
+  }
+};
+
+// The numbers of a block of counters, kPerCounter each, in the order of the counters.
+template <class Map, int kPerCounter, class Out = typename Map::Out>
+HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, const hn::Vec<D64>* row,
+                          Out* to) {
+  const D64 d64;
+  const PhiloxState state = Philox(keys, quad, row);
+  if constexpr (sizeof(Out) == 8) {
+    const hn::RebindToFloat<D64> df;
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) {
+      Out* const here = to + v * kPerCounter * static_cast<std::int64_t>(hn::Lanes(df));
+      const auto* const w = state.c[v];
+      hn::Vec<decltype(df)> x[4];
+      Map::Pair(d64, w[0], w[1], &x[0], &x[1]);
+      if constexpr (kPerCounter == 1) {
+        hn::StoreU(x[0], df, here);
+      } else if constexpr (kPerCounter == 2) {
+        hn::StoreInterleaved2(x[0], x[1], df, here);
+      } else {
+        Map::Pair(d64, w[2], w[3], &x[2], &x[3]);
+        hn::StoreInterleaved4(x[0], x[1], x[2], x[3], df, here);
+      }
+    }
+  } else {
+    const D32 d32;
+    const hn::Rebind<Out, D32> dout;
+    const hn::Repartition<double, D32> dpair;
+    const std::int64_t lanes = hn::Lanes(d32);
+    hn::Vec<D32> w[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      w[i] = hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(state.c[1][i])),
+                         hn::BitCast(d32, state.c[0][i]));
+    }
+    hn::Vec<decltype(dout)> x[4];
+    Map::Pair(d32, w[0], w[1], &x[0], &x[1]);
+    if constexpr (kPerCounter == 1) {
+      hn::StoreU(x[0], dout, to);
+      return;
+    }
+    const auto lower01 = hn::InterleaveLower(dout, x[0], x[1]);
+    const auto upper01 = hn::InterleaveUpper(dout, x[0], x[1]);
+    if constexpr (kPerCounter == 2) {
+      hn::StoreU(lower01, dout, to);
+      hn::StoreU(upper01, dout, to + lanes);
+      return;
+    }
+    Map::Pair(d32, w[2], w[3], &x[2], &x[3]);
+    const auto store = [&](int at, auto pairs) HWY_ATTR {
+      hn::StoreU(hn::BitCast(dout, pairs), dout, to + at * lanes);
+    };
+    const auto first0 = hn::BitCast(dpair, lower01);
+    const auto first1 = hn::BitCast(dpair, upper01);
+    const auto second0 = hn::BitCast(dpair, hn::InterleaveLower(dout, x[2], x[3]));
+    const auto second1 = hn::BitCast(dpair, hn::InterleaveUpper(dout, x[2], x[3]));
+    store(0, hn::InterleaveLower(dpair, first0, second0));
+    store(1, hn::InterleaveUpper(dpair, first0, second0));
+    store(2, hn::InterleaveLower(dpair, first1, second1));
+    store(3, hn::InterleaveUpper(dpair, first1, second1));
+  }
+}
+
+// ---- Tiles -------------------------------------------------------------------------------------
+
+template <class Out>
+HWY_INLINE void CopyFew(const Out* from, std::int64_t count, Out* to) {
+  if (count == 4) {
+    std::memcpy(to, from, 4 * sizeof(Out));
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      to[i] = from[i];
+    }
+  }
+}
+
+// A tile whose first word is the first of its quad.
+template <class Map>
+class AlignedTile {
+ public:
+  using Out = typename Map::Out;
+
+  AlignedTile(const Words& words, std::int64_t row, std::int64_t column, std::int64_t columns,
+              Out* out, std::int64_t ld)
+      : keys_(words.seed),
+        first_quad_((words.offset + static_cast<std::uint64_t>(column)) / 4),
+        first_row_(static_cast<std::uint64_t>(words.first_row) + static_cast<std::uint64_t>(row)),
+        columns_(columns),
+        out_(out),
+        ld_(ld) {}
+
+  HWY_INLINE void Fill(std::int64_t rows) const {
+    const std::int64_t lanes = hn::Lanes(D32());
+    const std::int64_t quads = (columns_ + 3) / 4;
+    if (columns_ <= 2) {
+      columns_ == 1 ? OverRows<1>(rows, 0) : OverRows<2>(rows, 0);
+      return;
+    }
+    const std::int64_t whole = quads / lanes * lanes;
+    const std::int64_t rest = quads - whole;
+    // The last quads of the rows: whichever way takes fewer blocks.
+    const bool rest_over_rows = rest * ((rows + lanes - 1) / lanes) <= rows;
+    OverQuads(rows, 0, rest_over_rows ? whole : quads);
+    for (std::int64_t quad = rest_over_rows ? whole : quads; quad < quads; ++quad) {
+      OverRows<4>(rows, quad);
+    }
+  }
+
+ private:
+  static HWY_INLINE hn::Vec<D64> Quads(hn::Vec<D64> quads) {
+    // A row has 2^64 words, so 2^62 quads; an offset may wrap.
+    return hn::And(quads, hn::Set(D64(), ~std::uint64_t{0} >> 2));
+  }
+
+  HWY_INLINE void OverQuads(std::int64_t rows, std::int64_t begin, std::int64_t end) const {
+    const D64 d;
+    const std::int64_t lanes = hn::Lanes(D32());
+    const LaneOrder<Out, 4> order;
+    for (std::int64_t r = 0; r < rows; ++r) {
+      const auto row = hn::Set(d, first_row_ + static_cast<std::uint64_t>(r));
+      const hn::Vec<D64> row_lanes[2] = {row, row};
+      for (std::int64_t quad = begin; quad < end; quad += lanes) {
+        const auto first = hn::Set(d, first_quad_ + static_cast<std::uint64_t>(quad));
+        const hn::Vec<D64> quad_lanes[2] = {Quads(hn::Add(first, order.position[0])),
+                                            Quads(hn::Add(first, order.position[1]))};
+        Out* const to = out_ + r * ld_ + 4 * quad;
+        const std::int64_t count = std::min(4 * lanes, columns_ - 4 * quad);
+        if (count == 4 * lanes) {
+          MakeBlock<Map, 4>(keys_, quad_lanes, row_lanes, to);
+        } else {
+          Out buffer[4 * kMaxBlock];
+          MakeBlock<Map, 4>(keys_, quad_lanes, row_lanes, buffer);
+          std::memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(Out));
+        }
+      }
+    }
+  }
+
+  template <int kPerCounter>
+  HWY_INLINE void OverRows(std::int64_t rows, std::int64_t quad) const {
+    const D64 d;
+    const std::int64_t lanes = hn::Lanes(D32());
+    const LaneOrder<Out, kPerCounter> order;
+    const auto quads = Quads(hn::Set(d, first_quad_ + static_cast<std::uint64_t>(quad)));
+    const hn::Vec<D64> quad_lanes[2] = {quads, quads};
+    const std::int64_t count = std::min<std::int64_t>(kPerCounter, columns_ - 4 * quad);
+    const bool dense = count == kPerCounter && ld_ == kPerCounter;
+    for (std::int64_t r = 0; r < rows; r += lanes) {
+      const auto first = hn::Set(d, first_row_ + static_cast<std::uint64_t>(r));
+      const hn::Vec<D64> row_lanes[2] = {hn::Add(first, order.position[0]),
+                                         hn::Add(first, order.position[1])};
+      Out* const to = out_ + r * ld_ + 4 * quad;
+      if (dense && rows - r >= lanes) {
+        MakeBlock<Map, kPerCounter>(keys_, quad_lanes, row_lanes, to);
+        continue;
+      }
+      Out buffer[kPerCounter * kMaxBlock];
+      MakeBlock<Map, kPerCounter>(keys_, quad_lanes, row_lanes, buffer);
+      for (std::int64_t i = 0; i < std::min(lanes, rows - r); ++i) {
+        CopyFew(buffer + i * kPerCounter, count, to + i * ld_);
+      }
+    }
+  }
+
+  PhiloxKeys keys_;
+  std::uint64_t first_quad_;
+  std::uint64_t first_row_;
+  std::int64_t columns_;
+  Out* out_;
+  std::int64_t ld_;
+};
+
+// Numbers of words in memory, pair by pair, in place of order; both have room for whole vectors.
+template <class Map>
+HWY_INLINE void MapWords(const std::uint32_t* words, std::int64_t count, typename Map::Out* out) {
+  const D32 d32;
+  const D64 d64;
+  const std::int64_t lanes = hn::Lanes(d32);
+  for (std::int64_t at = 0; at < count; at += 2 * lanes) {
+    const auto a = hn::BitCast(d64, hn::LoadU(d32, words + at));
+    const auto b = hn::BitCast(d64, hn::LoadU(d32, words + at + lanes));
+    if constexpr (sizeof(typename Map::Out) == 8) {
+      const hn::RebindToFloat<D64> df;
+      hn::Vec<decltype(df)> x[4];
+      Map::Pair(d64, a, hn::ShiftRight<32>(a), &x[0], &x[1]);
+      Map::Pair(d64, b, hn::ShiftRight<32>(b), &x[2], &x[3]);
+      hn::StoreInterleaved2(x[0], x[1], df, out + at);
+      hn::StoreInterleaved2(x[2], x[3], df, out + at + lanes);
+    } else {
+      const hn::Rebind<typename Map::Out, D32> dout;
+      const auto as32 = [&](auto v) HWY_ATTR { return hn::BitCast(d32, v); };
+      const auto as64 = [&](auto v) HWY_ATTR { return hn::BitCast(d64, v); };
+      hn::Vec<decltype(dout)> x[2];
+      // The pairs of a in the even lanes, those of b in the odd ones.
+      Map::Pair(d32, hn::OddEven(as32(hn::ShiftLeft<32>(b)), as32(a)),
+                hn::OddEven(as32(b), as32(hn::ShiftRight<32>(a))), &x[0], &x[1]);
+      const auto of_a = hn::OddEven(as32(hn::ShiftLeft<32>(as64(x[1]))), as32(x[0]));
+      const auto of_b = hn::OddEven(as32(x[1]), as32(hn::ShiftRight<32>(as64(x[0]))));
+      hn::StoreU(hn::BitCast(dout, of_a), dout, out + at);
+      hn::StoreU(hn::BitCast(dout, of_b), dout, out + at + lanes);
+    }
+  }
+}
+
+// A tile whose words straddle counters: chunks of words, made aligned, packed and mapped.
+template <class Map>
+HWY_NOINLINE void ShiftedTile(const Words& words, std::int64_t row, std::int64_t rows,
+                              std::int64_t column, std::int64_t columns, typename Map::Out* out,
+                              std::int64_t ld) {
+  constexpr std::int64_t kChunk = 1024;  // words
+  constexpr std::int64_t kSlack = 2 * kMaxBlock;
+  std::uint32_t aligned[kChunk + 8];
+  std::uint32_t packed[kChunk + kSlack];
+  typename Map::Out numbers[kChunk + kSlack];
+  std::memset(packed, 0, sizeof packed);  // what fills the last vector up need only be defined
+  for (std::int64_t c = 0; c < columns; c += kChunk - 4) {
+    const std::int64_t count = std::min(kChunk - 4, columns - c);
+    const std::int64_t paired = count + count % 2;
+    const auto start = words.offset + static_cast<std::uint64_t>(column + c);
+    const auto shift = static_cast<std::int64_t>(start % 4);
+    const Words of_quad{words.seed, start - start % 4, words.first_row};
+    const std::int64_t step = std::max<std::int64_t>(1, kChunk / (shift + paired));
+    for (std::int64_t r = 0; r < rows; r += step) {
+      const std::int64_t batch = std::min(step, rows - r);
+      AlignedTile<BitsMap>(of_quad, row + r, 0, shift + paired, aligned, shift + paired)
+          .Fill(batch);
+      for (std::int64_t i = 0; i < batch; ++i) {
+        std::memcpy(packed + i * paired, aligned + i * (shift + paired) + shift,
+                    static_cast<std::size_t>(paired) * sizeof(std::uint32_t));
+      }
+      MapWords<Map>(packed, batch * paired, numbers);
+      for (std::int64_t i = 0; i < batch; ++i) {
+        std::memcpy(out + (r + i) * ld + c, numbers + i * paired,
+                    static_cast<std::size_t>(count) * sizeof(typename Map::Out));
+      }
+    }
+  }
+}
+
+template <class Map>
+HWY_INLINE void MappedTile(const Words& words, std::int64_t row, std::int64_t rows,
+                           std::int64_t column, std::int64_t columns, typename Map::Out* out,
+                           std::int64_t ld) {
+  if (rows <= 0 || columns <= 0) {
+    return;
+  }
+  if ((words.offset + static_cast<std::uint64_t>(column)) % 4 == 0) {
+    AlignedTile<Map>(words, row, column, columns, out, ld).Fill(rows);
+  } else {
+    ShiftedTile<Map>(words, row, rows, column, columns, out, ld);
+  }
+}
+
+#endif  // HWY_TARGET != HWY_SCALAR
+
+// ---- Entries -----------------------------------------------------------------------------------
+
+// out [rows, ld] <- the numbers of rows [row, row + rows) of the batch and columns [column, column
+// + columns); column must be even (a multiple of 4 is faster). Writes nothing beyond `columns` in a
+// row. kSphere gives the normals that a row on the sphere is made of.
+template <class T>
+HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std::int64_t row,
+                             std::int64_t rows, std::int64_t column, std::int64_t columns, T* out,
+                             std::int64_t ld) {
+#if HWY_TARGET == HWY_SCALAR
+  ScalarTile(distribution, words, row, rows, column, columns, out, ld);
+#else
+  switch (distribution) {
+    case Distribution::kUniform:
+      return MappedTile<UniformMap<T>>(words, row, rows, column, columns, out, ld);
+    case Distribution::kRademacher:
+      return MappedTile<RademacherMap<T>>(words, row, rows, column, columns, out, ld);
+    case Distribution::kNormal:
+    case Distribution::kSphere:
+      return MappedTile<NormalMap<T>>(words, row, rows, column, columns, out, ld);
+  }
+#endif
+}
+
+// The words themselves; any column.
+inline HWY_NOINLINE void RandomBitsTile(const Words& words, std::int64_t row, std::int64_t rows,
+                                        std::int64_t column, std::int64_t columns,
+                                        std::uint32_t* out, std::int64_t ld) {
+#if HWY_TARGET == HWY_SCALAR
+  ScalarBitsTile(words, row, rows, column, columns, out, ld);
+#else
+  MappedTile<BitsMap>(words, row, rows, column, columns, out, ld);
+#endif
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace scf::random
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,325 @@
+// Random numbers on the CPU: tiles of random-inl.h, in parallel.
+//
+//   out [m, ld] <- d numbers a row
+//
+// A task is a fixed block of about kTaskNumbers numbers, some rows or part of a long one: one row
+// of 1e9 numbers and 1e6 rows of two spread over the threads alike. Memory is written once.
+//
+// The sphere makes a row of normals, then scales it: short rows while they are in the cache. A
+// row's sum of squares is taken in double, over parts of the row that depend on d alone and in
+// their order, so that no schedule shows in it. Few long rows are worked on one after the other,
+// their parts in parallel.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "random/random_cpu.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target.h comes first
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/cpu_context.h"
+#include "common/simd.h"
+#include "random/random-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace scf::random {
+namespace HWY_NAMESPACE {
+
+template <class T>
+void Fill(const CpuContext& context, Distribution distribution, const Words& words,
+          std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns, T* out,
+          std::int64_t ld) {
+  context.note_target_ran(HWY_TARGET);
+  RandomTile(distribution, words, row, rows, column, columns, out, ld);
+}
+
+// Sum of squares in double.
+template <class T>
+double SumOfSquares(const T* x, std::int64_t count) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<T, decltype(d)> dt;
+  const std::int64_t lanes = hn::Lanes(d);
+  const auto load = [&](const T* from) HWY_ATTR {
+    if constexpr (sizeof(T) == 8) {
+      return hn::LoadU(d, from);
+    } else {
+      return hn::PromoteTo(d, hn::LoadU(dt, from));
+    }
+  };
+  auto sum0 = hn::Zero(d);
+  auto sum1 = hn::Zero(d);
+  std::int64_t i = 0;
+  for (; i + 2 * lanes <= count; i += 2 * lanes) {
+    const auto a = load(x + i);
+    const auto b = load(x + i + lanes);
+    sum0 = hn::MulAdd(a, a, sum0);
+    sum1 = hn::MulAdd(b, b, sum1);
+  }
+  double sum = hn::GetLane(hn::SumOfLanes(d, hn::Add(sum0, sum1)));
+  for (; i < count; ++i) {
+    sum += static_cast<double>(x[i]) * static_cast<double>(x[i]);
+  }
+  return sum;
+}
+
+// x <- x factor, the product rounded from double.
+template <class T>
+void Scale(T* x, std::int64_t count, double factor) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<T, decltype(d)> dt;
+  const std::int64_t lanes = hn::Lanes(d);
+  const auto by = hn::Set(d, factor);
+  std::int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    if constexpr (sizeof(T) == 8) {
+      hn::StoreU(hn::Mul(hn::LoadU(d, x + i), by), d, x + i);
+    } else {
+      const auto v = hn::PromoteTo(d, hn::LoadU(dt, x + i));
+      hn::StoreU(hn::DemoteTo(dt, hn::Mul(v, by)), dt, x + i);
+    }
+  }
+  for (; i < count; ++i) {
+    x[i] = static_cast<T>(static_cast<double>(x[i]) * factor);
+  }
+}
+
+void FillF32(const CpuContext& context, Distribution distribution, const Words& words,
+             std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+             float* out, std::int64_t ld) {
+  Fill(context, distribution, words, row, rows, column, columns, out, ld);
+}
+void FillF64(const CpuContext& context, Distribution distribution, const Words& words,
+             std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+             double* out, std::int64_t ld) {
+  Fill(context, distribution, words, row, rows, column, columns, out, ld);
+}
+void FillBits(const CpuContext& context, const Words& words, std::int64_t row, std::int64_t rows,
+              std::int64_t column, std::int64_t columns, std::uint32_t* out, std::int64_t ld) {
+  context.note_target_ran(HWY_TARGET);
+  RandomBitsTile(words, row, rows, column, columns, out, ld);
+}
+double SumOfSquaresF32(const float* x, std::int64_t count) {
+  return SumOfSquares(x, count);
+}
+double SumOfSquaresF64(const double* x, std::int64_t count) {
+  return SumOfSquares(x, count);
+}
+void ScaleF32(float* x, std::int64_t count, double factor) {
+  Scale(x, count, factor);
+}
+void ScaleF64(double* x, std::int64_t count, double factor) {
+  Scale(x, count, factor);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace scf::random
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scf::random {
+
+HWY_EXPORT(FillF32);
+HWY_EXPORT(FillF64);
+HWY_EXPORT(FillBits);
+HWY_EXPORT(SumOfSquaresF32);
+HWY_EXPORT(SumOfSquaresF64);
+HWY_EXPORT(ScaleF32);
+HWY_EXPORT(ScaleF64);
+
+namespace {
+
+struct FillPolicy {
+  static constexpr std::int64_t kTaskNumbers = 1 << 14;
+  static constexpr std::int64_t kMaxParts = 256;  // of a row whose norm is taken
+  static constexpr std::int64_t kMinPart = 1 << 12;
+  static constexpr std::int64_t kManyRows = 64;  // enough to be parallel over rows
+};
+
+std::int64_t ceil_divide(std::int64_t a, std::int64_t b) {
+  return a / b + (a % b != 0 ? 1 : 0);
+}
+
+// The functions of one target for numbers of one type.
+template <class T>
+struct Functions;
+template <>
+struct Functions<float> {
+  explicit Functions(const CpuContext& context) : at(dispatch_index(context.targets())) {}
+  std::size_t at;
+  decltype(&HWY_STATIC_DISPATCH(FillF32)) fill = HWY_DISPATCH_TABLE(FillF32)[at];
+  double (*sum_of_squares)(const float*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF32)[at];
+  void (*scale)(float*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF32)[at];
+};
+template <>
+struct Functions<double> {
+  explicit Functions(const CpuContext& context) : at(dispatch_index(context.targets())) {}
+  std::size_t at;
+  decltype(&HWY_STATIC_DISPATCH(FillF64)) fill = HWY_DISPATCH_TABLE(FillF64)[at];
+  double (*sum_of_squares)(const double*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF64)[at];
+  void (*scale)(double*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF64)[at];
+};
+
+Words read_words(const Stream& stream) {
+  const std::uint64_t more = stream.device_offset == nullptr ? 0 : *stream.device_offset;
+  return {stream.seed, stream.offset + more, stream.first_row};
+}
+
+// Calls fill(row, rows, column, columns) for the fixed blocks of a matrix, in parallel.
+template <class Fill>
+void for_each_block(const CpuContext& context, std::int64_t m, std::int64_t d, const Fill& fill) {
+  constexpr std::int64_t kNumbers = FillPolicy::kTaskNumbers;
+  const std::int64_t columns = std::min(d, kNumbers);
+  const std::int64_t rows = kNumbers / columns;
+  const std::int64_t across = ceil_divide(d, columns);
+  context.parallel_for(ceil_divide(m, rows) * across, [&](std::int64_t block, int) {
+    const std::int64_t row = block / across * rows;
+    const std::int64_t column = block % across * columns;
+    fill(row, std::min(rows, m - row), column, std::min(columns, d - column));
+  });
+}
+
+// Rows uniform on the sphere.
+template <class T>
+class SphereRows {
+ public:
+  SphereRows(const CpuContext& context, const Words& words, std::int64_t d, double radius, T* out,
+             std::int64_t ld)
+      : context_(context),
+        functions_(context),
+        words_(words),
+        d_(d),
+        radius_(radius),
+        out_(out),
+        ld_(ld) {
+    // Multiples of 4 columns, so that a part starts with a quad.
+    part_ =
+        std::max(FillPolicy::kMinPart, ceil_divide(ceil_divide(d, FillPolicy::kMaxParts), 4) * 4);
+    parts_ = ceil_divide(d, part_);
+  }
+
+  void fill(std::int64_t m) const {
+    if (parts_ == 1) {
+      const std::int64_t rows = std::max<std::int64_t>(1, FillPolicy::kTaskNumbers / d_);
+      context_.parallel_for(ceil_divide(m, rows), [&](std::int64_t block, int) {
+        fill_short_rows(block * rows, std::min(rows, m - block * rows));
+      });
+    } else if (m >= FillPolicy::kManyRows) {
+      context_.parallel_for(m, [&](std::int64_t row, int) {
+        double sums[FillPolicy::kMaxParts];
+        for (std::int64_t part = 0; part < parts_; ++part) {
+          sums[part] = fill_part(row, part);
+        }
+        const double factor = factor_of(sums);
+        functions_.scale(out_ + row * ld_, d_, factor);
+      });
+    } else {
+      for (std::int64_t row = 0; row < m; ++row) {
+        double sums[FillPolicy::kMaxParts];
+        context_.parallel_for(parts_,
+                              [&](std::int64_t part, int) { sums[part] = fill_part(row, part); });
+        const double factor = factor_of(sums);
+        context_.parallel_for(parts_, [&](std::int64_t part, int) {
+          functions_.scale(part_of(row, part), part_size(part), factor);
+        });
+      }
+    }
+  }
+
+ private:
+  void fill_short_rows(std::int64_t row, std::int64_t rows) const {
+    functions_.fill(context_, Distribution::kSphere, words_, row, rows, 0, d_, out_ + row * ld_,
+                    ld_);
+    for (T* x = out_ + row * ld_; rows > 0; --rows, x += ld_) {
+      if (d_ == 1) {  // two points, exactly
+        x[0] = static_cast<T>(std::copysign(radius_, static_cast<double>(x[0])));
+        continue;
+      }
+      const double sum = functions_.sum_of_squares(x, d_);
+      functions_.scale(x, d_, factor_of(&sum));
+    }
+  }
+
+  [[nodiscard]] T* part_of(std::int64_t row, std::int64_t part) const {
+    return out_ + row * ld_ + part * part_;
+  }
+  [[nodiscard]] std::int64_t part_size(std::int64_t part) const {
+    return std::min(part_, d_ - part * part_);
+  }
+
+  // Normals of a part of a row, and their sum of squares.
+  double fill_part(std::int64_t row, std::int64_t part) const {
+    const std::int64_t columns = part_size(part);
+    double sum = 0;
+    for (std::int64_t c = 0; c < columns; c += FillPolicy::kMinPart) {
+      const std::int64_t count = std::min(FillPolicy::kMinPart, columns - c);
+      T* const x = part_of(row, part) + c;
+      functions_.fill(context_, Distribution::kSphere, words_, row, 1, part * part_ + c, count, x,
+                      ld_);
+      sum += functions_.sum_of_squares(x, count);
+    }
+    return sum;
+  }
+
+  double factor_of(const double* sums) const {
+    double sum = 0;
+    for (std::int64_t part = 0; part < parts_; ++part) {
+      sum += sums[part];
+    }
+    return radius_ / std::sqrt(sum);  // a normal is never 0
+  }
+
+  const CpuContext& context_;
+  Functions<T> functions_;
+  Words words_;
+  std::int64_t d_;
+  double radius_;
+  T* out_;
+  std::int64_t ld_;
+  std::int64_t part_ = 0;
+  std::int64_t parts_ = 0;
+};
+
+}  // namespace
+
+void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64_t m,
+                     std::int64_t d, std::uint32_t* out, std::int64_t ld) {
+  if (m == 0 || d == 0) {
+    return;
+  }
+  const Words words = read_words(stream);
+  const auto fill = HWY_DISPATCH_TABLE(FillBits)[dispatch_index(context.targets())];
+  for_each_block(
+      context, m, d,
+      [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+        fill(context, words, row, rows, column, columns, out + row * ld + column, ld);
+      });
+}
+
+template <class T>
+void random_fill_cpu(const CpuContext& context, Distribution distribution, const Stream& stream,
+                     std::int64_t m, std::int64_t d, double radius, T* out, std::int64_t ld) {
+  if (m == 0 || d == 0) {
+    return;
+  }
+  const Words words = read_words(stream);
+  if (distribution == Distribution::kSphere) {
+    SphereRows<T>(context, words, d, radius, out, ld).fill(m);
+    return;
+  }
+  const Functions<T> functions(context);
+  for_each_block(
+      context, m, d,
+      [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
+        functions.fill(context, distribution, words, row, rows, column, columns,
+                       out + row * ld + column, ld);
+      });
+}
+
+template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,
+                              std::int64_t, double, float*, std::int64_t);
+template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,
+                              std::int64_t, double, double*, std::int64_t);
+
+}  // namespace scf::random
+#endif
