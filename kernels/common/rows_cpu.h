@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 
 #include "common/cpu_context.h"
 #include "common/memory.h"
@@ -29,11 +30,12 @@ struct RowPlanCpu {
   static constexpr std::int64_t kBlockElements = 16384;
 
   RowPlanCpu(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
-    const std::int64_t padded =
-        std::max<std::int64_t>(d, 1) + 3 - (std::max<std::int64_t>(d, 1) + 3) % 4;
+    // Near the largest integer, where no workspace could be, nothing may overflow.
+    constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max() - 127;
+    const std::int64_t padded = (std::clamp<std::int64_t>(d, 1, kMost) + 3) / 4 * 4;
     tile_rows = std::max<std::int64_t>(1, kTileElements / padded);
     block_rows = tile_rows * std::max<std::int64_t>(1, kBlockElements / padded / tile_rows);
-    blocks = (m + block_rows - 1) / block_rows;
+    blocks = m / block_rows + (m % block_rows == 0 ? 0 : 1);
     stride = (padded * tile_rows + 63) / 64 * 64;
   }
 

@@ -42,15 +42,14 @@ struct RowPolicy {
 struct RowPlanCuda {
   RowPlanCuda(const CudaContext& context, std::int64_t rows, std::int64_t columns)
       : m(rows), d(columns) {
-    const std::int64_t quads = (d + 3) / 4;
     group = d >= RowPolicy::kLongRow ? RowPolicy::kThreads : 1;
-    while (group < 32 && group < quads) {
+    while (group < 32 && 4 * group < d) {
       group *= 2;
     }
     const std::int64_t rows_of_block = RowPolicy::kThreads / group;
     const std::int64_t most =
         std::int64_t{context.multiprocessors()} * RowPolicy::kBlocksPerMultiprocessor;
-    blocks = std::min((m + rows_of_block - 1) / rows_of_block, most);
+    blocks = std::min(m / rows_of_block + (m % rows_of_block == 0 ? 0 : 1), most);
   }
 
   std::int64_t m;
