@@ -17,6 +17,8 @@ void require_at_least(std::int64_t value, std::int64_t bound, const char* name);
 void require_within(std::int64_t value, std::int64_t low, std::int64_t high, const char* name);
 void require_zero(std::int64_t value, const char* name);
 
+void require_finite(double value, const char* name);
+
 // In (0, inf).
 void require_positive(double value, const char* name);
 

@@ -29,6 +29,14 @@ static_assert(static_cast<int>(Divergence::kLocalVariance) == SCF_DIVERGENCE_LOC
 static_assert(divergence::kNotFinite == SCF_DIVERGENCE_STATUS_NOT_FINITE);
 static_assert(divergence::kNoPoint == SCF_DIVERGENCE_STATUS_NO_POINT);
 
+std::size_t workspace_of(const scf_context& context, std::int64_t m, std::int64_t n,
+                         std::int64_t d) {
+  return on_backend(
+      context,
+      [&](const CpuContext& cpu) { return divergence::divergence_workspace_cpu(cpu, m, n, d); },
+      [&](const auto& cuda) { return divergence::divergence_workspace_cuda(cuda, m, n, d); });
+}
+
 // The divergence's own needs of F2's gradients and of two sets.
 template <class T>
 void require_consistent(Divergence kind, const divergence::Points<T>& p,
@@ -62,7 +70,7 @@ scf_status diverge(scf_context* context, Divergence kind, const scf_divergence_p
                                  is_vector ? of_p.d : 1, is_vector ? of_p.d : 0, arrays);
     require_consistent(kind, of_p, of_q, translated);
     check_memory(arrays, workspace, workspace_bytes,
-                 divergence::divergence_workspace(of_p.m, of_q.m, of_p.d));
+                 workspace_of(*context, of_p.m, of_q.m, of_p.d));
     on_backend(
         *context,
         [&](const CpuContext& cpu) {
@@ -85,9 +93,8 @@ scf_status local_variance(scf_context* context, const scf_local_variance_points*
         read_params(points, sized<scf_local_variance_points>(), "points"), arrays);
     const auto wanted = divergence_outputs_of<T>(
         read_params(outputs, default_divergence_outputs(), "outputs"), 1, 0, arrays);
-    check_memory(
-        arrays, workspace, workspace_bytes,
-        divergence::divergence_workspace(translated.m, 0, std::max(translated.d, translated.c)));
+    check_memory(arrays, workspace, workspace_bytes,
+                 workspace_of(*context, translated.m, 0, std::max(translated.d, translated.c)));
     on_backend(
         *context,
         [&](const CpuContext& cpu) {
@@ -130,7 +137,7 @@ scf_status scf_divergence_workspace(scf_context* context, int64_t m, int64_t n, 
     require_at_least(m, 0, "m");
     require_at_least(n, 0, "n");
     require_at_least(d, 0, "d");
-    *bytes = scf::divergence::divergence_workspace(m, n, d);
+    *bytes = workspace_of(*context, m, n, d);
   });
 }
 

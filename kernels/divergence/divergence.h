@@ -100,11 +100,13 @@ struct LocalVariancePoints {
   std::int64_t ld_f_displaced_gradient = 0;
 };
 
-// Bytes for m points of p and n of q; d is 0 where no score is needed, and the larger of d and c
-// for the local variance. Throws Error(kInvalidArgument) where the address space could not hold it.
-[[nodiscard]] std::size_t divergence_workspace(std::int64_t m, std::int64_t n, std::int64_t d);
+// ---- CPU: divergence_cpu.cpp, f2_divergence_cpu.cpp, local_variance_cpu.cpp ---------------------
 
-// ---- CPU: divergence_cpu.cpp, local_variance_cpu.cpp -------------------------------------------
+// Bytes for every call with m points of p and n of q; d is 0 where no score is needed, and the
+// larger of d and c for the local variance. Throws Error(kInvalidArgument) where the address space
+// could not hold it.
+[[nodiscard]] std::size_t divergence_workspace_cpu(const CpuContext& context, std::int64_t m,
+                                                   std::int64_t n, std::int64_t d);
 
 // Any but kLocalVariance. `q` is ignored where there are no points of q.
 template <class T>
@@ -115,7 +117,11 @@ template <class T>
 void local_variance_cpu(const CpuContext& context, const LocalVariancePoints<T>& points,
                         const Outputs<T>& outputs, void* workspace);
 
-// ---- CUDA: divergence_cuda.cu, local_variance_cuda.cu: the same, enqueued on `stream` ----------
+// ---- CUDA: divergence_cuda.cu, f2_divergence_cuda.cu, local_variance_cuda.cu --------------------
+// The same, enqueued on `stream` (a cudaStream_t).
+
+[[nodiscard]] std::size_t divergence_workspace_cuda(const CudaContext& context, std::int64_t m,
+                                                    std::int64_t n, std::int64_t d);
 
 template <class T>
 void divergence_cuda(const CudaContext& context, Divergence divergence, const Points<T>& p,

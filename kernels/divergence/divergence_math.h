@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cmath>
+#include <cstdint>
 
 #include "common/host_device.h"
 
@@ -29,6 +30,34 @@ inline constexpr double kLn2 = 0.693147180559945309417;
 [[nodiscard]] SCF_HOST_DEVICE inline double sigmoid(double t) {
   const double e = std::exp(-std::abs(t));
   return (t < 0 ? e : 1.0) / (1.0 + e);
+}
+
+// What a row of log-densities adds to a mean, and its derivative by log q.
+struct LogRatioTerm {
+  double value;
+  double slope;
+};
+
+enum class LogRatio : std::int32_t {
+  kKl,
+  kKls,
+  kMixtureOfP,  // JS at points of p
+  kMixtureOfQ,  // and of q
+};
+
+[[nodiscard]] SCF_HOST_DEVICE inline LogRatioTerm log_ratio_term(LogRatio of, double log_p,
+                                                                 double log_q) {
+  switch (of) {
+    case LogRatio::kKl:
+      return {log_p - log_q, -1};
+    case LogRatio::kKls:
+      return {0.5 * (log_p - log_q) * (log_p - log_q), log_q - log_p};
+    case LogRatio::kMixtureOfP:
+      return {log_ratio_to_mixture(log_q - log_p), -sigmoid(log_q - log_p)};
+    case LogRatio::kMixtureOfQ:
+      return {log_ratio_to_mixture(log_p - log_q), sigmoid(log_p - log_q)};
+  }
+  return {0, 0};
 }
 
 }  // namespace scf::divergence

@@ -291,6 +291,7 @@ LocalVarianceReference local_variance_reference(const LocalVarianceProblem<T>& p
   }
   reference.standard_error = {std::sqrt(residuals / (m - 1) / m) / mean_length,
                               std::sqrt(sizes / (m - 1) / m) / mean_length};
+  if (problem.m < 2) reference.standard_error.value = std::numeric_limits<Real>::quiet_NaN();
   return reference;
 }
 
