@@ -20,8 +20,11 @@ template <class T, class Rows, class Noise = NoNoiseCuda<T>>
 class ResidualOperationCuda {
  public:
   static constexpr int kSums = 1;
-  static constexpr int kPasses = 1;
-  using Row = ResidualCoefficients<T>;
+  static constexpr bool kHasValues = true;
+  struct Row {
+    ResidualCoefficients<T> coefficients;
+    double half_square;
+  };
 
   ResidualOperationCuda(const ResidualMatrices<T>& matrices, const Rows& rows,
                         const Noise& noise = {})
@@ -31,12 +34,14 @@ class ResidualOperationCuda {
         rows_(rows),
         noise_(noise) {}
 
-  __device__ void begin(std::int64_t row, bool /*leader*/, Row& state) const {
-    state = rows_.before(row);
+  __device__ std::int64_t passes() const { return 1; }
+
+  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
+    state.coefficients = rows_.before(row);
   }
 
-  __device__ void quad(int /*pass*/, std::int64_t row, std::int64_t column, int count, Row& state,
-                       double* sums) const {
+  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
+                       Row& state, double* sums) const {
     T r[4];
     T x[4] = {};
     T z[4] = {};
@@ -50,13 +55,13 @@ class ResidualOperationCuda {
     T terms[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      T target = state.reference * x[j];
+      T target = state.coefficients.reference * x[j];
       if constexpr (Noise::kPresent) {
-        target = fma(state.noise, z[j], target);
+        target = fma(state.coefficients.noise, z[j], target);
       }
       r[j] -= target;
       terms[j] = j < count ? r[j] * r[j] : T(0);
-      r[j] *= state.gradient;
+      r[j] *= state.coefficients.gradient;
     }
     sums[0] += sum_quad(terms);
     if (gradient_.data != nullptr) {
@@ -64,10 +69,13 @@ class ResidualOperationCuda {
     }
   }
 
-  __device__ void between(std::int64_t /*row*/, const double* /*sums*/, Row& /*state*/) const {}
+  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* sums,
+                        Row& state) const {
+    state.half_square = 0.5 * sums[0];
+  }
 
-  __device__ double end(std::int64_t row, const double* sums, Row& state) const {
-    return rows_.after(row, state.weight, 0.5 * sums[0]);
+  __device__ double end(std::int64_t row, const Row& state) const {
+    return rows_.after(row, state.coefficients.weight, state.half_square);
   }
 
   __device__ void clear_quad(std::int64_t row, std::int64_t column, int count) const {

@@ -10,17 +10,20 @@
 //
 // Device memory is touched once: inputs are read, gradients and values written. All in the given
 // stream. An operation is a class with
-//   static constexpr int kSums;    sums over a row, per pass
-//   static constexpr int kPasses;  1, or 2 where the second needs the sums of the first
-//   struct Row;                    what a lane keeps of its row
-//   void begin(std::int64_t row, bool leader, Row& state) const;
-//   void quad(int pass, std::int64_t row, std::int64_t column, int count, Row& state,
-//             double* sums) const;        columns [column, column + count), count <= 4
-//   void between(std::int64_t row, const double* sums, Row& state) const;  after pass 0 of 2
-//   double end(std::int64_t row, const double* sums, Row& state) const;    the leader alone
+//   static constexpr int kSums;         sums over a row, per pass; may be 0
+//   static constexpr bool kHasValues;   rows have values; else end() is not called
+//   std::int64_t passes() const;        sweeps over a row, where a later one needs earlier sums
+//   struct Row;                         what a lane keeps of its row
+//   void begin(std::int64_t row, std::int64_t slot, Row& state) const;
+//     slot: of row_slots_cuda(), this row's own until it ends
+//   void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count, Row& state,
+//             double* sums) const;      columns [column, column + count), count <= 4
+//   void swept(std::int64_t pass, bool leader, const double* sums, Row& state) const;
+//     after a pass, by all lanes; what the leader writes to memory here they may read afterwards
+//   double end(std::int64_t row, const Row& state) const;                  the leader alone
 //   void clear_quad(std::int64_t row, std::int64_t column, int count) const;
 //   void clear(std::int64_t row) const;                                    the leader alone
-// all __device__.
+// all of them for the device.
 #pragma once
 
 #include <algorithm>
@@ -58,7 +61,12 @@ struct RowPlanCuda {
   std::int64_t blocks;
 };
 
-// The part of a workspace that run_rows_cuda needs.
+// The most rows that are worked on at once.
+[[nodiscard]] inline std::int64_t row_slots_cuda(const RowPlanCuda& plan) {
+  return plan.blocks * (RowPolicy::kThreads / plan.group);
+}
+
+// The part of a workspace that run_rows_cuda and mean_scale_cuda need.
 struct RowWorkspaceCuda {
   Moments* partials;    // [blocks]
   std::int64_t* count;  // rows that count, where a mask is given
@@ -209,7 +217,7 @@ __device__ __forceinline__ void reduce_group(double* sums, int group, double* sh
       sums[s] += __shfl_xor_sync(~0U, sums[s], by);
     }
   }
-  if (group <= 32) {
+  if (group <= 32 || kSums == 0) {
     return;
   }
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -230,14 +238,26 @@ __device__ __forceinline__ void reduce_group(double* sums, int group, double* sh
   }
 }
 
+// Orders memory accesses of a group's lanes.
+__device__ __forceinline__ void synchronise_group(int group) {
+  if (group <= 32) {
+    __syncwarp();
+  } else {
+    __syncthreads();
+  }
+}
+
 template <class T, class Operation>
 __global__ void __launch_bounds__(RowPolicy::kThreads)
     rows_kernel(const Operation operation, const RowBatch<T> batch, const int group,
                 Moments* partials) {
   constexpr int kSums = Operation::kSums;
-  __shared__ double shared[RowPolicy::kWarps * kSums];
+  constexpr int kRoom = kSums > 0 ? kSums : 1;
+  __shared__ double shared[RowPolicy::kWarps * kRoom];
   const int lane = static_cast<int>(threadIdx.x) % group;
   const std::int64_t rows_of_block = RowPolicy::kThreads / group;
+  const std::int64_t slot = blockIdx.x * rows_of_block + threadIdx.x / group;
+  const std::int64_t passes = operation.passes();
   Moments moments;
   // The bound is the same for all threads of a block: all take part in shuffles and barriers.
   for (std::int64_t first = blockIdx.x * rows_of_block; first < batch.m;
@@ -246,31 +266,36 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
     const bool inside = row < batch.m;
     const bool counts = inside && (batch.mask == nullptr || batch.mask[row] != 0);
     typename Operation::Row state;
-    double sums[kSums] = {};
     if (counts) {
-      operation.begin(row, lane == 0, state);
+      operation.begin(row, slot, state);
     }
-#pragma unroll
-    for (int pass = 0; pass < Operation::kPasses; ++pass) {
+    for (std::int64_t pass = 0; pass < passes; ++pass) {
+      double sums[kRoom] = {};
       for (std::int64_t column = 4 * lane; counts && column < batch.d; column += 4 * group) {
         const int count = static_cast<int>(min(batch.d - column, std::int64_t{4}));
         operation.quad(pass, row, column, count, state, sums);
       }
-      if (pass == 0) {
-        reduce_group<kSums>(sums, group, shared);
-        if (Operation::kPasses > 1 && counts) {
-          operation.between(row, sums, state);
-        }
+      reduce_group<kSums>(sums, group, shared);
+      if (passes > 1) {
+        synchronise_group(group);
+      }
+      if (counts) {
+        operation.swept(pass, lane == 0, sums, state);
+      }
+      if (passes > 1) {
+        synchronise_group(group);
       }
     }
-    if (counts && lane == 0) {
-      const double value = operation.end(row, sums, state);
-      const T rounded = static_cast<T>(value);
-      if (batch.values != nullptr) {
-        batch.values[row] = rounded;
+    if constexpr (Operation::kHasValues) {
+      if (counts && lane == 0) {
+        const double value = operation.end(row, state);
+        const T rounded = static_cast<T>(value);
+        if (batch.values != nullptr) {
+          batch.values[row] = rounded;
+        }
+        // As the caller sees it: a double may be finite where a float is not.
+        moments.add(isfinite(rounded) ? value : static_cast<double>(rounded));
       }
-      // As the caller sees it: a double may be finite where a float is not.
-      moments.add(isfinite(rounded) ? value : static_cast<double>(rounded));
     }
     if (inside && !counts) {
       for (std::int64_t column = 4 * lane; column < batch.d; column += 4 * group) {
@@ -284,22 +309,24 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
       }
     }
   }
-  moments = merge_block(moments);
-  if (threadIdx.x == 0) {
-    partials[blockIdx.x] = moments;
+  if constexpr (Operation::kHasValues) {
+    moments = merge_block(moments);
+    if (threadIdx.x == 0) {
+      partials[blockIdx.x] = moments;
+    }
   }
 }
 
 }  // namespace detail
 
 // Runs the operation on every row; the moments of the values that count go to the workspace, in
-// plan.blocks parts. `name` is what an error calls the kernel.
+// plan.blocks parts (null where there are no values). `name` is what an error calls the kernel.
 template <class T, class Operation>
 void run_rows_cuda(const char* name, const RowPlanCuda& plan, const RowBatch<T>& batch,
-                   const Operation& operation, const RowWorkspaceCuda& workspace, void* stream) {
+                   const Operation& operation, Moments* partials, void* stream) {
   if (plan.blocks > 0) {
     cuda_launch(name, detail::rows_kernel<T, Operation>, static_cast<unsigned>(plan.blocks),
-                RowPolicy::kThreads, 0, stream, operation, batch, plan.group, workspace.partials);
+                RowPolicy::kThreads, 0, stream, operation, batch, plan.group, partials);
   }
 }
 

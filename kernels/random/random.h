@@ -38,6 +38,17 @@ template <class T>
 void random_fill_cpu(const CpuContext& context, Distribution distribution, const Stream& stream,
                      std::int64_t m, std::int64_t d, double radius, T* out, std::int64_t ld);
 
+// What a Stream in host memory stands for.
+[[nodiscard]] Words read_words(const Stream& stream);
+
+// One tile, on the calling thread: rows [row, row + rows) and columns [column, column + columns) of
+// the batch to out [rows, ld]; column even, a multiple of 4 is faster. kSphere gives the normals
+// that a row on the sphere is made of.
+template <class T>
+void random_tile_cpu(const CpuContext& context, Distribution distribution, const Words& words,
+                     std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+                     T* out, std::int64_t ld);
+
 void random_bits_cuda(const CudaContext& context, const Stream& stream, std::int64_t m,
                       std::int64_t d, std::uint32_t* out, std::int64_t ld, void* cuda_stream);
 template <class T>

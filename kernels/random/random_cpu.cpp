@@ -160,11 +160,6 @@ struct Functions<double> {
   void (*scale)(double*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF64)[at];
 };
 
-Words read_words(const Stream& stream) {
-  const std::uint64_t more = stream.device_offset == nullptr ? 0 : *stream.device_offset;
-  return {stream.seed, stream.offset + more, stream.first_row};
-}
-
 // Calls fill(row, rows, column, columns) for the fixed blocks of a matrix, in parallel.
 template <class Fill>
 void for_each_block(const CpuContext& context, std::int64_t m, std::int64_t d, const Fill& fill) {
@@ -282,6 +277,18 @@ class SphereRows {
 
 }  // namespace
 
+Words read_words(const Stream& stream) {
+  const std::uint64_t more = stream.device_offset == nullptr ? 0 : *stream.device_offset;
+  return {stream.seed, stream.offset + more, stream.first_row};
+}
+
+template <class T>
+void random_tile_cpu(const CpuContext& context, Distribution distribution, const Words& words,
+                     std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
+                     T* out, std::int64_t ld) {
+  Functions<T>(context).fill(context, distribution, words, row, rows, column, columns, out, ld);
+}
+
 void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64_t m,
                      std::int64_t d, std::uint32_t* out, std::int64_t ld) {
   if (m == 0 || d == 0) {
@@ -316,6 +323,10 @@ void random_fill_cpu(const CpuContext& context, Distribution distribution, const
       });
 }
 
+template void random_tile_cpu(const CpuContext&, Distribution, const Words&, std::int64_t,
+                              std::int64_t, std::int64_t, std::int64_t, float*, std::int64_t);
+template void random_tile_cpu(const CpuContext&, Distribution, const Words&, std::int64_t,
+                              std::int64_t, std::int64_t, std::int64_t, double*, std::int64_t);
 template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,
                               std::int64_t, double, float*, std::int64_t);
 template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,

@@ -1,0 +1,77 @@
+// What the CPU kernels ask of the arrays of a call: checks, and noise tile by tile.
+#pragma once
+
+#include <cstdint>
+
+#include "common/cpu_context.h"
+#include "common/rows_cpu.h"
+#include "loss/loss.h"
+
+namespace scf::loss {
+
+// Throws Error(kInvalidArgument) for a bad sigma, signal scale or weight of a sample that counts;
+// mask null: all count.
+template <class T>
+void check_arrays(const Settings<T>& settings, std::int64_t m, const std::uint8_t* mask);
+
+// The normal noise z (or v) of a batch, the caller's or regenerated; see common/residual_cpu.h.
+template <class T>
+class NoiseCpu {
+ public:
+  NoiseCpu() = default;  // none
+  NoiseCpu(const CpuContext& context, random::Distribution distribution, const random::Words& words,
+           const Matrix<const T>& given)
+      : context_(&context), distribution_(distribution), words_(words), given_(given) {}
+
+  // Whole rows may be longer than a tile: then so is the buffer.
+  Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
+                       std::int64_t columns, T* buffer) const {
+    return tile(row, rows, column, columns, buffer, columns);
+  }
+  Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
+                       std::int64_t columns, T* buffer, std::int64_t ld) const {
+    if (given_.data != nullptr) {
+      return {given_.row(row) + column, given_.ld};
+    }
+    if (context_ == nullptr) {
+      return {};
+    }
+    random::random_tile_cpu(*context_, distribution_, words_, row, rows, column, columns, buffer,
+                            ld);
+    return {buffer, ld};
+  }
+
+ private:
+  const CpuContext* context_ = nullptr;
+  random::Distribution distribution_ = random::Distribution::kNormal;
+  random::Words words_;
+  Matrix<const T> given_;
+};
+
+// z, or v of FD-SSM: `more` words after the first.
+template <class T>
+[[nodiscard]] NoiseCpu<T> noise_of(const CpuContext& context, const Settings<T>& settings) {
+  return {context, random::Distribution::kNormal, random::read_words(settings.words),
+          settings.noise};
+}
+
+// Probe k of SSM for m samples in d dimensions, before it is put on the sphere; n of FD-DSM is that
+// of index 1, but its caller's rows are those of index 0.
+template <class T>
+[[nodiscard]] NoiseCpu<T> probe_of(const CpuContext& context, const Settings<T>& settings,
+                                   random::Distribution distribution, std::int64_t index,
+                                   std::int64_t d, std::int64_t first_given) {
+  random::Words words = random::read_words(settings.words);
+  words.offset += static_cast<std::uint64_t>(index) * static_cast<std::uint64_t>(words_of_noise(d));
+  const Matrix<const T>& given = settings.probes;
+  return {context, distribution, words,
+          given.data == nullptr ? Matrix<const T>{}
+                                : Matrix<const T>{given.row(first_given), given.ld}};
+}
+
+// sums[i] = |x_i|^2 of [rows, columns].
+template <class T>
+void sum_squares(const CpuContext& context, const Matrix<const T>& x, std::int64_t rows,
+                 std::int64_t columns, double* sums);
+
+}  // namespace scf::loss

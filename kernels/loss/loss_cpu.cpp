@@ -1,0 +1,429 @@
+// The losses on the CPU, as operations on rows: what each does with a tile of them.
+//
+// Every matrix of the caller is read once, and every gradient is written once, from the registers
+// or from a tile in the L1 cache. Noise is made in such a tile, of whole rows where a row's sum is
+// needed before its gradients.
+#include <algorithm>
+#include <cmath>
+
+#include "common/residual_cpu.h"
+#include "common/rows_cpu.h"
+#include "loss/loss.h"
+#include "loss/loss_arrays_cpu.h"
+#include "loss/loss_rows.h"
+#include "loss/loss_sweep_cpu.h"
+
+namespace scf::loss {
+namespace {
+
+constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;  // of a tile
+
+// Two buffers of a thread, each for a tile of whole rows.
+template <class T>
+struct Buffers {
+  T* base = nullptr;
+  std::int64_t stride = 0;
+
+  [[nodiscard]] T* get(int thread, int which) const { return base + (2 * thread + which) * stride; }
+};
+
+template <class T>
+struct Workspace {
+  RowWorkspaceCpu rows;
+  Buffers<T> buffers;
+};
+
+template <class T>
+Workspace<T> take_workspace(Arena& arena, const CpuContext& context, const RowPlanCpu& plan) {
+  Workspace<T> workspace;
+  workspace.rows = take_rows_cpu(arena, context, plan);
+  workspace.buffers.stride = plan.stride;
+  workspace.buffers.base = arena.take<T>(2 * std::int64_t{context.threads()}, plan.stride);
+  return workspace;
+}
+
+template <class T>
+Workspace<T> workspace_of(const CpuContext& context, const RowPlanCpu& plan,
+                          const Batch<T>& batch) {
+  Arena arena(batch.workspace);
+  return take_workspace<T>(arena, context, plan);
+}
+
+// Runs an operation and writes the summary.
+template <class T, class Operation>
+void run(const CpuContext& context, const RowPlanCpu& plan, const Batch<T>& batch,
+         const Operation& operation, const Workspace<T>& workspace) {
+  const Moments moments =
+      run_rows_cpu(context, plan, batch.rows(plan.d), operation, workspace.rows);
+  summarise_rows_cpu(&moments, 1, 1, batch.summary());
+}
+
+template <class T>
+MeanScale mean_scale(const Batch<T>& batch) {
+  return mean_scale_cpu(batch.settings.gradient_scale, batch.settings.mask, batch.m);
+}
+
+template <class T>
+void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
+               std::int64_t column = 0) {
+  sweep.inputs[i] = matrix.row(row) + column;
+  sweep.input_lds[i] = matrix.ld;
+}
+template <class T>
+void set_output(RowSweep<T>& sweep, int i, const Matrix<T>& matrix, std::int64_t row) {
+  if (matrix.data != nullptr) {
+    sweep.outputs[i] = matrix.row(row);
+    sweep.output_lds[i] = matrix.ld;
+  }
+}
+
+template <class T>
+void clear_row(const Matrix<T>& matrix, std::int64_t row, std::int64_t d) {
+  if (matrix.data != nullptr) {
+    std::fill_n(matrix.row(row), d, T(0));
+  }
+}
+
+// ---- SSM ---------------------------------------------------------------------------------------
+
+// Per probe: make it, take v.Hv and v.s of the tile in one sweep, and add t v to the gradient.
+template <class T>
+class SsmOperation {
+ public:
+  SsmOperation(const CpuContext& context, const Batch<T>& batch, const SsmArrays<T>& arrays,
+               const Buffers<T>& buffers)
+      : context_(context),
+        batch_(batch),
+        arrays_(arrays),
+        buffers_(buffers),
+        share_(batch.per_sample() / static_cast<double>(batch.settings.projections)),
+        scale_(mean_scale(batch).get()) {}
+
+  void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    std::fill_n(values, rows, 0.0);
+    for (std::int64_t k = 0; k < batch_.settings.projections; ++k) {
+      add_probe(k, row, rows, thread, values);
+    }
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] *= share_;
+    }
+    if (batch_.settings.variance_reduced) {
+      add_square(row, rows, values);
+    }
+  }
+
+  void clear(std::int64_t row) const {
+    clear_row(arrays_.score_gradient, row, batch_.d);
+    for (std::int64_t k = 0; k < batch_.settings.projections; ++k) {
+      clear_row(arrays_.products_gradient, k * batch_.m + row, batch_.d);
+    }
+  }
+
+ private:
+  // Probe k of the tile.
+  Matrix<const T> probe(std::int64_t k, std::int64_t row, std::int64_t rows, int thread) const {
+    const Settings<T>& settings = batch_.settings;
+    T* const buffer = buffers_.get(thread, 0);
+    const NoiseCpu<T> noise =
+        probe_of(context_, settings, settings.probe, k, batch_.d, k * batch_.m);
+    const Matrix<const T> v = noise.tile(row, rows, 0, batch_.d, buffer);
+    if (settings.probe != random::Distribution::kSphere || settings.probes.data != nullptr) {
+      return v;
+    }
+    double sums[kMostRows];
+    T factors[kMostRows];
+    sum_squares(context_, v, rows, batch_.d, sums);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      factors[i] = static_cast<T>(std::sqrt(static_cast<double>(batch_.d) / sums[i]));
+    }
+    accumulate(v, nullptr, rows, factors, {buffer, v.ld});
+    return v;
+  }
+
+  // out = factors v (+ sum).
+  void accumulate(const Matrix<const T>& v, const T* sum, std::int64_t rows, const T* factors,
+                  const Matrix<T>& out) const {
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = batch_.d;
+    set_input(sweep, 0, v, 0);
+    sweep.inputs[1] = sum;
+    sweep.input_lds[1] = batch_.d;
+    sweep.coefficients[0] = factors;
+    set_output(sweep, 0, out, 0);
+    loss_sweep(context_, LossSweep::kAccumulate, sweep);
+  }
+
+  void add_probe(std::int64_t k, std::int64_t row, std::int64_t rows, int thread,
+                 double* values) const {
+    const Settings<T>& settings = batch_.settings;
+    const Matrix<const T> v = probe(k, row, rows, thread);
+    const T factor = static_cast<T>(share_ * scale_);
+    double slopes[kMostRows] = {};
+    double curvatures[kMostRows] = {};
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = batch_.d;
+    sweep.uniform = true;
+    set_input(sweep, 0, v, 0);
+    set_input(sweep, 1, arrays_.products, k * batch_.m + row);
+    if (!settings.variance_reduced) {
+      set_input(sweep, 2, arrays_.score, row);
+    }
+    sweep.coefficients[0] = &factor;
+    set_output(sweep, 0, arrays_.products_gradient, k * batch_.m + row);
+    sweep.sums[0] = curvatures;
+    sweep.sums[1] = slopes;
+    loss_sweep(context_, LossSweep::kProbeProducts, sweep);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] += 0.5 * slopes[i] * slopes[i] + curvatures[i];
+    }
+    if (!settings.variance_reduced && arrays_.score_gradient.data != nullptr) {
+      add_to_gradient(k, v, slopes, row, rows, thread);
+    }
+  }
+
+  // The sum over probes lies in a buffer until the last: the gradient may lie on the score, which
+  // the probes to come still need.
+  void add_to_gradient(std::int64_t k, const Matrix<const T>& v, const double* slopes,
+                       std::int64_t row, std::int64_t rows, int thread) const {
+    T factors[kMostRows];
+    for (std::int64_t i = 0; i < rows; ++i) {
+      factors[i] = static_cast<T>(slopes[i] * share_ * scale_);
+    }
+    T* const sum = buffers_.get(thread, 1);
+    const bool last = k + 1 == batch_.settings.projections;
+    accumulate(v, k == 0 ? nullptr : sum, rows, factors,
+               last ? Matrix<T>{arrays_.score_gradient.row(row), arrays_.score_gradient.ld}
+                    : Matrix<T>{sum, batch_.d});
+  }
+
+  // 1/2 |s|^2, of the variance-reduced form.
+  void add_square(std::int64_t row, std::int64_t rows, double* values) const {
+    double squares[kMostRows] = {};
+    const T coefficients[3] = {0, 0, static_cast<T>(batch_.per_sample() * scale_)};
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = batch_.d;
+    sweep.uniform = true;
+    set_input(sweep, 0, arrays_.score, row);
+    for (int i = 0; i < 3; ++i) {
+      sweep.coefficients[i] = &coefficients[i];
+    }
+    set_output(sweep, 0, arrays_.score_gradient, row);
+    sweep.sums[0] = squares;
+    sweep_residual(context_, sweep);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] += batch_.per_sample() * 0.5 * squares[i];
+    }
+  }
+
+  const CpuContext& context_;
+  const Batch<T>& batch_;
+  SsmArrays<T> arrays_;
+  Buffers<T> buffers_;
+  double share_;  // of a probe in a value
+  double scale_;  // of gradients
+};
+
+// ---- FD-SSM of scores --------------------------------------------------------------------------
+
+template <class T>
+class FdssmScoreOperation {
+ public:
+  FdssmScoreOperation(const CpuContext& context, const Batch<T>& batch,
+                      const FdssmScoreArrays<T>& arrays, const Buffers<T>& buffers)
+      : context_(context),
+        batch_(batch),
+        arrays_(arrays),
+        buffers_(buffers),
+        noise_(noise_of(context, batch.settings)),
+        factors_(fdssm_score_factors(batch)),
+        scale_(mean_scale(batch).get()) {}
+
+  void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    const Matrix<const T> v = noise_.tile(row, rows, 0, batch_.d, buffers_.get(thread, 0));
+    double lengths[kMostRows];
+    double alongs[kMostRows] = {};
+    T across[kMostRows];
+    T along[kMostRows];
+    sum_squares(context_, v, rows, batch_.d, lengths);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      lengths[i] = factors_.difference / std::sqrt(lengths[i]);
+      across[i] = static_cast<T>(factors_.sum / 4 * scale_);
+      along[i] = static_cast<T>(lengths[i] * scale_);
+    }
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = batch_.d;
+    set_input(sweep, 0, arrays_.plus, row);
+    set_input(sweep, 1, arrays_.minus, row);
+    set_input(sweep, 2, v, 0);
+    sweep.coefficients[0] = across;
+    sweep.coefficients[1] = along;
+    set_output(sweep, 0, arrays_.plus_gradient, row);
+    set_output(sweep, 1, arrays_.minus_gradient, row);
+    std::fill_n(values, rows, 0.0);
+    sweep.sums[0] = values;
+    sweep.sums[1] = alongs;
+    loss_sweep(context_, LossSweep::kDifference, sweep);
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] = factors_.sum / 8 * values[i] + lengths[i] * alongs[i];
+    }
+  }
+
+  void clear(std::int64_t row) const {
+    clear_row(arrays_.plus_gradient, row, batch_.d);
+    clear_row(arrays_.minus_gradient, row, batch_.d);
+  }
+
+ private:
+  const CpuContext& context_;
+  const Batch<T>& batch_;
+  FdssmScoreArrays<T> arrays_;
+  Buffers<T> buffers_;
+  NoiseCpu<T> noise_;
+  FdssmScoreFactors factors_;
+  double scale_;
+};
+
+// ---- FD-DSM ------------------------------------------------------------------------------------
+
+template <class T>
+class FddsmOperation {
+ public:
+  FddsmOperation(const CpuContext& context, const Batch<T>& batch, const FddsmArrays<T>& arrays)
+      : context_(context),
+        d_(batch.d),
+        noise_(noise_of(context, batch.settings)),
+        direction_(probe_of(context, batch.settings, random::Distribution::kNormal, 1, batch.d, 0)),
+        rows_(batch, arrays, mean_scale(batch)) {}
+
+  void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
+    constexpr std::int64_t kColumns = RowPlanCpu::kTileElements;
+    alignas(64) T buffers[2][kColumns];
+    double squares[kMostRows] = {};
+    std::fill_n(values, rows, 0.0);
+    for (std::int64_t column = 0; column < d_; column += kColumns) {
+      const std::int64_t columns = std::min(d_ - column, kColumns);
+      RowSweep<T> sweep;
+      sweep.rows = rows;
+      sweep.columns = columns;
+      set_input(sweep, 0, direction_.tile(row, rows, column, columns, buffers[0]), 0);
+      set_input(sweep, 1, noise_.tile(row, rows, column, columns, buffers[1]), 0);
+      sweep.sums[0] = values;
+      sweep.sums[1] = squares;
+      loss_sweep(context_, LossSweep::kDots, sweep);
+    }
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] = rows_.take(row + i, values[i], squares[i]);
+    }
+  }
+
+  void clear(std::int64_t row) const { rows_.clear(row); }
+
+ private:
+  const CpuContext& context_;
+  std::int64_t d_;
+  NoiseCpu<T> noise_;
+  NoiseCpu<T> direction_;
+  FddsmRows<T> rows_;
+};
+
+// ---- FD-SSM of energies ------------------------------------------------------------------------
+
+template <class T>
+class FdssmEnergyOperation {
+ public:
+  explicit FdssmEnergyOperation(const FdssmEnergyRows<T>& rows) : rows_(rows) {}
+
+  void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[i] = rows_.take(row + i);
+    }
+  }
+  void clear(std::int64_t row) const { rows_.clear(row); }
+
+ private:
+  FdssmEnergyRows<T> rows_;
+};
+
+}  // namespace
+
+std::size_t loss_workspace_cpu(const CpuContext& context, std::int64_t m, std::int64_t d,
+                               std::int64_t /*projections*/) {
+  Arena arena(nullptr);
+  (void)take_workspace<double>(arena, context, RowPlanCpu(m, d));
+  Arena of_scalars(nullptr);
+  (void)take_workspace<double>(of_scalars, context, RowPlanCpu(m, 0));
+  return std::max(arena.used(), of_scalars.used());
+}
+
+template <class T>
+void residual_loss_cpu(const CpuContext& context, ResidualLoss loss, const Batch<T>& batch,
+                       const ResidualArrays<T>& arrays) {
+  check_arrays(batch.settings, batch.m, batch.settings.mask);
+  const RowPlanCpu plan(batch.m, batch.d);
+  const ResidualRows<T> rows(loss, batch, arrays, mean_scale(batch));
+  const ResidualMatrices<T> matrices = {arrays.output, arrays.x, arrays.gradient};
+  const bool noisy = loss == ResidualLoss::kDde ||
+                     (loss == ResidualLoss::kDsm && batch.settings.form != Form::kX0);
+  const NoiseCpu<T> noise = noisy ? noise_of(context, batch.settings) : NoiseCpu<T>();
+  run(context, plan, batch,
+      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows,
+                                                            noise),
+      workspace_of(context, plan, batch));
+}
+
+template <class T>
+void ssm_loss_cpu(const CpuContext& context, const Batch<T>& batch, const SsmArrays<T>& arrays) {
+  const RowPlanCpu plan(batch.m, batch.d);
+  const Workspace<T> workspace = workspace_of(context, plan, batch);
+  run(context, plan, batch, SsmOperation<T>(context, batch, arrays, workspace.buffers), workspace);
+}
+
+template <class T>
+void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
+                           const FdssmEnergyArrays<T>& arrays) {
+  const RowPlanCpu plan(batch.m, 0);
+  run(context, plan, batch,
+      FdssmEnergyOperation<T>(FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
+      workspace_of(context, plan, batch));
+}
+
+template <class T>
+void fdssm_score_loss_cpu(const CpuContext& context, const Batch<T>& batch,
+                          const FdssmScoreArrays<T>& arrays) {
+  const RowPlanCpu plan(batch.m, batch.d);
+  const Workspace<T> workspace = workspace_of(context, plan, batch);
+  run(context, plan, batch, FdssmScoreOperation<T>(context, batch, arrays, workspace.buffers),
+      workspace);
+}
+
+template <class T>
+void fddsm_loss_cpu(const CpuContext& context, const Batch<T>& batch,
+                    const FddsmArrays<T>& arrays) {
+  check_arrays(batch.settings, batch.m, batch.settings.mask);
+  const RowPlanCpu plan(batch.m, batch.d);
+  run(context, plan, batch, FddsmOperation<T>(context, batch, arrays),
+      workspace_of(context, plan, batch));
+}
+
+template void residual_loss_cpu(const CpuContext&, ResidualLoss, const Batch<float>&,
+                                const ResidualArrays<float>&);
+template void residual_loss_cpu(const CpuContext&, ResidualLoss, const Batch<double>&,
+                                const ResidualArrays<double>&);
+template void ssm_loss_cpu(const CpuContext&, const Batch<float>&, const SsmArrays<float>&);
+template void ssm_loss_cpu(const CpuContext&, const Batch<double>&, const SsmArrays<double>&);
+template void fdssm_energy_loss_cpu(const CpuContext&, const Batch<float>&,
+                                    const FdssmEnergyArrays<float>&);
+template void fdssm_energy_loss_cpu(const CpuContext&, const Batch<double>&,
+                                    const FdssmEnergyArrays<double>&);
+template void fdssm_score_loss_cpu(const CpuContext&, const Batch<float>&,
+                                   const FdssmScoreArrays<float>&);
+template void fdssm_score_loss_cpu(const CpuContext&, const Batch<double>&,
+                                   const FdssmScoreArrays<double>&);
+template void fddsm_loss_cpu(const CpuContext&, const Batch<float>&, const FddsmArrays<float>&);
+template void fddsm_loss_cpu(const CpuContext&, const Batch<double>&, const FddsmArrays<double>&);
+
+}  // namespace scf::loss

@@ -1,0 +1,26 @@
+// The losses' own formulas for sweeps over a tile of rows; see common/row_sweep_cpu.h.
+#pragma once
+
+#include "common/row_sweep_cpu.h"
+
+namespace scf::loss {
+
+enum class LossSweep {
+  // in v, H v, s or null; c p:  out p v,  sums v.(H v), v.s
+  kProbeProducts,
+  // in v, sum or null; c t:  out t v + sum
+  kAccumulate,
+  // in s+, s-, v; c q, p:  out q (s+ + s-) + p v, q (s+ + s-) - p v;  sums |s+ + s-|^2, (s+ - s-).v
+  kDifference,
+  // in n, z:  sums n.z, |n|^2
+  kDots,
+  // in x, z; c a, sigma, t, u:  out a x + sigma z, t z + u x
+  kPerturb,
+  // in x, v, z or null; c g, a, sigma:  out y + g v, y - g v,  y = x or a x + sigma z
+  kSymmetric,
+};
+
+template <class T>
+void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<T>& sweep);
+
+}  // namespace scf::loss
