@@ -10,14 +10,7 @@
 
 namespace scf::divergence {
 
-// gradient_scale over the number of points, times `share` of the set's mean in the value.
-[[nodiscard]] inline double gradient_scale_of(double gradient_scale, std::int64_t m,
-                                              double share = 1) {
-  return m == 0 ? 0 : share * gradient_scale / static_cast<double>(m);
-}
-
-// F2: a workspace of its own.
-// Of either dtype.
+// F2 and the local variance: a workspace of their own, for either dtype.
 [[nodiscard]] std::size_t f2_workspace_cpu(const CpuContext& context, std::int64_t m,
                                            std::int64_t d);
 template <class T>

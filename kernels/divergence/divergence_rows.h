@@ -87,6 +87,12 @@ struct MixtureRows {
   return divergence == Divergence::kJs || divergence == Divergence::kJf ? 0.5 : 1.0;
 }
 
+// gradient_scale over the number of points, times that.
+[[nodiscard]] inline double gradient_scale_of(double gradient_scale, std::int64_t m,
+                                              double share = 1) {
+  return m == 0 ? 0 : share * gradient_scale / static_cast<double>(m);
+}
+
 // ---- Local variance ----------------------------------------------------------------------------
 
 // Squared length of the residual, kept for every row.

@@ -28,6 +28,7 @@
 #include "common/simd.h"
 #include "divergence/divergence.h"
 #include "divergence/divergence_cpu.h"
+#include "divergence/divergence_rows.h"
 
 #ifndef SCF_DIVERGENCE_F2_CPU_ONCE_
 #define SCF_DIVERGENCE_F2_CPU_ONCE_
