@@ -9,7 +9,6 @@
 #include "common/memory.h"
 
 namespace scf::capi {
-namespace {
 
 std::string shown(double value) {
   if (std::isnan(value)) {
@@ -19,6 +18,8 @@ std::string shown(double value) {
   std::snprintf(text.data(), text.size(), "%.9g", value);
   return text.data();
 }
+
+namespace {
 
 std::string shown(const void* pointer) {
   std::array<char, 32> text{};

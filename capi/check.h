@@ -12,6 +12,9 @@ namespace scf::capi {
 
 [[noreturn]] void fail_argument(const std::string& message);
 
+// A value as messages show it.
+[[nodiscard]] std::string shown(double value);
+
 void require_pointer(const void* pointer, const char* name);
 void require_at_least(std::int64_t value, std::int64_t bound, const char* name);
 void require_within(std::int64_t value, std::int64_t low, std::int64_t high, const char* name);

@@ -63,16 +63,20 @@ __device__ void rademacher4(const Words& words, std::int64_t row, std::int64_t q
   }
 }
 
+// Only the first `count` of the four are needed.
 template <class T>
-__device__ void normal4(const Words& words, std::int64_t row, std::int64_t quad, T out[4]) {
+__device__ void normal4(const Words& words, std::int64_t row, std::int64_t quad, T out[4],
+                        std::int64_t count = 4) {
   std::uint32_t w[4];
   bits4(words, row, quad, w);
   const NormalPair<T> first = box_muller<T>(w[0], w[1]);
-  const NormalPair<T> second = box_muller<T>(w[2], w[3]);
   out[0] = first.cosine;
   out[1] = first.sine;
-  out[2] = second.cosine;
-  out[3] = second.sine;
+  if (count > 2) {
+    const NormalPair<T> second = box_muller<T>(w[2], w[3]);
+    out[2] = second.cosine;
+    out[3] = second.sine;
+  }
 }
 
 // kSphere gives the normals that a row on the sphere is made of.
