@@ -85,7 +85,8 @@ TEST_P(DivergenceRows, NotANumberInAScore) {
         for (std::int64_t i = 0; i < 40 * components; ++i) {
           const bool bad = i / components == 11 && (components == 1 || i % components == 2);
           EXPECT_EQ(std::isnan(results.p.integrand[i]), bad) << i << " of " << describe(problem);
-          if (!bad) EXPECT_EQ(results.p.integrand[i], before.p.integrand[i]);
+          if (bad) continue;
+          EXPECT_EQ(results.p.integrand[i], before.p.integrand[i]);
         }
       }
     }
