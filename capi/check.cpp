@@ -59,17 +59,24 @@ void require_zero(std::int64_t value, const char* name) {
   }
 }
 
-void require_finite(double value, const char* name) {
-  if (!std::isfinite(value)) {
-    fail_argument(std::string(name) + " must be finite, got " + shown(value));
-  }
-}
-
 void require_positive(double value, const char* name) {
   if (!(value > 0)) {
     fail_argument(std::string(name) + " must be > 0, got " + shown(value));
   }
   require_finite(value, name);
+}
+
+void require_not_negative(double value, const char* name) {
+  if (!(value >= 0)) {
+    fail_argument(std::string(name) + " must be >= 0, got " + shown(value));
+  }
+  require_finite(value, name);
+}
+
+void require_finite(double value, const char* name) {
+  if (!std::isfinite(value)) {
+    fail_argument(std::string(name) + " must be finite, got " + shown(value));
+  }
 }
 
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name) {

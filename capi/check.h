@@ -20,10 +20,10 @@ void require_at_least(std::int64_t value, std::int64_t bound, const char* name);
 void require_within(std::int64_t value, std::int64_t low, std::int64_t high, const char* name);
 void require_zero(std::int64_t value, const char* name);
 
-void require_finite(double value, const char* name);
-
-// In (0, inf).
+// In (0, inf), [0, inf), (-inf, inf).
 void require_positive(double value, const char* name);
+void require_not_negative(double value, const char* name);
+void require_finite(double value, const char* name);
 
 // A leading dimension: at least d.
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name);

@@ -110,8 +110,47 @@ static void print_kde(void) {
   END(scf_kde_gradients);
 }
 
+static void print_loss(void) {
+  STRUCT(scf_loss_params);
+  FIELD(scf_loss_params, struct_size);
+  FIELD(scf_loss_params, form);
+  FIELD(scf_loss_params, weighting);
+  FIELD(scf_loss_params, probe);
+  FIELD(scf_loss_params, weighting_exponent);
+  FIELD(scf_loss_params, weights);
+  FIELD(scf_loss_params, sigma);
+  FIELD(scf_loss_params, signal_scale);
+  FIELD(scf_loss_params, sigmas);
+  FIELD(scf_loss_params, signal_scales);
+  FIELD(scf_loss_params, epsilon);
+  FIELD(scf_loss_params, projections);
+  FIELD(scf_loss_params, variance_reduced);
+  FIELD(scf_loss_params, per_dimension);
+  FIELD(scf_loss_params, seed);
+  FIELD(scf_loss_params, offset);
+  FIELD(scf_loss_params, first_row);
+  FIELD(scf_loss_params, device_offset);
+  FIELD(scf_loss_params, noise);
+  FIELD(scf_loss_params, ld_noise);
+  FIELD(scf_loss_params, probes);
+  FIELD(scf_loss_params, ld_probes);
+  FIELD(scf_loss_params, mask);
+  FIELD(scf_loss_params, gradient_scale);
+  FIELD(scf_loss_params, status);
+  END(scf_loss_params);
+
+  STRUCT(scf_loss_outputs);
+  FIELD(scf_loss_outputs, struct_size);
+  FIELD(scf_loss_outputs, reserved);
+  FIELD(scf_loss_outputs, values);
+  FIELD(scf_loss_outputs, mean);
+  FIELD(scf_loss_outputs, standard_error);
+  END(scf_loss_outputs);
+}
+
 int main(void) {
   print_core();
   print_kde();
+  print_loss();
   return holes;
 }

@@ -19,9 +19,22 @@ namespace {
 // n: points of q.
 std::vector<Shape> divergence_shapes(Backend backend) {
   if (backend == Backend::kCuda) {
-    return {{1, 1, 1},   {2, 1, 2},   {33, 65, 3},  {257, 129, 2}, {1, 600, 1},
-            {64, 31, 4}, {17, 33, 7}, {15, 16, 16}, {31, 17, 17},  {9, 33, 64},
-            {5, 7, 97},  {3, 2, 784}, {1, 2, 3072}};
+    return {{1, 1, 1},
+            {2, 1, 2},
+            {33, 65, 3},
+            {257, 129, 2},
+            {1, 600, 1},
+            {64, 31, 4},
+            {17, 33, 7},
+            {15, 16, 16},
+            {31, 17, 17},
+            {9, 33, 64},
+            {5, 7, 97},
+            {3, 2, 784},
+            {1, 2, 3072},
+            // blocks come round again
+            {65, 4600, 33},
+            {3, 12'289, 2}};
   }
   std::vector<Shape> shapes;
   for (const Shape& shape : walked_cpu_shapes()) {

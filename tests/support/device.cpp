@@ -48,6 +48,10 @@ void require_success(scf_status status, const std::string& what) {
   throw std::runtime_error(what + ": " + scf_status_name(status) + ": " + scf_last_error());
 }
 
+void require_canaries(bool intact) {
+  if (!intact) throw std::runtime_error("a canary around or between the outputs was overwritten");
+}
+
 std::string why_absent(Backend backend) {
   std::int32_t count = 0;
   const scf_status status = scf_device_count(static_cast<std::int32_t>(backend), &count);
@@ -224,5 +228,7 @@ template class DeviceMatrix<double>;
 template class DeviceMatrix<std::int32_t>;
 template class DeviceMatrix<std::int64_t>;
 template class DeviceMatrix<std::uint32_t>;
+template class DeviceMatrix<std::uint64_t>;
+template class DeviceMatrix<std::uint8_t>;
 
 }  // namespace scf::test

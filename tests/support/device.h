@@ -10,6 +10,7 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace scf::test {
@@ -32,6 +33,9 @@ std::vector<BackendCase> all_backend_cases();
 
 // Throws std::runtime_error with the library's own message.
 void require_success(scf_status status, const std::string& what);
+
+// Throws where guards that a test looked at were overwritten.
+void require_canaries(bool intact);
 
 // "" where the backend has a device; else why not.
 std::string why_absent(Backend backend);
@@ -62,6 +66,18 @@ void with_dtype(Dtype dtype, Body&& body) {
     body(float{});
   } else {
     body(double{});
+  }
+}
+
+// Of a pair of C functions, or other things, the one of dtype T.
+template <class T, class F32, class F64>
+constexpr auto of_dtype(F32 f32, F64 f64) {
+  if constexpr (std::is_same_v<T, float>) {
+    (void)f64;
+    return f32;
+  } else {
+    (void)f32;
+    return f64;
   }
 }
 

@@ -1,28 +1,6 @@
 #include "support/kde_call.h"
 
-#include <stdexcept>
-#include <type_traits>
-
 namespace scf::test {
-namespace {
-
-template <class T, class F32, class F64>
-auto of_dtype(F32 f32, F64 f64) {
-  if constexpr (std::is_same_v<T, float>) {
-    (void)f64;
-    return f32;
-  } else {
-    (void)f32;
-    return f64;
-  }
-}
-
-void require_canaries(bool intact) {
-  if (!intact) throw std::runtime_error("a canary around or between the outputs was overwritten");
-}
-
-}  // namespace
-
 template <class T>
 scf_status kde_create(scf_context* context, const T* data, std::int64_t n, std::int64_t d,
                       std::int64_t ld, const scf_kde_params* params, scf_kde** kde) {

@@ -8,21 +8,9 @@
 #include <vector>
 
 #include "support/kde_problem.h"
+#include "support/wider.h"
 
 namespace scf::test {
-
-template <class T>
-struct WiderOf;
-template <>
-struct WiderOf<float> {
-  using type = double;
-};
-template <>
-struct WiderOf<double> {
-  using type = long double;
-};
-template <class T>
-using Wider = typename WiderOf<T>::type;
 
 // All that one query has.
 template <class Real>

@@ -1,0 +1,343 @@
+// Options of the losses, each crossed with what it meets: forms and weightings, probes, noise, the
+// layout in memory, the choice of outputs.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <vector>
+
+#include "support/compare.h"
+#include "support/errors.h"
+#include "support/kde_data.h"
+#include "support/loss_call.h"
+#include "support/loss_problem.h"
+#include "support/loss_reference.h"
+#include "support/random.h"
+#include "support/shapes.h"
+
+namespace scf::test {
+namespace {
+
+class LossOptions : public OnEachBackend {
+ protected:
+  [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 37 : 5; }
+};
+
+template <class T>
+void expect_same(const LossResults<T>& left, const LossResults<T>& right) {
+  EXPECT_TRUE(same_bits(left.values, right.values));
+  EXPECT_TRUE(same_bits(left.mean, right.mean));
+  EXPECT_TRUE(same_bits(left.standard_error, right.standard_error));
+  for (std::size_t k = 0; k < left.gradients.size(); ++k) {
+    EXPECT_TRUE(same_bits(left.gradients[k], right.gradients[k])) << "gradient " << k;
+  }
+}
+
+template <class T>
+std::vector<T> uniforms(std::int64_t count, double low, double high, std::uint64_t seed) {
+  Random random(seed);
+  std::vector<T> values;
+  for (std::int64_t i = 0; i < count; ++i) {
+    values.push_back(static_cast<T>(random.uniform(low, high)));
+  }
+  return values;
+}
+
+// Weightings 1, sigma^2, sigma^k and an array, with sigma given once and by sample.
+template <class T>
+std::vector<LossProblem<T>> weighted(const LossProblem<T>& problem) {
+  std::vector<LossProblem<T>> all;
+  for (const bool by_sample : {false, true}) {
+    auto with_sigma = problem;
+    if (by_sample) {
+      with_sigma.sigma = kNan;  // the array alone counts
+      with_sigma.sigmas = uniforms<T>(problem.m, 0.05, 3, 1);
+    }
+    auto with_array = with_sigma;
+    with_array.weighting = SCF_WEIGHTING_ARRAY;
+    with_array.weights = uniforms<T>(problem.m, 0, 2, 2);
+    with_array.weights[0] = 0;
+    all.push_back(with_sigma);
+    all.push_back(with_array);
+    for (const double exponent : {2.0, 0.0, 1.0, -1.0, 0.7}) {
+      auto with_power = with_sigma;
+      with_power.weighting = SCF_WEIGHTING_SIGMA;
+      with_power.weighting_exponent = exponent;
+      all.push_back(with_power);
+    }
+  }
+  return all;
+}
+
+TEST_P(LossOptions, FormsAndWeightingsOfDsm) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const int form : {SCF_FORM_SCORE, SCF_FORM_EPSILON, SCF_FORM_X0, SCF_FORM_V}) {
+      for (const bool variance_preserving : {false, true}) {
+        auto problem = normal_loss<T>(Loss::kDsm, samples(), 5, 31);
+        problem.form = form;
+        for (auto& weighted_problem : weighted(problem)) {
+          if (variance_preserving) {
+            weighted_problem.signal_scale = 0.8;
+            weighted_problem.sigma = 0.6;
+            for (T& sigma : weighted_problem.sigmas) {
+              sigma = sigma / (1 + sigma);
+              weighted_problem.signal_scales.push_back(std::sqrt(1 - sigma * sigma));
+            }
+          }
+          EXPECT_TRUE(
+              matches_reference(weighted_problem, evaluate_loss(context, weighted_problem)));
+          EXPECT_TRUE(
+              perturb_matches_reference(weighted_problem, perturb(context, weighted_problem)));
+        }
+      }
+    }
+  });
+}
+
+TEST_P(LossOptions, WeightingsOfDde) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const auto& problem : weighted(normal_loss<T>(Loss::kDde, samples(), 5, 32))) {
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+      EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+    }
+  });
+}
+
+// A signal scale of 0 leaves noise alone.
+TEST_P(LossOptions, NoSignal) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = normal_loss<T>(Loss::kDsm, samples(), 5, 33);
+    problem.form = SCF_FORM_V;
+    problem.signal_scale = 0;
+    EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+    EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+  });
+}
+
+TEST_P(LossOptions, ProbesOfSsm) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const int probe : {SCF_PROBE_RADEMACHER, SCF_PROBE_GAUSSIAN, SCF_PROBE_SPHERE}) {
+      for (const std::int64_t projections : {1, 3}) {
+        for (const int variance_reduced : {0, 1}) {
+          for (const std::int64_t d : {1, 5, 8}) {
+            auto problem = normal_loss<T>(Loss::kSsm, samples(), d, 34);
+            Random random(35);
+            problem.probe = probe;
+            problem.projections = projections;
+            problem.variance_reduced = variance_reduced;
+            problem.inputs[1] = normal_rows<T>(random, projections * problem.m, d);
+            EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+            EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+            problem.probes = normal_rows<T>(random, projections * problem.m, d);
+            EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+          }
+        }
+      }
+    }
+  });
+}
+
+// FD-DSM's noise and direction, each regenerated or the caller's; FD-SSM's direction of any length.
+TEST_P(LossOptions, NoiseOfTheCaller) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    Random random(36);
+    for (const Loss loss : all_losses()) {
+      if (!has_noise(loss)) continue;
+      auto problem = normal_loss<T>(loss, samples(), 5, 37);
+      problem.noise = normal_rows<T>(random, problem.m, 5, 4);
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+      EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+      problem.probes = normal_rows<T>(random, problem.m, 5, 0.01);
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+      EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+      problem.noise.clear();
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+      EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+    }
+  });
+}
+
+TEST_P(LossOptions, OffsetsAndRowsOfTheNoise) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      if (!has_noise(loss)) continue;
+      for (const std::int64_t d : {1, 3, 4}) {
+        auto problem = normal_loss<T>(loss, 3, d, 38);
+        problem.noise_seed = 0xFEDCBA9876543210u;
+        // The last: one word before what would wrap.
+        for (const std::uint64_t offset :
+             {std::uint64_t{1}, std::uint64_t{2}, std::uint64_t{3}, std::uint64_t{6},
+              std::uint64_t{0x3FFFFFFFFu}, std::uint64_t{0xFFFFFFFFFFFFFF00u}}) {
+          problem.offset = offset;
+          EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+          EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+        }
+        for (const std::int64_t row : {std::int64_t{0xFFFFFFFF}, INT64_MAX - 3}) {
+          problem.first_row = row;
+          EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+          EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+        }
+      }
+    }
+  });
+}
+
+// An offset in device memory adds to the other, and its sum wraps.
+TEST_P(LossOptions, AnOffsetInDeviceMemory) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      if (!has_noise(loss)) continue;
+      auto whole = any_loss<T>(loss, samples(), 5, 39);
+      whole.noise.clear();
+      whole.probes.clear();
+      whole.device_offset.reset();
+      whole.offset = 11;
+      auto parts = whole;
+      for (const std::uint64_t offset : {std::uint64_t{11}, std::uint64_t{4}, std::uint64_t{14}}) {
+        parts.offset = offset;
+        parts.device_offset = std::uint64_t{11} - offset;
+        expect_same(evaluate_loss(context, whole), evaluate_loss(context, parts));
+        EXPECT_TRUE(same_bits(perturb(context, whole)[0], perturb(context, parts)[0]));
+      }
+    }
+  });
+}
+
+TEST_P(LossOptions, PerDimensionAndGradientScale) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      for (const double scale : {1.0, 0.0, -2.5, 1e6}) {
+        auto problem = normal_loss<T>(loss, samples(), 7, 40);
+        problem.gradient_scale = scale;
+        problem.per_dimension = 1;
+        EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+      }
+    }
+  });
+}
+
+// The layout changes addresses alone: results are the same bits.
+TEST_P(LossOptions, LayoutsInMemory) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    LossLayout in_place;
+    in_place.gradients_in_place = true;
+    LossLayout odd_in_place = odd_loss_layout<T>();
+    odd_in_place.gradients_in_place = true;
+    for (const Loss loss : all_losses()) {
+      for (const std::int64_t d : {3, 16}) {
+        const auto problem = any_loss<T>(loss, samples(), d, 41);
+        SCOPED_TRACE(describe(problem));
+        const auto plain = evaluate_loss(context, problem);
+        for (const auto& layout :
+             {odd_loss_layout<T>(), in_place, odd_in_place, LossLayout{1, 0, 0, false},
+              LossLayout{0, 1, 2 * sizeof(T), false}}) {
+          expect_same(plain, evaluate_loss(context, problem, {}, layout));
+          if (!has_perturb(loss)) continue;
+          const auto points = perturb(context, problem);
+          const auto strided = perturb(context, problem, layout);
+          for (std::size_t k = 0; k < points.size(); ++k) {
+            EXPECT_TRUE(same_bits(points[k], strided[k]));
+          }
+        }
+      }
+    }
+  });
+}
+
+// Whatever is asked for is the same bits as when all is.
+TEST_P(LossOptions, AnySubsetOfOutputs) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      const auto problem = any_loss<T>(loss, samples(), 5, 42);
+      SCOPED_TRACE(describe(problem));
+      const auto all = evaluate_loss(context, problem);
+      for (unsigned bits = 0; bits < 64; bits += on_cpu() ? 1 : 7) {
+        const LossWanted wanted{(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, bits >> 3};
+        const auto some = evaluate_loss(context, problem, wanted);
+        EXPECT_EQ(some.status_word, all.status_word);
+        EXPECT_EQ(some.values.empty(), !wanted.values);
+        EXPECT_EQ(some.mean.empty(), !wanted.mean);
+        EXPECT_EQ(some.standard_error.empty(), !wanted.standard_error);
+        const auto expect_equal = [&](const auto& part, const auto& whole) {
+          if (!part.empty()) {
+            EXPECT_TRUE(same_bits(part, whole)) << bits;
+          }
+        };
+        expect_equal(some.values, all.values);
+        expect_equal(some.mean, all.mean);
+        expect_equal(some.standard_error, all.standard_error);
+        for (std::size_t k = 0; k < all.gradients.size(); ++k) {
+          expect_equal(some.gradients[k], all.gradients[k]);
+        }
+      }
+    }
+  });
+}
+
+TEST_P(LossOptions, ATargetThatIsNotWanted) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const int form : {SCF_FORM_SCORE, SCF_FORM_V}) {
+      auto problem = normal_loss<T>(Loss::kDsm, samples(), 5, 43);
+      problem.form = form;
+      PerturbCall<T> call(context, problem, {}, false);
+      call.outputs[1].ld = 0;
+      ASSERT_EQ(call.run(), SCF_SUCCESS) << scf_last_error();
+      EXPECT_TRUE(perturb_matches_reference(problem, call.results()));
+    }
+  });
+}
+
+// A field that a loss has no use for is ignored, whatever it holds.
+TEST_P(LossOptions, FieldsOfOtherLossesAreIgnored) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      SCOPED_TRACE(name_of(loss));
+      const auto problem = normal_loss<T>(loss, samples(), 5, 44);
+      const bool weighs = loss == Loss::kDsm || loss == Loss::kDde;
+      const bool differs = loss == Loss::kFdssmEnergy || loss == Loss::kFdssmScore;
+      LossCall<T> call(context, problem);
+      // The workspace is that of any loss, so it may look at more.
+      std::size_t bytes = 0;
+      ASSERT_EQ(call.workspace_size(&bytes), SCF_SUCCESS) << scf_last_error();
+      const DeviceBlock workspace(context, bytes, DeviceBlock::Guards::kCanaries);
+      scf_loss_params& params = *call.params;
+      if (loss != Loss::kDsm) params.form = 77;
+      if (!weighs) {
+        params.weighting = -3;
+        params.weighting_exponent = kNan;
+        params.weights = &params;
+      }
+      if (loss != Loss::kSsm) {
+        params.probe = 99;
+        params.projections = 0;
+        params.variance_reduced = 5;
+      }
+      if (!weighs && loss != Loss::kFddsm) params.sigma = -1;
+      if (!differs && loss != Loss::kFddsm) params.epsilon = -1;
+      if (loss == Loss::kEsm || loss == Loss::kIsm || loss == Loss::kFdssmEnergy) {
+        params.signal_scale = kNan;
+        params.first_row = -1;
+        params.ld_noise = -1;
+      }
+      ASSERT_EQ(call.run_with(workspace.data(), bytes), SCF_SUCCESS) << scf_last_error();
+      EXPECT_TRUE(matches_reference(problem, call.results()));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Loss, LossOptions, ::testing::ValuesIn(all_backend_cases()),
+                         parameter_name<BackendCase>);
+
+}  // namespace
+}  // namespace scf::test
