@@ -1,5 +1,5 @@
 // Arguments of the KDE's C functions: the handle, and the checked translation of the public structs
-// to the kernels' contract, kde/kde.h. Part of kde.cpp, which alone includes it.
+// to the kernels' contract, kde/kde.h.
 #pragma once
 
 #include <scorefield/kde.h>
@@ -9,10 +9,13 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <variant>
 
 #include "arguments.h"
 #include "check.h"
+#include "common/error.h"
+#include "context.h"
 #include "kde/kde.h"
 #include "params.h"
 
@@ -36,6 +39,35 @@ struct scf_kde {
 };
 
 namespace scf::capi {
+
+// ---- Matching context, dataset and function ----------------------------------------------------
+
+inline void require_match(const scf_context& context, const scf_kde* kde,
+                          const char* name = "kde") {
+  require_pointer(kde, name);
+  if (backend_of(context) != kde->backend || device_of(context) != kde->device) {
+    const auto shown = [](std::int32_t backend, std::int32_t device) {
+      return backend == SCF_BACKEND_CPU ? std::string("cpu")
+                                        : "cuda device " + std::to_string(device);
+    };
+    fail_argument(std::string("context must be of the ") + name + "'s backend and device, " +
+                  shown(kde->backend, kde->device) + ", got " +
+                  shown(backend_of(context), device_of(context)));
+  }
+}
+
+template <class T>
+constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
+
+template <class T>
+const Prepared<T>& prepared_of(const scf_kde& kde, const char* name = "kde") {
+  const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
+  if (prepared == nullptr) {
+    fail_argument(std::string(name) + " must be of the function's dtype, " + kDtype<T> + ", got " +
+                  (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
+  }
+  return *prepared;
+}
 
 // ---- Params ------------------------------------------------------------------------------------
 
@@ -157,15 +189,32 @@ kde::Outputs<T> outputs_of(const scf_kde& kde, std::int64_t m, const scf_kde_que
 
 template <class T>
 kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
+                               const scf_kde_query_params& params,
                                const scf_kde_gradients& gradients, Arrays& arrays) {
   require_zero(gradients.reserved, "gradients.reserved");
-  if (gradients.log_density_weights == nullptr && gradients.score_weights == nullptr) {
-    fail_argument("one of log_density_weights and score_weights must not be NULL");
+  const bool second =
+      gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+  if (gradients.log_density_weights == nullptr && gradients.score_weights == nullptr && !second) {
+    fail_argument(
+        "one of log_density_weights, score_weights, divergence_weights and "
+        "quadratic_form_weights must not be NULL");
+  }
+  if (gradients.quadratic_form_weights != nullptr && params.tangent == nullptr) {
+    fail_argument("tangent must not be NULL where quadratic_form_weights is given");
+  }
+  if (second && (gradients.data != nullptr || gradients.log_weights != nullptr)) {
+    throw Error(Status::kUnsupported,
+                std::string(gradients.data != nullptr ? "data" : "log_weights") +
+                    " must be NULL where divergence_weights or quadratic_form_weights is given: of "
+                    "these only the gradient with respect to log_bandwidths is known");
   }
   add_array(arrays.inputs, "log_density_weights", gradients.log_density_weights, m, 1, 1,
             sizeof(T));
   add_matrix(arrays.inputs, "score_weights", gradients.score_weights, m, kde.d,
              gradients.ld_score_weights, sizeof(T));
+  add_array(arrays.inputs, "divergence_weights", gradients.divergence_weights, m, 1, 1, sizeof(T));
+  add_array(arrays.inputs, "quadratic_form_weights", gradients.quadratic_form_weights, m, 1, 1,
+            sizeof(T));
   add_matrix(arrays.outputs, "data", gradients.data, kde.n, kde.d, gradients.ld_data, sizeof(T));
   add_array(arrays.outputs, "log_weights", gradients.log_weights, kde.n, 1, 1, sizeof(T));
   add_array(arrays.outputs, "log_bandwidths", gradients.log_bandwidths, m, 1, 1, sizeof(T));
@@ -175,14 +224,19 @@ kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
           static_cast<T*>(gradients.data),
           gradients.ld_data,
           static_cast<T*>(gradients.log_weights),
-          static_cast<T*>(gradients.log_bandwidths)};
+          static_cast<T*>(gradients.log_bandwidths),
+          static_cast<const T*>(gradients.divergence_weights),
+          static_cast<const T*>(gradients.quadratic_form_weights)};
 }
 
-// Gradients ignore top and tangent.
-inline scf_kde_query_params gradient_query_params(scf_kde_query_params params) {
+// Gradients ignore top, and the tangent but for that of quadratic forms.
+inline scf_kde_query_params gradient_query_params(scf_kde_query_params params,
+                                                  const scf_kde_gradients& gradients) {
   params.top = 0;
-  params.tangent = nullptr;
-  params.ld_tangent = 0;
+  if (gradients.quadratic_form_weights == nullptr) {
+    params.tangent = nullptr;
+    params.ld_tangent = 0;
+  }
   return params;
 }
 

@@ -107,6 +107,8 @@ static void print_kde(void) {
   FIELD(scf_kde_gradients, ld_data);
   FIELD(scf_kde_gradients, log_weights);
   FIELD(scf_kde_gradients, log_bandwidths);
+  FIELD(scf_kde_gradients, divergence_weights);
+  FIELD(scf_kde_gradients, quadratic_form_weights);
   END(scf_kde_gradients);
 }
 

@@ -76,8 +76,11 @@ struct Outputs {
   int top = 0;
 };
 
-// L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i) ); null inputs are 0,
-// null outputs are not computed.
+// L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i)
+//             + divergence_weights[i] div s(x_i) + quadratic_form_weights[i] v_i . J(x_i) v_i ),
+// v the queries' tangent. Null inputs are 0, null outputs are not computed. The last two terms go
+// to log_bandwidths alone: with them, data and log_weights are null. Where quadratic_form_weights
+// is null, so is the tangent.
 template <class T>
 struct Gradients {
   const T* log_density_weights = nullptr;  // [m]
@@ -85,9 +88,17 @@ struct Gradients {
   std::int64_t ld_score_weights = 0;
   T* data = nullptr;  // [n, ld_data]
   std::int64_t ld_data = 0;
-  T* log_weights = nullptr;     // [n]
-  T* log_bandwidths = nullptr;  // [m]
+  T* log_weights = nullptr;                   // [n]
+  T* log_bandwidths = nullptr;                // [m]
+  const T* divergence_weights = nullptr;      // [m]
+  const T* quadratic_form_weights = nullptr;  // [m]
 };
+
+// Whether second moments of the posterior are differentiated.
+template <class T>
+[[nodiscard]] bool wants_second(const Gradients<T>& gradients) {
+  return gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+}
 
 // ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp ----------------------
 

@@ -1,13 +1,20 @@
 // Gradients of a Gaussian KDE on the CPU:
 //
-//   L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ),  to data, log-weights and log-bandwidths.
+//   L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ),  to data, log-weights and log-bandwidths,
 //
-// Always in double. The posterior's normaliser and mean of each query come from the evaluation's
-// first pass. Then, with p_ik the posterior weight, c_i = a / h^2, and e_ik = u_i . (y_k - m_i):
+// and of sum_i ( b_i div s(x_i) + c_i v_i . J(x_i) v_i ) to log-bandwidths. Always in double. The
+// posterior's normaliser and mean of each query come from the evaluation's first pass. Then, with
+// p_ik the posterior weight, q_i = a / h^2, e_ik = u_i . (y_k - m_i) and t_ik = v_i . (y_k - m_i):
 //
-//   dL/dy_k     = sum_i p_ik (g_i c_i + c_i^2 e_ik) (x_i - a y_k) + c_i p_ik u_i
-//   dL/dlog w_k = sum_i g_i (p_ik - w_k / W_i) + p_ik c_i e_ik,    W_i the weight that query i sees
+//   dL/dy_k     = sum_i p_ik (g_i q_i + q_i^2 e_ik) (x_i - a y_k) + q_i p_ik u_i
+//   dL/dlog w_k = sum_i g_i (p_ik - w_k / W_i) + p_ik q_i e_ik,    W_i the weight that query i sees
 //   dL/dlog h_i = g_i (sum_k p_ik r_ik^2 / h^2 - d) - 2 u_i . s_i + (a / h^4) Cov_p(u_i . y, r_i^2)
+//               + b_i ( -4 q_i^2 tr Cov_p(y) + 2 d / h^2    + q_i^2 Cov_p(|y - m_i|^2, r_i^2) / h^2
+//               )
+//               + c_i ( -4 q_i^2 Var_p(t_i)  + 2 |v|^2 / h^2 + q_i^2 Cov_p(t_i^2, r_i^2) / h^2 )
+//
+// The covariances of second moments take r^2 from |x - a m|^2 on: far from the data all r^2 are
+// alike, and their common part cancels.
 //
 // Data are taken in blocks of kBlock, each by one thread that goes through the queries in order: no
 // sum depends on the threads. Lanes hold data; a block's gradients stay in the cache.
@@ -38,9 +45,12 @@ struct GradientQuery {
   const double* x;     // [d]
   const double* mean;  // [d]
   const double* u;     // [d], 0 where there is none
+  const double* v;     // [d], in the caller's unit; null where c is 0
   double g;
+  double b;
+  double form_weight;  // c of the formula above
   double a;
-  double c;                 // a / h^2
+  double c;                 // q of it, a / h^2
   double rate;              // log2(e) / 2h^2
   double log2_sum;          // log2 sum_k 2^t_k
   double inverse_visible;   // 1 / W, W relative to the largest weight
@@ -53,6 +63,17 @@ struct BandwidthSums {
   double r2;          // sum p r^2
   double tangent;     // sum p e
   double covariance;  // sum p e r^2
+};
+
+// Those of the divergence's and the quadratic form's; z = r^2 - |x - a m|^2.
+struct SecondSums {
+  double z;                  // sum p z
+  double spread;             // sum p |y - m|^2
+  double spread_covariance;  // sum p |y - m|^2 z
+  double tangent;            // sum p t
+  double tangent_distance;   // sum p t z
+  double square;             // sum p t^2
+  double square_covariance;  // sum p t^2 z
 };
 
 }  // namespace scf::kde
@@ -174,6 +195,69 @@ BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
   return total;
 }
 
+// r^2 for the posterior weights, z = sum_j a (y - m) ((a y - x) + (a m - x)), |y - m|^2 and t.
+template <class D, class S>
+HWY_INLINE void SecondDistances(D dd, const CpuKde<S>& kde, const GradientQuery& q, const S* column,
+                                hn::Vec<D>& r2, hn::Vec<D>& z, hn::Vec<D>& spread, hn::Vec<D>& t) {
+  r2 = z = spread = t = hn::Zero(dd);
+  const auto a = hn::Set(dd, q.a);
+  for (std::int64_t j = 0; j < kde.d; ++j) {
+    const auto y = LoadAs(dd, column + j * CpuKde<S>::kPanel);
+    const auto away = hn::MulSub(a, y, hn::Set(dd, q.x[j]));
+    const auto centred = hn::Sub(y, hn::Set(dd, q.mean[j]));
+    const auto scaled = hn::Mul(a, centred);
+    r2 = hn::MulAdd(away, away, r2);
+    z = hn::MulAdd(scaled, hn::Add(away, hn::Set(dd, q.a * q.mean[j] - q.x[j])), z);
+    spread = hn::MulAdd(centred, centred, spread);
+    if (q.v != nullptr) {
+      t = hn::MulAdd(hn::Set(dd, q.v[j]), centred, t);
+    }
+  }
+}
+
+template <class S>
+SecondSums SumSecond(const CpuKde<S>& kde, const GradientQuery& q) {
+  const hn::ScalableTag<double> dd;
+  const std::int64_t lanes = hn::Lanes(dd);
+  SecondSums total{};
+  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  for (std::int64_t tile = q.begin / kTile * kTile; tile < q.end; tile += kTile) {
+    auto sum_z = hn::Zero(dd);
+    auto sum_spread = hn::Zero(dd);
+    auto sum_spread_z = hn::Zero(dd);
+    auto sum_t = hn::Zero(dd);
+    auto sum_tz = hn::Zero(dd);
+    auto sum_t2 = hn::Zero(dd);
+    auto sum_t2z = hn::Zero(dd);
+    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += lanes) {
+      auto r2 = hn::Zero(dd);
+      auto z = hn::Zero(dd);
+      auto spread = hn::Zero(dd);
+      auto t = hn::Zero(dd);
+      SecondDistances(dd, kde, q, PanelColumn(kde.panels.data(), kde.d, k), r2, z, spread, t);
+      const auto p = Posterior(dd, kde, q, k, r2);
+      const auto p_spread = hn::Mul(p, spread);
+      const auto pt = hn::Mul(p, t);
+      const auto pt2 = hn::Mul(pt, t);
+      sum_z = hn::MulAdd(p, z, sum_z);
+      sum_spread = hn::Add(sum_spread, p_spread);
+      sum_spread_z = hn::MulAdd(p_spread, z, sum_spread_z);
+      sum_t = hn::Add(sum_t, pt);
+      sum_tz = hn::MulAdd(pt, z, sum_tz);
+      sum_t2 = hn::Add(sum_t2, pt2);
+      sum_t2z = hn::MulAdd(pt2, z, sum_t2z);
+    }
+    total.z += hn::GetLane(hn::SumOfLanes(dd, sum_z));
+    total.spread += hn::GetLane(hn::SumOfLanes(dd, sum_spread));
+    total.spread_covariance += hn::GetLane(hn::SumOfLanes(dd, sum_spread_z));
+    total.tangent += hn::GetLane(hn::SumOfLanes(dd, sum_t));
+    total.tangent_distance += hn::GetLane(hn::SumOfLanes(dd, sum_tz));
+    total.square += hn::GetLane(hn::SumOfLanes(dd, sum_t2));
+    total.square_covariance += hn::GetLane(hn::SumOfLanes(dd, sum_t2z));
+  }
+  return total;
+}
+
 void GradientBlockF32(const CpuKde<float>& kde, const GradientQuery* queries, std::int64_t m,
                       std::int64_t first, double* data, double* log_weights) {
   GradientBlock(kde, queries, m, first, data, log_weights);
@@ -188,6 +272,12 @@ BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& que
 BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query) {
   return SumBandwidth(kde, query);
 }
+SecondSums SumSecondF32(const CpuKde<float>& kde, const GradientQuery& query) {
+  return SumSecond(kde, query);
+}
+SecondSums SumSecondF64(const CpuKde<double>& kde, const GradientQuery& query) {
+  return SumSecond(kde, query);
+}
 
 }  // namespace HWY_NAMESPACE
 }  // namespace scf::kde
@@ -201,6 +291,8 @@ HWY_EXPORT(GradientBlockF32);
 HWY_EXPORT(GradientBlockF64);
 HWY_EXPORT(SumBandwidthF32);
 HWY_EXPORT(SumBandwidthF64);
+HWY_EXPORT(SumSecondF32);
+HWY_EXPORT(SumSecondF64);
 
 void gradient_block(std::size_t target, const CpuKde<float>& kde, const GradientQuery* queries,
                     std::int64_t m, std::int64_t first, double* data, double* log_weights) {
@@ -218,19 +310,26 @@ BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<double>& kde,
                             const GradientQuery& query) {
   return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query);
 }
+SecondSums sum_second(std::size_t target, const CpuKde<float>& kde, const GradientQuery& query) {
+  return HWY_DISPATCH_TABLE(SumSecondF32)[target](kde, query);
+}
+SecondSums sum_second(std::size_t target, const CpuKde<double>& kde, const GradientQuery& query) {
+  return HWY_DISPATCH_TABLE(SumSecondF64)[target](kde, query);
+}
 
 constexpr double kLn2 = 0.693147180559945309417;
 
 template <class T>
 struct GradientWorkspace {
   GradientWorkspace(Arena& arena, const CpuContext& context, const CpuKde<T>& kde,
-                    const Queries<T>& queries) {
+                    const Queries<T>& queries, const Gradients<T>& gradients) {
     const std::int64_t m = queries.m;
     order = arena.take<std::int64_t>(m);
     log2_sum = arena.take<double>(m);
     mean = arena.take<double>(m, kde.padded());
     x = arena.take<double>(m, kde.d);
     u = arena.take<double>(m, kde.d);
+    v = gradients.quadratic_form_weights == nullptr ? nullptr : arena.take<double>(m, kde.d);
     list = arena.take<GradientQuery>(m);
     block_size = (kde.d + 1) * kGradientBlock;
     blocks = arena.take<double>(block_size * context.threads());
@@ -242,6 +341,7 @@ struct GradientWorkspace {
   double* mean;
   double* x;
   double* u;
+  double* v;
   GradientQuery* list;
   std::int64_t block_size;
   double* blocks;
@@ -251,9 +351,11 @@ struct GradientWorkspace {
 // Whether the caller's factors of query i are finite.
 template <class T>
 bool factors_are_finite(const Gradients<T>& gradients, std::int64_t d, std::int64_t i) {
-  if (gradients.log_density_weights != nullptr &&
-      !std::isfinite(gradients.log_density_weights[i])) {
-    return false;
+  for (const T* const factors : {gradients.log_density_weights, gradients.divergence_weights,
+                                 gradients.quadratic_form_weights}) {
+    if (factors != nullptr && !std::isfinite(factors[i])) {
+      return false;
+    }
   }
   if (gradients.score_weights == nullptr) {
     return true;
@@ -276,15 +378,23 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
                : kde.to_stored(static_cast<double>(
                      gradients.score_weights[i * gradients.ld_score_weights + j]));
   }
+  const auto factor = [i](const T* factors) {
+    return factors == nullptr ? 0.0 : static_cast<double>(factors[i]);
+  };
   const DataClass& of = class_of(kde, queries, i);
   const double h = kde.to_stored(bandwidth_of(queries, i));
   GradientQuery q{};
   q.x = x;
   q.u = u;
   q.mean = workspace.mean + i * kde.padded();
-  q.g = gradients.log_density_weights == nullptr
-            ? 0
-            : static_cast<double>(gradients.log_density_weights[i]);
+  q.g = factor(gradients.log_density_weights);
+  q.b = factor(gradients.divergence_weights);
+  q.form_weight = factor(gradients.quadratic_form_weights);
+  if (gradients.quadratic_form_weights != nullptr) {
+    double* const v = workspace.v + i * kde.d;
+    std::copy_n(queries.tangent + i * queries.ld_tangent, kde.d, v);
+    q.v = v;
+  }
   q.a = scale_of(queries, i);
   q.c = q.a / h / h;
   q.rate = std::clamp(0.5 / (kLn2 * h) / h, 1e-300, 1e300);
@@ -307,6 +417,30 @@ double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h
   const double covariance = sums.covariance - sums.tangent * sums.r2;
   return q.g * (sums.r2 / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
          q.c * (covariance / stored_h / stored_h);
+}
+
+// What the divergence and the quadratic form add to it.
+template <class T>
+double second_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
+                       const SecondSums& sums) {
+  const double stored_h = kde.to_stored(h);
+  const auto over_h2 = [stored_h](double value) { return value / stored_h / stored_h; };
+  double v_square = 0;
+  for (std::int64_t j = 0; q.v != nullptr && j < kde.d; ++j) {
+    v_square += q.v[j] * q.v[j];
+  }
+  // The posterior mean is rounded: t is taken about its own mean.
+  const double variance = sums.square - sums.tangent * sums.tangent;
+  const double spread_covariance = sums.spread_covariance - sums.spread * sums.z;
+  const double square_covariance =
+      sums.square_covariance - sums.square * sums.z -
+      2 * sums.tangent * (sums.tangent_distance - sums.tangent * sums.z);
+  const double of_divergence = q.c * (q.c * (over_h2(spread_covariance) - 4 * sums.spread)) +
+                               over_h2(2 * static_cast<double>(kde.d));
+  const double of_form =
+      q.c * (q.c * (over_h2(square_covariance) - 4 * variance)) + over_h2(2 * v_square);
+  // Both are in units of 1/x^2.
+  return kde.to_stored(kde.to_stored(q.b * of_divergence + q.form_weight * of_form));
 }
 
 // Gradients of one block of data, from its place in the cache to the caller's rows.
@@ -341,9 +475,9 @@ void clear(const CpuKde<T>& kde, const Gradients<T>& gradients) {
 
 template <class T>
 std::size_t kde_gradient_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
-                                       const Queries<T>& queries, const Gradients<T>&) {
+                                       const Queries<T>& queries, const Gradients<T>& gradients) {
   Arena arena(nullptr);
-  const GradientWorkspace<T> workspace(arena, context, kde, queries);
+  const GradientWorkspace<T> workspace(arena, context, kde, queries, gradients);
   return arena.used();
 }
 
@@ -356,7 +490,7 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     return;
   }
   Arena arena(workspace);
-  const GradientWorkspace<T> pieces(arena, context, kde, queries);
+  const GradientWorkspace<T> pieces(arena, context, kde, queries, gradients);
   const std::int64_t count = order_queries(
       kde, queries, pieces.order,
       [&](std::int64_t i) { return factors_are_finite(gradients, kde.d, i); },
@@ -382,11 +516,20 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     });
   }
   if (gradients.log_bandwidths != nullptr) {
+    const bool first =
+        gradients.log_density_weights != nullptr || gradients.score_weights != nullptr;
     context.parallel_for(count, [&](std::int64_t at, int) {
       const std::int64_t i = pieces.order[at];
       const GradientQuery& q = pieces.list[at];
-      gradients.log_bandwidths[i] = static_cast<T>(
-          bandwidth_gradient(kde, q, bandwidth_of(queries, i), sum_bandwidth(target, kde, q)));
+      const double h = bandwidth_of(queries, i);
+      double gradient = 0;
+      if (first) {
+        gradient = bandwidth_gradient(kde, q, h, sum_bandwidth(target, kde, q));
+      }
+      if (wants_second(gradients)) {
+        gradient += second_gradient(kde, q, h, sum_second(target, kde, q));
+      }
+      gradients.log_bandwidths[i] = static_cast<T>(gradient);
     });
   }
 }

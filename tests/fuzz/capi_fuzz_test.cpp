@@ -316,8 +316,16 @@ class Fuzzer {
     gradients.score_weights =
         maybe(0.7, [&]() -> const void* { return memory_.input(elements(m * ld)); });
     gradients.ld_score_weights = any_size(random_, ld);
-    gradients.data = matrix(n_, &gradients.ld_data);
-    gradients.log_weights = vector(n_);
+    gradients.divergence_weights =
+        maybe(0.2, [&]() -> const void* { return memory_.input(elements(m)); });
+    gradients.quadratic_form_weights =
+        maybe(0.2, [&]() -> const void* { return memory_.input(elements(m)); });
+    const bool second =
+        gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+    if (!second || random_.chance(0.1)) {
+      gradients.data = matrix(n_, &gradients.ld_data);
+      gradients.log_weights = vector(n_);
+    }
     gradients.log_bandwidths = vector(m);
     gradients.struct_size = any_struct_size(random_, sizeof gradients);
     const std::int64_t ldx = d_ + random_.below(kMostGap);
