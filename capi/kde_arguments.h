@@ -229,14 +229,21 @@ kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
           static_cast<const T*>(gradients.quadratic_form_weights)};
 }
 
+// For drivers, which ask for no most probable data and make their own tangents.
+inline scf_kde_query_params without_top_and_tangent(scf_kde_query_params params) {
+  params.top = 0;
+  params.tangent = nullptr;
+  params.ld_tangent = 0;
+  return params;
+}
+
 // Gradients ignore top, and the tangent but for that of quadratic forms.
 inline scf_kde_query_params gradient_query_params(scf_kde_query_params params,
                                                   const scf_kde_gradients& gradients) {
-  params.top = 0;
   if (gradients.quadratic_form_weights == nullptr) {
-    params.tangent = nullptr;
-    params.ld_tangent = 0;
+    return without_top_and_tangent(params);
   }
+  params.top = 0;
   return params;
 }
 

@@ -75,14 +75,6 @@ loss::KdeModel<T> model_of(const scf_kde& kde, const char* name) {
   return {prepared.cpu.get(), prepared.cuda.get()};
 }
 
-// Losses have no use for the most probable data, and make their own tangents.
-scf_kde_query_params loss_query_params(scf_kde_query_params params) {
-  params.top = 0;
-  params.tangent = nullptr;
-  params.ld_tangent = 0;
-  return params;
-}
-
 // A problem as it is translated, with the arrays of the call.
 template <class T>
 struct Translation {
@@ -112,7 +104,7 @@ void set_data_kde(const scf_context& context, const scf_kde_loss_params& params,
   }
   try {
     to.problem.data_query =
-        queries_of<T>(*params.data_kde, to.problem.m, loss_query_params(known), to.arrays);
+        queries_of<T>(*params.data_kde, to.problem.m, without_top_and_tangent(known), to.arrays);
   } catch (const Error& error) {
     throw Error(error.status(), std::string("of data_query: ") + error.what());
   }
@@ -163,7 +155,7 @@ scf_status kde_loss(scf_context* context, const scf_kde* kde, const scf_kde_loss
     to.problem.m = m;
     to.problem.d = kde->d;
     set_loss(which, known, to);
-    to.problem.query = queries_of<T>(*kde, m, loss_query_params(seen), to.arrays);
+    to.problem.query = queries_of<T>(*kde, m, without_top_and_tangent(seen), to.arrays);
     if (to.problem.loss == Kind::kEsm) {
       set_data_kde(*context, which, *kde, to);
     }

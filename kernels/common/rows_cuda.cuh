@@ -319,6 +319,19 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
 
 }  // namespace detail
 
+// The moments of all blocks of a set, in thread 0 of a block of RowPolicy::kThreads: thread t merges
+// a contiguous part of them, and the threads' are merged as in a block.
+__device__ inline Moments merge_moments(const MomentSet& set) {
+  const std::int64_t length = (set.blocks + RowPolicy::kThreads - 1) / RowPolicy::kThreads;
+  const std::int64_t begin = threadIdx.x * length;
+  const std::int64_t end = min(begin + length, set.blocks);
+  Moments moments;
+  for (std::int64_t block = begin; block < end; ++block) {
+    moments.merge(set.partials[block]);
+  }
+  return detail::merge_block(moments);
+}
+
 // Runs the operation on every row; the moments of the values that count go to the workspace, in
 // plan.blocks parts (null where there are no values). `name` is what an error calls the kernel.
 template <class T, class Operation>

@@ -23,15 +23,10 @@
 
 #include "common/error.h"
 #include "common/memory.h"
+#include "kde/kde_slices.h"
 
 namespace scf::loss {
 namespace {
-
-// Queries a call of the KDE: few enough to bound its workspace, enough to fill a device.
-std::int64_t chunk_of(std::int64_t d) {
-  constexpr std::int64_t kElements = std::int64_t{1} << 22;
-  return std::clamp<std::int64_t>(kElements / d, 1024, 65536);
-}
 
 bool is_perturbed(KdeLossKind loss) {
   return loss == KdeLossKind::kDsm || loss == KdeLossKind::kDde;
@@ -56,45 +51,15 @@ bool of_densities(KdeLossKind loss) {
          loss == KdeLossKind::kLikelihood;
 }
 
-template <class U>
-U* from(U* base, std::int64_t elements) {
-  return base == nullptr ? nullptr : base + elements;
-}
-
 // Queries [first, first + count) at these points.
 template <class T>
-kde::Queries<T> slice(const kde::Queries<T>& query, const Matrix<const T>& points,
+kde::Queries<T> slice(kde::Queries<T> query, const Matrix<const T>& points,
                       const Matrix<const T>& tangent, std::int64_t first, std::int64_t count) {
-  kde::Queries<T> part = query;
-  part.m = count;
-  part.x = points.row(first);
-  part.ld = points.ld;
-  part.bandwidths = from(query.bandwidths, first);
-  part.signal_scales = from(query.signal_scales, first);
-  part.skip = from(query.skip, first);
-  part.labels = from(query.labels, first);
-  part.tangent = from(tangent.data, first * tangent.ld);
-  part.ld_tangent = tangent.ld;
-  return part;
-}
-
-template <class T>
-kde::Outputs<T> slice(kde::Outputs<T> outputs, std::int64_t first) {
-  outputs.log_density = from(outputs.log_density, first);
-  outputs.score = from(outputs.score, first * outputs.ld_score);
-  outputs.divergence = from(outputs.divergence, first);
-  outputs.jacobian_product = from(outputs.jacobian_product, first * outputs.ld_jacobian_product);
-  return outputs;
-}
-
-template <class T>
-kde::Gradients<T> slice(kde::Gradients<T> gradients, std::int64_t first) {
-  gradients.log_density_weights = from(gradients.log_density_weights, first);
-  gradients.score_weights = from(gradients.score_weights, first * gradients.ld_score_weights);
-  gradients.divergence_weights = from(gradients.divergence_weights, first);
-  gradients.quadratic_form_weights = from(gradients.quadratic_form_weights, first);
-  gradients.log_bandwidths = from(gradients.log_bandwidths, first);
-  return gradients;
+  query.x = points.data;
+  query.ld = points.ld;
+  query.tangent = tangent.data;
+  query.ld_tangent = tangent.ld;
+  return kde::slice(query, first, count);
 }
 
 }  // namespace
@@ -105,7 +70,7 @@ KdeLoss<T>::KdeLoss(const KdeLossBackend<T>& backend, const KdeLossProblem<T>& p
     : backend_(backend),
       problem_(problem),
       gradient_(gradient == Gradient::kWanted),
-      chunk_(std::min(problem.m, chunk_of(problem.d))) {
+      chunk_(kde::slice_length(problem.m, problem.d)) {
   Arena count(nullptr);
   (void)take_room(count);
   memory_ = BackendBlock<T>(backend_, count.used());
@@ -293,8 +258,8 @@ void KdeLoss<T>::evaluate(const KdeModel<T>& model, const kde::Queries<T>& query
                                    problem_.d};
   for (std::int64_t first = 0; first < problem_.m; first += chunk_) {
     const std::int64_t count = std::min(chunk_, problem_.m - first);
-    backend_.evaluate(model, slice(query, points, tangent, first, count), slice(outputs, first),
-                      kde_workspace_.data());
+    backend_.evaluate(model, slice(query, points, tangent, first, count),
+                      kde::slice(outputs, first), kde_workspace_.data());
   }
 }
 
@@ -315,7 +280,7 @@ void KdeLoss<T>::add_gradient(int index, const Matrix<const T>& tangent, double*
   for (std::int64_t first = 0; first < problem_.m; first += chunk_) {
     const std::int64_t count = std::min(chunk_, problem_.m - first);
     backend_.gradient(problem_.kde, slice(problem_.query, points(index), tangent, first, count),
-                      slice(gradients, first), kde_workspace_.data());
+                      kde::slice(gradients, first), kde_workspace_.data());
   }
   backend_.add_sum(gradients.log_bandwidths, problem_.settings.mask, problem_.m, total);
 }
@@ -462,7 +427,7 @@ void KdeLoss<T>::run_probe(std::int64_t k, const KdeLossResults<T>& results) {
   Batch<T> batch = this->batch(results);
   Settings<T>& settings = batch.settings;
   settings.words.offset += static_cast<std::uint64_t>(k * words_of_noise(d));
-  settings.probes.data = from(settings.probes.data, k * m * settings.probes.ld);
+  settings.probes.data = kde::slice_from(settings.probes.data, k * m * settings.probes.ld);
   settings.gradient_scale /= static_cast<double>(settings.projections);
   settings.projections = 1;
   Matrix<const T> probes = settings.probes;
