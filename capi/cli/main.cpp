@@ -26,14 +26,17 @@ std::string refuse_empty(const std::string& text) {
   return text.empty() ? "must not be empty" : "";
 }
 
-void add_compute_options(CLI::App& command, ComputeOptions& options) {
-  command.add_option("DATA", options.data, "Data: .npy (f4 or f8), .csv or .csv.gz, a row a datum")
+void add_data_options(CLI::App& command, DataOptions& options) {
+  command.add_option("DATA", options.path, "Data: .npy (f4 or f8), .csv or .csv.gz, a row a datum")
       ->required()
       ->check(refuse_empty);
+  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)")
+      ->check(refuse_empty);
+}
+
+void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command
       .add_option("--columns", options.columns, "Columns to use, from 0: 0-63,65 (default: all)")
-      ->check(refuse_empty);
-  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)")
       ->check(refuse_empty);
   command.add_option("--device", options.device, "cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
@@ -53,6 +56,7 @@ void add_info(CLI::App& app, InfoOptions& options) {
 void add_kde(CLI::App& app, KdeOptions& options) {
   CLI::App* const command = app.add_subcommand(
       "kde", "Log-density, score, denoiser and divergence of a Gaussian kernel density estimate");
+  add_data_options(*command, options.data);
   add_compute_options(*command, options.compute);
   command->add_option("--query", options.query, "Queries (default: the data themselves)")
       ->check(refuse_empty);
@@ -70,6 +74,7 @@ void add_kde(CLI::App& app, KdeOptions& options) {
 void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
   CLI::App* const command = app.add_subcommand(
       "bandwidth", "Leave-one-out log-likelihood and Hyvarinen score over a grid of bandwidths");
+  add_data_options(*command, options.data);
   add_compute_options(*command, options.compute);
   command->add_option("--min", options.least, "Least bandwidth (default: from the data's scale)");
   command->add_option("--max", options.most, "Largest bandwidth (default: from the data's scale)");
