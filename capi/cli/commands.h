@@ -5,8 +5,10 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "device.h"
+#include "loss_choice.h"
 #include "table.h"
 
 namespace scf::cli {
@@ -50,9 +52,48 @@ struct BandwidthOptions {
   std::string plot;
 };
 
+struct LossOptions {
+  ComputeOptions compute;
+  LossChoice choice;
+  std::string data;
+  DataOptions model;
+  double model_bandwidth = 0;
+  bool model_leave_one_out = false;
+  std::optional<double> data_bandwidth;  // of ESM
+  bool data_leave_one_out = false;
+  int repeats = 1;
+};
+
+struct DivergenceOptions {
+  ComputeOptions compute;
+  std::string divergence;
+  DataOptions p;
+  double p_bandwidth = 0;
+  DataOptions q;
+  double q_bandwidth = 0;
+  std::string at;  // points of p; "": drawn
+  std::string at_q;
+  std::optional<int> draws;
+  std::uint64_t seed = 0;
+};
+
+struct FitBandwidthOptions {
+  ComputeOptions compute;
+  DataOptions data;
+  LossChoice choice;
+  std::optional<double> least;
+  std::optional<double> most;
+  double tolerance = 1e-4;  // of log h
+};
+
 void run_info(const InfoOptions& options);
 void run_kde(const KdeOptions& options);
 void run_bandwidth(const BandwidthOptions& options);
+void run_loss(const LossOptions& options);
+void run_divergence(const DivergenceOptions& options);
+void run_fit_bandwidth(const FitBandwidthOptions& options);
+
+[[nodiscard]] std::vector<std::string> divergence_names();
 
 // ---- Shared by the commands
 // -----------------------------------------------------------------------
