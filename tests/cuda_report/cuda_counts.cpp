@@ -36,21 +36,21 @@ class ReportFile {
 };
 
 KernelCounts counts_of(const Workload& workload, const std::string& name, const Json& report) {
-  const double pairs = static_cast<double>(workload.n) * static_cast<double>(workload.m);
+  const double units = workload.units();
   const Json& global = report.at("global");
   const Json& shared = report.at("shared");
   KernelCounts counts;
   counts.workload = workload;
   counts.kernel = readable_name(name);
   counts.launches = report.at("launches");
-  counts.instructions_per_pair = report.at("thread_instructions").get<double>() / pairs;
+  counts.instructions_per_unit = report.at("thread_instructions").get<double>() / units;
   counts.lanes_active = report.at("lanes_active");
-  counts.global_bytes_per_pair =
-      (global.at("bytes_read").get<double>() + global.at("bytes_written").get<double>()) / pairs;
+  counts.global_bytes_per_unit =
+      (global.at("bytes_read").get<double>() + global.at("bytes_written").get<double>()) / units;
   counts.sectors_over_ideal = global.at("sectors_over_ideal");
-  counts.bank_conflicts_per_pair = shared.at("bank_conflicts").get<double>() / pairs;
-  counts.wavefronts_per_pair = shared.at("wavefronts").get<double>() / pairs;
-  counts.multiply_adds_per_pair = report.at("matrix_multiply_adds").get<double>() / pairs;
+  counts.bank_conflicts_per_unit = shared.at("bank_conflicts").get<double>() / units;
+  counts.wavefronts_per_unit = shared.at("wavefronts").get<double>() / units;
+  counts.multiply_adds_per_unit = report.at("matrix_multiply_adds").get<double>() / units;
   return counts;
 }
 
@@ -88,16 +88,16 @@ std::vector<KernelCounts> count_work(const std::string& program, const std::stri
   double total = 0;
   for (const auto& [name, kernel] : report.at("kernels").items()) {
     kernels.push_back(counts_of(workload, name, kernel));
-    total += kernels.back().instructions_per_pair;
+    total += kernels.back().instructions_per_unit;
   }
   if (kernels.empty()) {
     throw std::runtime_error("no kernel ran: " + command);
   }
   for (KernelCounts& kernel : kernels) {
-    kernel.share_of_instructions = kernel.instructions_per_pair / total;
+    kernel.share_of_instructions = kernel.instructions_per_unit / total;
   }
   std::stable_sort(kernels.begin(), kernels.end(), [](const auto& a, const auto& b) {
-    return a.instructions_per_pair > b.instructions_per_pair;
+    return a.instructions_per_unit > b.instructions_per_unit;
   });
   return kernels;
 }
