@@ -5,9 +5,6 @@
 #include <scorefield/kde.h>
 
 #include <memory>
-#include <string>
-#include <type_traits>
-#include <variant>
 
 #include "check.h"
 #include "context.h"
@@ -26,9 +23,6 @@ static_assert(kde::kBadSkip == SCF_KDE_STATUS_BAD_SKIP);
 static_assert(kde::kBadLabel == SCF_KDE_STATUS_BAD_LABEL);
 static_assert(kde::kNoWeight == SCF_KDE_STATUS_NO_WEIGHT);
 static_assert(kde::kBadQuery == SCF_KDE_STATUS_BAD_QUERY);
-
-template <class T>
-constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
 
 // ---- Creation ----------------------------------------------------------------------------------
 
@@ -60,31 +54,6 @@ scf_status create(scf_context* context, const T* data, std::int64_t n, std::int6
     created->prepared = prepare(*context, dataset, stream);
     *kde = created.release();
   });
-}
-
-// ---- Matching context, dataset and function ----------------------------------------------------
-
-void require_match(const scf_context& context, const scf_kde* kde) {
-  require_pointer(kde, "kde");
-  if (backend_of(context) != kde->backend || device_of(context) != kde->device) {
-    const auto shown = [](std::int32_t backend, std::int32_t device) {
-      return backend == SCF_BACKEND_CPU ? std::string("cpu")
-                                        : "cuda device " + std::to_string(device);
-    };
-    fail_argument("context must be of the kde's backend and device, " +
-                  shown(kde->backend, kde->device) + ", got " +
-                  shown(backend_of(context), device_of(context)));
-  }
-}
-
-template <class T>
-const Prepared<T>& prepared_of(const scf_kde& kde) {
-  const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
-  if (prepared == nullptr) {
-    fail_argument(std::string("kde must be of the function's dtype, ") + kDtype<T> + ", got " +
-                  (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
-  }
-  return *prepared;
 }
 
 // ---- Evaluation --------------------------------------------------------------------------------
