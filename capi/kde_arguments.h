@@ -1,5 +1,10 @@
+<<<<<<< HEAD
 // Arguments of the KDE's C functions: the handle, and the checked translation of the public structs
 // to the kernels' contract, kde/kde.h.
+=======
+// Arguments of functions that take a KDE: the checked translation of the public structs to the
+// kernels' contract, kde/kde.h.
+>>>>>>> random
 #pragma once
 
 #include <scorefield/kde.h>
@@ -7,20 +12,24 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <string>
+<<<<<<< HEAD
 #include <type_traits>
 #include <variant>
+=======
+>>>>>>> random
 
 #include "arguments.h"
 #include "check.h"
 #include "common/error.h"
 #include "context.h"
 #include "kde/kde.h"
+#include "kde_handle.h"
 #include "params.h"
 
 namespace scf::capi {
 
+<<<<<<< HEAD
 // A dataset prepared by either backend.
 template <class T>
 struct Prepared {
@@ -69,6 +78,8 @@ const Prepared<T>& prepared_of(const scf_kde& kde, const char* name = "kde") {
   return *prepared;
 }
 
+=======
+>>>>>>> random
 // ---- Params ------------------------------------------------------------------------------------
 
 inline scf_kde_query_params default_query_params() {
@@ -96,10 +107,16 @@ kde::Dataset<T> dataset_of(const T* data, std::int64_t n, std::int64_t d, std::i
 
 // ---- Queries and outputs -----------------------------------------------------------------------
 
-inline void check_query_scalars(const scf_kde_query_params& params) {
+enum class LeastBandwidth { kAboveZero, kZero };
+
+inline void check_query_scalars(const scf_kde_query_params& params, LeastBandwidth least) {
   require_within(params.top, 0, SCF_KDE_MAX_TOP, "top");
   if (params.bandwidths == nullptr) {
-    require_positive(params.bandwidth, "bandwidth");
+    if (least == LeastBandwidth::kZero) {
+      require_not_negative(params.bandwidth, "bandwidth");
+    } else {
+      require_positive(params.bandwidth, "bandwidth");
+    }
   }
   if (params.signal_scales == nullptr) {
     require_positive(params.signal_scale, "signal_scale");
@@ -109,9 +126,9 @@ inline void check_query_scalars(const scf_kde_query_params& params) {
 // The queries but for x, which the workspace functions do not have.
 template <class T>
 kde::Queries<T> queries_of(const scf_kde& kde, std::int64_t m, const scf_kde_query_params& params,
-                           Arrays& arrays) {
+                           Arrays& arrays, LeastBandwidth least = LeastBandwidth::kAboveZero) {
   require_at_least(m, 0, "m");
-  check_query_scalars(params);
+  check_query_scalars(params, least);
   add_array(arrays.inputs, "bandwidths", params.bandwidths, m, 1, 1, sizeof(T));
   add_array(arrays.inputs, "signal_scales", params.signal_scales, m, 1, 1, sizeof(T));
   add_array(arrays.inputs, "skip", params.skip, m, 1, 1, sizeof(std::int64_t));

@@ -13,6 +13,9 @@
 namespace scf {
 class CpuContext;
 class CudaContext;
+namespace random {
+struct Stream;  // random/random.h
+}
 }  // namespace scf
 
 namespace scf::kde {
@@ -94,6 +97,7 @@ struct Gradients {
   const T* quadratic_form_weights = nullptr;  // [m]
 };
 
+<<<<<<< HEAD
 // Whether second moments of the posterior are differentiated.
 template <class T>
 [[nodiscard]] bool wants_second(const Gradients<T>& gradients) {
@@ -101,6 +105,17 @@ template <class T>
 }
 
 // ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp ----------------------
+=======
+// Where draws a y_k + h z and their k go; null outputs are not made.
+template <class T>
+struct Draws {
+  T* out = nullptr;  // [m, ld]
+  std::int64_t ld = 0;
+  std::int64_t* indices = nullptr;  // [m]
+};
+
+// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp, kde_draw_cpu.cpp -----
+>>>>>>> random
 
 template <class T>
 class CpuKde;  // kde_cpu.h
@@ -127,7 +142,13 @@ template <class T>
 void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
                       const Gradients<T>& gradients, void* workspace);
 
-// ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu ---------------------
+// One draw a query, of the queries' bandwidths (>= 0 here), signal scales, skips and labels. The
+// datum is drawn by words 0 and 1 of the stream's row, the normals are words 4 and on.
+template <class T>
+void kde_draw_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                  const random::Stream& words, const Draws<T>& draws);
+
+// ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu, kde_draw_cuda.cu ----
 // The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds
 // is checked on the device: NaN and a status bit.
 
@@ -153,5 +174,9 @@ std::size_t kde_gradient_workspace_cuda(const CudaContext& context, const CudaKd
 template <class T>
 void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
                        const Gradients<T>& gradients, void* workspace, void* stream);
+
+template <class T>
+void kde_draw_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                   const random::Stream& words, const Draws<T>& draws, void* stream);
 
 }  // namespace scf::kde

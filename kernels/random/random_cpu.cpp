@@ -21,6 +21,7 @@
 #include "common/cpu_context.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
+#include "random/random_blocks.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::random {
@@ -136,10 +137,6 @@ struct FillPolicy {
   static constexpr std::int64_t kManyRows = 64;  // enough to be parallel over rows
 };
 
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) {
-  return a / b + (a % b != 0 ? 1 : 0);
-}
-
 // The functions of one target for numbers of one type.
 template <class T>
 struct Functions;
@@ -159,20 +156,6 @@ struct Functions<double> {
   double (*sum_of_squares)(const double*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF64)[at];
   void (*scale)(double*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF64)[at];
 };
-
-// Calls fill(row, rows, column, columns) for the fixed blocks of a matrix, in parallel.
-template <class Fill>
-void for_each_block(const CpuContext& context, std::int64_t m, std::int64_t d, const Fill& fill) {
-  constexpr std::int64_t kNumbers = FillPolicy::kTaskNumbers;
-  const std::int64_t columns = std::min(d, kNumbers);
-  const std::int64_t rows = kNumbers / columns;
-  const std::int64_t across = ceil_divide(d, columns);
-  context.parallel_for(ceil_divide(m, rows) * across, [&](std::int64_t block, int) {
-    const std::int64_t row = block / across * rows;
-    const std::int64_t column = block % across * columns;
-    fill(row, std::min(rows, m - row), column, std::min(columns, d - column));
-  });
-}
 
 // Rows uniform on the sphere.
 template <class T>
@@ -297,7 +280,7 @@ void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64
   const Words words = read_words(stream);
   const auto fill = HWY_DISPATCH_TABLE(FillBits)[dispatch_index(context.targets())];
   for_each_block(
-      context, m, d,
+      context, m, d, FillPolicy::kTaskNumbers,
       [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         fill(context, words, row, rows, column, columns, out + row * ld + column, ld);
       });
@@ -316,7 +299,7 @@ void random_fill_cpu(const CpuContext& context, Distribution distribution, const
   }
   const Functions<T> functions(context);
   for_each_block(
-      context, m, d,
+      context, m, d, FillPolicy::kTaskNumbers,
       [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         functions.fill(context, distribution, words, row, rows, column, columns,
                        out + row * ld + column, ld);

@@ -88,7 +88,7 @@ HWY_INLINE void BoxMullerF32(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, hn::Vec<DF>*
   const auto p = Horner(df, f, hn::Set(df, K::kLog7), K::kLog6, K::kLog5, K::kLog4, K::kLog3,
                         K::kLog2, K::kLog1, K::kLog0, -2.0f);
   const auto radius = hn::Sqrt(
-      hn::MulAdd(p, f, hn::Mul(hn::ConvertTo(df, exponent), hn::Set(df, K::kMinusTwoLn2))));
+      hn::MulAdd(hn::ConvertTo(df, exponent), hn::Set(df, K::kMinusTwoLn2), hn::Mul(p, f)));
 
   const auto t = hn::Add(w1, hn::Set(du, 1u << 29));
   const auto rest =
@@ -124,7 +124,7 @@ HWY_INLINE void BoxMullerF64(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, hn::Vec<DF>*
   const auto z = hn::Mul(s, s);
   const auto p = Horner(df, z, hn::Set(df, K::kLog6), K::kLog5, K::kLog4, K::kLog3, K::kLog2,
                         K::kLog1, K::kLog0, -4.0);
-  const auto radius = hn::Sqrt(hn::MulAdd(p, s, hn::Mul(exponent, hn::Set(df, K::kMinusTwoLn2))));
+  const auto radius = hn::Sqrt(hn::MulAdd(exponent, hn::Set(df, K::kMinusTwoLn2), hn::Mul(p, s)));
 
   const auto t = hn::Add(w1, hn::Set(du, std::uint64_t{1} << 29));
   const auto part = hn::And(t, hn::Set(du, std::uint64_t{0x3FFFFFFF}));
