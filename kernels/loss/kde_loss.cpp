@@ -265,8 +265,15 @@ void KdeLoss<T>::evaluate(const KdeModel<T>& model, const kde::Queries<T>& query
 
 // Adds the slope that comes by the KDE's outputs at one of the points.
 template <class T>
-void KdeLoss<T>::add_gradient(int index, const Matrix<const T>& tangent, double* total) const {
-  if (total == nullptr || problem_.m == 0) {
+void KdeLoss<T>::add_gradient(int index, const Matrix<const T>& tangent, double* total) {
+  if (total == nullptr) {
+    return;
+  }
+  if (!total_started_) {  // not before: what fails has written nothing
+    backend_.clear(total, sizeof *total);
+    total_started_ = true;
+  }
+  if (problem_.m == 0) {
     return;
   }
   const kde::Gradients<T> gradients = wanted_gradients(index);
@@ -280,9 +287,7 @@ void KdeLoss<T>::add_gradient(int index, const Matrix<const T>& tangent, double*
 
 template <class T>
 void KdeLoss<T>::run(const KdeLossResults<T>& results) {
-  if (results.log_bandwidth_gradient != nullptr) {
-    backend_.clear(results.log_bandwidth_gradient, sizeof(double));
-  }
+  total_started_ = false;
   switch (problem_.loss) {
     case KdeLossKind::kSsm:
       return run_ssm(results);

@@ -89,7 +89,7 @@ class KdeLoss {
 
   void evaluate(const KdeModel<T>& model, const kde::Queries<T>& query,
                 const Matrix<const T>& points, const kde::Outputs<T>& outputs) const;
-  void add_gradient(int index, const Matrix<const T>& tangent, double* total) const;
+  void add_gradient(int index, const Matrix<const T>& tangent, double* total);
   void run_scores(const KdeLossResults<T>& results);
   void run_densities(const KdeLossResults<T>& results);
   void run_likelihood(const KdeLossResults<T>& results);
@@ -101,6 +101,7 @@ class KdeLoss {
   const KdeLossBackend<T>& backend_;
   KdeLossProblem<T> problem_;
   bool gradient_;
+  bool total_started_ = false;  // whether the slope of this run holds anything yet
   std::int64_t chunk_;  // queries that the KDE sees at a time
   BackendBlock<T> memory_;
   Room room_ = {};
