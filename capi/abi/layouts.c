@@ -150,9 +150,76 @@ static void print_loss(void) {
   END(scf_loss_outputs);
 }
 
+static void print_divergence(void) {
+  STRUCT(scf_divergence_points);
+  FIELD(scf_divergence_points, struct_size);
+  FIELD(scf_divergence_points, reserved);
+  FIELD(scf_divergence_points, m);
+  FIELD(scf_divergence_points, d);
+  FIELD(scf_divergence_points, log_p);
+  FIELD(scf_divergence_points, log_q);
+  FIELD(scf_divergence_points, score_p);
+  FIELD(scf_divergence_points, ld_score_p);
+  FIELD(scf_divergence_points, score_q);
+  FIELD(scf_divergence_points, ld_score_q);
+  FIELD(scf_divergence_points, integrand);
+  FIELD(scf_divergence_points, ld_integrand);
+  FIELD(scf_divergence_points, log_q_gradient);
+  FIELD(scf_divergence_points, score_q_gradient);
+  FIELD(scf_divergence_points, ld_score_q_gradient);
+  END(scf_divergence_points);
+
+  STRUCT(scf_divergence_outputs);
+  FIELD(scf_divergence_outputs, struct_size);
+  FIELD(scf_divergence_outputs, reserved);
+  FIELD(scf_divergence_outputs, value);
+  FIELD(scf_divergence_outputs, standard_error);
+  FIELD(scf_divergence_outputs, cotangent);
+  FIELD(scf_divergence_outputs, gradient_scale);
+  FIELD(scf_divergence_outputs, status);
+  END(scf_divergence_outputs);
+
+  STRUCT(scf_local_variance_points);
+  FIELD(scf_local_variance_points, struct_size);
+  FIELD(scf_local_variance_points, reserved);
+  FIELD(scf_local_variance_points, m);
+  FIELD(scf_local_variance_points, d);
+  FIELD(scf_local_variance_points, c);
+  FIELD(scf_local_variance_points, displacement);
+  FIELD(scf_local_variance_points, ld_displacement);
+  FIELD(scf_local_variance_points, f);
+  FIELD(scf_local_variance_points, ld_f);
+  FIELD(scf_local_variance_points, f_displaced);
+  FIELD(scf_local_variance_points, ld_f_displaced);
+  FIELD(scf_local_variance_points, integrand);
+  FIELD(scf_local_variance_points, f_gradient);
+  FIELD(scf_local_variance_points, ld_f_gradient);
+  FIELD(scf_local_variance_points, f_displaced_gradient);
+  FIELD(scf_local_variance_points, ld_f_displaced_gradient);
+  END(scf_local_variance_points);
+
+  STRUCT(scf_kde_divergence_params);
+  FIELD(scf_kde_divergence_params, struct_size);
+  FIELD(scf_kde_divergence_params, divergence);
+  FIELD(scf_kde_divergence_params, p);
+  FIELD(scf_kde_divergence_params, q);
+  FIELD(scf_kde_divergence_params, p_query);
+  FIELD(scf_kde_divergence_params, q_query);
+  FIELD(scf_kde_divergence_params, x);
+  FIELD(scf_kde_divergence_params, m);
+  FIELD(scf_kde_divergence_params, ldx);
+  FIELD(scf_kde_divergence_params, y);
+  FIELD(scf_kde_divergence_params, n);
+  FIELD(scf_kde_divergence_params, ldy);
+  FIELD(scf_kde_divergence_params, epsilon);
+  FIELD(scf_kde_divergence_params, seed);
+  END(scf_kde_divergence_params);
+}
+
 int main(void) {
   print_core();
   print_kde();
+  print_divergence();
   print_loss();
   return holes;
 }

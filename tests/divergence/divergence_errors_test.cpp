@@ -332,6 +332,18 @@ TEST_P(DivergenceErrors, LocalVarianceRefusesBadArguments) {
   });
 }
 
+TEST(DivergenceDefaults, AreAsTheHeaderSays) {
+  scf_divergence_outputs outputs;
+  ASSERT_EQ(scf_divergence_outputs_init(&outputs, sizeof outputs), SCF_SUCCESS);
+  EXPECT_EQ(outputs.gradient_scale, 1);
+  EXPECT_EQ(outputs.value, nullptr);
+  scf_kde_divergence_params params;
+  ASSERT_EQ(scf_kde_divergence_params_init(&params, sizeof params), SCF_SUCCESS);
+  EXPECT_EQ(params.divergence, SCF_DIVERGENCE_FISHER);
+  EXPECT_EQ(params.epsilon, 1);
+  EXPECT_EQ(params.seed, 0u);
+}
+
 // A CPU context takes no stream.
 TEST(DivergenceErrorsOnCpu, Stream) {
   const Context context(Backend::kCpu);
