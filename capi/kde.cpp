@@ -5,11 +5,6 @@
 #include <scorefield/kde.h>
 
 #include <memory>
-<<<<<<< HEAD
-#include <string>
-#include <variant>
-    =======
->>>>>>> random
 
 #include "check.h"
 #include "context.h"
@@ -17,186 +12,185 @@
 #include "params.h"
 #include "status.h"
 
-    namespace scf::capi {
-  namespace {
+namespace scf::capi {
+namespace {
 
-  static_assert(kde::kAnyLabel == SCF_KDE_ANY_LABEL);
-  static_assert(kde::kMaxTop == SCF_KDE_MAX_TOP);
-  static_assert(kde::kBadBandwidth == SCF_KDE_STATUS_BAD_BANDWIDTH);
-  static_assert(kde::kBadSignalScale == SCF_KDE_STATUS_BAD_SIGNAL_SCALE);
-  static_assert(kde::kBadSkip == SCF_KDE_STATUS_BAD_SKIP);
-  static_assert(kde::kBadLabel == SCF_KDE_STATUS_BAD_LABEL);
-  static_assert(kde::kNoWeight == SCF_KDE_STATUS_NO_WEIGHT);
-  static_assert(kde::kBadQuery == SCF_KDE_STATUS_BAD_QUERY);
+static_assert(kde::kAnyLabel == SCF_KDE_ANY_LABEL);
+static_assert(kde::kMaxTop == SCF_KDE_MAX_TOP);
+static_assert(kde::kBadBandwidth == SCF_KDE_STATUS_BAD_BANDWIDTH);
+static_assert(kde::kBadSignalScale == SCF_KDE_STATUS_BAD_SIGNAL_SCALE);
+static_assert(kde::kBadSkip == SCF_KDE_STATUS_BAD_SKIP);
+static_assert(kde::kBadLabel == SCF_KDE_STATUS_BAD_LABEL);
+static_assert(kde::kNoWeight == SCF_KDE_STATUS_NO_WEIGHT);
+static_assert(kde::kBadQuery == SCF_KDE_STATUS_BAD_QUERY);
 
-  // ---- Creation
-  // ----------------------------------------------------------------------------------
+// ---- Creation
+// ----------------------------------------------------------------------------------
 
-  template <class T>
-  Prepared<T> prepare(const scf_context& context, const kde::Dataset<T>& dataset, void* stream) {
-    Prepared<T> prepared;
-    on_backend(
-        context, [&](const CpuContext& cpu) { prepared.cpu = kde::kde_prepare_cpu(cpu, dataset); },
-        [&](const auto& cuda) { prepared.cuda = kde::kde_prepare_cuda(cuda, dataset, stream); });
-    return prepared;
-  }
+template <class T>
+Prepared<T> prepare(const scf_context& context, const kde::Dataset<T>& dataset, void* stream) {
+  Prepared<T> prepared;
+  on_backend(
+      context, [&](const CpuContext& cpu) { prepared.cpu = kde::kde_prepare_cpu(cpu, dataset); },
+      [&](const auto& cuda) { prepared.cuda = kde::kde_prepare_cuda(cuda, dataset, stream); });
+  return prepared;
+}
 
-  template <class T>
-  scf_status create(scf_context* context, const T* data, std::int64_t n, std::int64_t d,
-                    std::int64_t ld, const scf_kde_params* params, void* stream, scf_kde** kde) {
-    return guard([&] {
-      require_pointer(kde, "kde");
-      *kde = nullptr;
-      require_context(context, stream);
-      const auto defaults = sized<scf_kde_params>();
-      const scf_kde_params known =
-          params == nullptr ? defaults : read_params(params, defaults, "params");
-      const kde::Dataset<T> dataset = dataset_of(data, n, d, ld, known);
-      auto created = std::make_unique<scf_kde>();
-      created->backend = backend_of(*context);
-      created->device = device_of(*context);
-      created->n = n;
-      created->d = d;
-      created->prepared = prepare(*context, dataset, stream);
-      *kde = created.release();
-    });
-  }
+template <class T>
+scf_status create(scf_context* context, const T* data, std::int64_t n, std::int64_t d,
+                  std::int64_t ld, const scf_kde_params* params, void* stream, scf_kde** kde) {
+  return guard([&] {
+    require_pointer(kde, "kde");
+    *kde = nullptr;
+    require_context(context, stream);
+    const auto defaults = sized<scf_kde_params>();
+    const scf_kde_params known =
+        params == nullptr ? defaults : read_params(params, defaults, "params");
+    const kde::Dataset<T> dataset = dataset_of(data, n, d, ld, known);
+    auto created = std::make_unique<scf_kde>();
+    created->backend = backend_of(*context);
+    created->device = device_of(*context);
+    created->n = n;
+    created->d = d;
+    created->prepared = prepare(*context, dataset, stream);
+    *kde = created.release();
+  });
+}
 
-  // ---- Evaluation
-  // --------------------------------------------------------------------------------
+// ---- Evaluation
+// --------------------------------------------------------------------------------
 
-  template <class T>
-  std::size_t evaluate_workspace(const scf_context& context, const Prepared<T>& kde,
-                                 const kde::Queries<T>& queries, const kde::Outputs<T>& outputs) {
-    return on_backend(
-        context,
-        [&](const CpuContext& cpu) {
-          return kde::kde_evaluate_workspace_cpu(cpu, *kde.cpu, queries, outputs);
-        },
-        [&](const auto& cuda) {
-          return kde::kde_evaluate_workspace_cuda(cuda, *kde.cuda, queries, outputs);
-        });
-  }
+template <class T>
+std::size_t evaluate_workspace(const scf_context& context, const Prepared<T>& kde,
+                               const kde::Queries<T>& queries, const kde::Outputs<T>& outputs) {
+  return on_backend(
+      context,
+      [&](const CpuContext& cpu) {
+        return kde::kde_evaluate_workspace_cpu(cpu, *kde.cpu, queries, outputs);
+      },
+      [&](const auto& cuda) {
+        return kde::kde_evaluate_workspace_cuda(cuda, *kde.cuda, queries, outputs);
+      });
+}
 
-  template <class T>
-  void run_evaluation(const scf_context& context, const Prepared<T>& kde,
-                      const kde::Queries<T>& queries, const kde::Outputs<T>& outputs,
-                      void* workspace, void* stream) {
-    on_backend(
-        context,
-        [&](const CpuContext& cpu) {
-          kde::kde_evaluate_cpu(cpu, *kde.cpu, queries, outputs, workspace);
-        },
-        [&](const auto& cuda) {
-          kde::kde_evaluate_cuda(cuda, *kde.cuda, queries, outputs, workspace, stream);
-        });
-  }
+template <class T>
+void run_evaluation(const scf_context& context, const Prepared<T>& kde,
+                    const kde::Queries<T>& queries, const kde::Outputs<T>& outputs, void* workspace,
+                    void* stream) {
+  on_backend(
+      context,
+      [&](const CpuContext& cpu) {
+        kde::kde_evaluate_cpu(cpu, *kde.cpu, queries, outputs, workspace);
+      },
+      [&](const auto& cuda) {
+        kde::kde_evaluate_cuda(cuda, *kde.cuda, queries, outputs, workspace, stream);
+      });
+}
 
-  template <class T>
-  std::size_t checked_evaluate_workspace(const scf_context& context, const scf_kde& kde,
-                                         std::int64_t m, const scf_kde_query_params& params,
-                                         const scf_kde_outputs& outputs) {
+template <class T>
+std::size_t checked_evaluate_workspace(const scf_context& context, const scf_kde& kde,
+                                       std::int64_t m, const scf_kde_query_params& params,
+                                       const scf_kde_outputs& outputs) {
+  Arrays arrays;
+  const auto& prepared = prepared_of<T>(kde);
+  const auto queries = queries_of<T>(kde, m, params, arrays);
+  const auto translated = outputs_of<T>(kde, m, params, outputs, arrays);
+  return m == 0 ? 0 : evaluate_workspace(context, prepared, queries, translated);
+}
+
+template <class T>
+scf_status evaluate(scf_context* context, const scf_kde* kde, const T* x, std::int64_t m,
+                    std::int64_t ldx, const scf_kde_query_params* params,
+                    const scf_kde_outputs* outputs, void* workspace, std::size_t workspace_bytes,
+                    void* stream) {
+  return guard([&] {
+    require_context(context, stream);
+    require_match(*context, kde);
+    const Prepared<T>& prepared = prepared_of<T>(*kde);
+    const auto known = read_params(params, default_query_params(), "params");
+    const auto wanted = read_params(outputs, sized<scf_kde_outputs>(), "outputs");
     Arrays arrays;
-    const auto& prepared = prepared_of<T>(kde);
-    const auto queries = queries_of<T>(kde, m, params, arrays);
-    const auto translated = outputs_of<T>(kde, m, params, outputs, arrays);
-    return m == 0 ? 0 : evaluate_workspace(context, prepared, queries, translated);
-  }
+    auto queries = queries_of<T>(*kde, m, known, arrays);
+    const auto translated = outputs_of<T>(*kde, m, known, wanted, arrays);
+    set_x(queries, x, ldx, *kde, arrays);
+    if (m == 0) {
+      return;
+    }
+    check_memory(arrays, workspace, workspace_bytes,
+                 evaluate_workspace(*context, prepared, queries, translated));
+    run_evaluation(*context, prepared, queries, translated, workspace, stream);
+  });
+}
 
-  template <class T>
-  scf_status evaluate(scf_context* context, const scf_kde* kde, const T* x, std::int64_t m,
-                      std::int64_t ldx, const scf_kde_query_params* params,
-                      const scf_kde_outputs* outputs, void* workspace, std::size_t workspace_bytes,
-                      void* stream) {
-    return guard([&] {
-      require_context(context, stream);
-      require_match(*context, kde);
-      const Prepared<T>& prepared = prepared_of<T>(*kde);
-      const auto known = read_params(params, default_query_params(), "params");
-      const auto wanted = read_params(outputs, sized<scf_kde_outputs>(), "outputs");
-      Arrays arrays;
-      auto queries = queries_of<T>(*kde, m, known, arrays);
-      const auto translated = outputs_of<T>(*kde, m, known, wanted, arrays);
-      set_x(queries, x, ldx, *kde, arrays);
-      if (m == 0) {
-        return;
-      }
-      check_memory(arrays, workspace, workspace_bytes,
-                   evaluate_workspace(*context, prepared, queries, translated));
-      run_evaluation(*context, prepared, queries, translated, workspace, stream);
-    });
-  }
+// ---- Gradients
+// ---------------------------------------------------------------------------------
 
-  // ---- Gradients
-  // ---------------------------------------------------------------------------------
+template <class T>
+std::size_t gradient_workspace(const scf_context& context, const Prepared<T>& kde,
+                               const kde::Queries<T>& queries, const kde::Gradients<T>& gradients) {
+  return on_backend(
+      context,
+      [&](const CpuContext& cpu) {
+        return kde::kde_gradient_workspace_cpu(cpu, *kde.cpu, queries, gradients);
+      },
+      [&](const auto& cuda) {
+        return kde::kde_gradient_workspace_cuda(cuda, *kde.cuda, queries, gradients);
+      });
+}
 
-  template <class T>
-  std::size_t gradient_workspace(const scf_context& context, const Prepared<T>& kde,
-                                 const kde::Queries<T>& queries,
-                                 const kde::Gradients<T>& gradients) {
-    return on_backend(
-        context,
-        [&](const CpuContext& cpu) {
-          return kde::kde_gradient_workspace_cpu(cpu, *kde.cpu, queries, gradients);
-        },
-        [&](const auto& cuda) {
-          return kde::kde_gradient_workspace_cuda(cuda, *kde.cuda, queries, gradients);
-        });
-  }
+template <class T>
+void run_gradient(const scf_context& context, const Prepared<T>& kde,
+                  const kde::Queries<T>& queries, const kde::Gradients<T>& gradients,
+                  void* workspace, void* stream) {
+  on_backend(
+      context,
+      [&](const CpuContext& cpu) {
+        kde::kde_gradient_cpu(cpu, *kde.cpu, queries, gradients, workspace);
+      },
+      [&](const auto& cuda) {
+        kde::kde_gradient_cuda(cuda, *kde.cuda, queries, gradients, workspace, stream);
+      });
+}
 
-  template <class T>
-  void run_gradient(const scf_context& context, const Prepared<T>& kde,
-                    const kde::Queries<T>& queries, const kde::Gradients<T>& gradients,
-                    void* workspace, void* stream) {
-    on_backend(
-        context,
-        [&](const CpuContext& cpu) {
-          kde::kde_gradient_cpu(cpu, *kde.cpu, queries, gradients, workspace);
-        },
-        [&](const auto& cuda) {
-          kde::kde_gradient_cuda(cuda, *kde.cuda, queries, gradients, workspace, stream);
-        });
-  }
+template <class T>
+std::size_t checked_gradient_workspace(const scf_context& context, const scf_kde& kde,
+                                       std::int64_t m, const scf_kde_query_params& params,
+                                       const scf_kde_gradients& gradients) {
+  Arrays arrays;
+  const auto& prepared = prepared_of<T>(kde);
+  const auto known = gradient_query_params(params, gradients);
+  const auto queries = queries_of<T>(kde, m, known, arrays);
+  return gradient_workspace(context, prepared, queries,
+                            gradients_of<T>(kde, m, known, gradients, arrays));
+}
 
-  template <class T>
-  std::size_t checked_gradient_workspace(const scf_context& context, const scf_kde& kde,
-                                         std::int64_t m, const scf_kde_query_params& params,
-                                         const scf_kde_gradients& gradients) {
+template <class T>
+scf_status gradient(scf_context* context, const scf_kde* kde, const T* x, std::int64_t m,
+                    std::int64_t ldx, const scf_kde_query_params* params,
+                    const scf_kde_gradients* gradients, void* workspace,
+                    std::size_t workspace_bytes, void* stream) {
+  return guard([&] {
+    require_context(context, stream);
+    require_match(*context, kde);
+    const Prepared<T>& prepared = prepared_of<T>(*kde);
+    const auto given = read_params(params, default_query_params(), "params");
+    const auto wanted = read_params(gradients, sized<scf_kde_gradients>(), "gradients");
+    const auto known = gradient_query_params(given, wanted);
     Arrays arrays;
-    const auto& prepared = prepared_of<T>(kde);
-    const auto known = gradient_query_params(params, gradients);
-    const auto queries = queries_of<T>(kde, m, known, arrays);
-    return gradient_workspace(context, prepared, queries,
-                              gradients_of<T>(kde, m, known, gradients, arrays));
-  }
+    auto queries = queries_of<T>(*kde, m, known, arrays);
+    const auto translated = gradients_of<T>(*kde, m, known, wanted, arrays);
+    set_x(queries, x, ldx, *kde, arrays);
+    check_memory(arrays, workspace, workspace_bytes,
+                 gradient_workspace(*context, prepared, queries, translated));
+    run_gradient(*context, prepared, queries, translated, workspace, stream);
+  });
+}
 
-  template <class T>
-  scf_status gradient(scf_context* context, const scf_kde* kde, const T* x, std::int64_t m,
-                      std::int64_t ldx, const scf_kde_query_params* params,
-                      const scf_kde_gradients* gradients, void* workspace,
-                      std::size_t workspace_bytes, void* stream) {
-    return guard([&] {
-      require_context(context, stream);
-      require_match(*context, kde);
-      const Prepared<T>& prepared = prepared_of<T>(*kde);
-      const auto given = read_params(params, default_query_params(), "params");
-      const auto wanted = read_params(gradients, sized<scf_kde_gradients>(), "gradients");
-      const auto known = gradient_query_params(given, wanted);
-      Arrays arrays;
-      auto queries = queries_of<T>(*kde, m, known, arrays);
-      const auto translated = gradients_of<T>(*kde, m, known, wanted, arrays);
-      set_x(queries, x, ldx, *kde, arrays);
-      check_memory(arrays, workspace, workspace_bytes,
-                   gradient_workspace(*context, prepared, queries, translated));
-      run_gradient(*context, prepared, queries, translated, workspace, stream);
-    });
-  }
+[[nodiscard]] bool is_f32(const scf_kde& kde) noexcept {
+  return kde.prepared.index() == 0;
+}
 
-  [[nodiscard]] bool is_f32(const scf_kde& kde) noexcept {
-    return kde.prepared.index() == 0;
-  }
-
-  }  // namespace
+}  // namespace
 }  // namespace scf::capi
 
 using namespace scf::capi;  // NOLINT(google-build-using-namespace): this file is their interface

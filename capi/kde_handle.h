@@ -37,24 +37,25 @@ namespace scf::capi {
 template <class T>
 constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
 
-inline void require_match(const scf_context& context, const scf_kde* kde) {
-  require_pointer(kde, "kde");
+inline void require_match(const scf_context& context, const scf_kde* kde,
+                          const char* name = "kde") {
+  require_pointer(kde, name);
   if (backend_of(context) != kde->backend || device_of(context) != kde->device) {
     const auto shown = [](std::int32_t backend, std::int32_t device) {
       return backend == SCF_BACKEND_CPU ? std::string("cpu")
                                         : "cuda device " + std::to_string(device);
     };
-    fail_argument("context must be of the kde's backend and device, " +
+    fail_argument(std::string("context must be of the ") + name + "'s backend and device, " +
                   shown(kde->backend, kde->device) + ", got " +
                   shown(backend_of(context), device_of(context)));
   }
 }
 
 template <class T>
-const Prepared<T>& prepared_of(const scf_kde& kde) {
+const Prepared<T>& prepared_of(const scf_kde& kde, const char* name = "kde") {
   const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
   if (prepared == nullptr) {
-    fail_argument(std::string("kde must be of the function's dtype, ") + kDtype<T> + ", got " +
+    fail_argument(std::string(name) + " must be of the function's dtype, ") + kDtype<T> + ", got " +
                   (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
   }
   return *prepared;

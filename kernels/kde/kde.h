@@ -97,15 +97,12 @@ struct Gradients {
   const T* quadratic_form_weights = nullptr;  // [m]
 };
 
-<<<<<<< HEAD
 // Whether second moments of the posterior are differentiated.
 template <class T>
 [[nodiscard]] bool wants_second(const Gradients<T>& gradients) {
   return gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
 }
 
-// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp ----------------------
-=======
 // Where draws a y_k + h z and their k go; null outputs are not made.
 template <class T>
 struct Draws {
@@ -115,7 +112,6 @@ struct Draws {
 };
 
 // ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp, kde_draw_cpu.cpp -----
->>>>>>> random
 
 template <class T>
 class CpuKde;  // kde_cpu.h
