@@ -15,21 +15,15 @@
 #include <cstdint>
 #include <memory>
 #include <random>
-#include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "client.h"
 #include "limits.h"
 #include "shapes.h"
 
 namespace scf_bench {
 namespace {
-
-void check(scf_status status) {
-  if (status != SCF_SUCCESS) {
-    throw std::runtime_error(scf_last_error());
-  }
-}
 
 scf_status create(scf_context* context, const float* data, std::int64_t n, std::int64_t d,
                   scf_kde** kde) {
@@ -57,18 +51,17 @@ class Problem {
   static constexpr int kQuerySets = 4;
 
   Problem(std::int32_t backend, const Shape& shape, double bandwidth)
-      : shape_(shape), data_(normal(shape.n * shape.d, 1)), bandwidth_(bandwidth) {
-    scf_context_params params;
-    check(scf_context_params_init(&params, sizeof params));
-    params.backend = backend;
-    params.threads = backend == SCF_BACKEND_CPU ? 1 : 0;
-    check(scf_context_create(&params, &context_));
-    T* const device_data = upload(data_);
+      : client_(backend),
+        context_(client_.get()),
+        shape_(shape),
+        data_(normal(shape.n * shape.d, 1)),
+        bandwidth_(bandwidth) {
+    T* const device_data = client_.upload(data_);
     check(create(context_, device_data, shape.n, shape.d, &kde_));
     queries_ = normal(kQuerySets * shape.m * shape.d, 2);
-    device_queries_ = upload(queries_);
-    log_density_ = allocate(shape.m);
-    score_ = allocate(shape.m * shape.d);
+    device_queries_ = client_.upload(queries_);
+    log_density_ = client_.allocate<T>(shape.m);
+    score_ = client_.allocate<T>(shape.m * shape.d);
     check(scf_kde_query_params_init(&params_, sizeof params_));
     check(scf_kde_outputs_init(&outputs_, sizeof outputs_));
     params_.bandwidth = bandwidth;
@@ -76,28 +69,22 @@ class Problem {
     outputs_.score = score_;
     outputs_.ld_score = shape.d;
     check(scf_kde_evaluate_workspace(context_, kde_, shape.m, &params_, &outputs_, &bytes_));
-    check(scf_allocate(context_, bytes_, nullptr, &workspace_));
+    workspace_ = client_.allocate<char>(static_cast<std::int64_t>(bytes_));
   }
-  ~Problem() {
-    scf_kde_destroy(kde_);
-    scf_context_destroy(context_);  // and all that it allocated
-  }
+  ~Problem() { scf_kde_destroy(kde_); }
   Problem(const Problem&) = delete;
   Problem& operator=(const Problem&) = delete;
 
   void run(int set) {
     check(evaluate(context_, kde_, device_queries_ + set * shape_.m * shape_.d, shape_.m, shape_.d,
                    params_, outputs_, workspace_, bytes_));
-    check(scf_stream_synchronize(context_, nullptr));
+    client_.synchronise();
   }
 
   // Log-density of a few queries against a plain double sum.
   [[nodiscard]] bool is_correct() {
     run(0);
-    std::vector<T> got(static_cast<std::size_t>(shape_.m));
-    check(scf_copy(context_, got.data(), log_density_, sizeof(T) * got.size(),
-                   SCF_COPY_DEVICE_TO_HOST, nullptr));
-    check(scf_stream_synchronize(context_, nullptr));
+    const std::vector<T> got = client_.download(log_density_, shape_.m);
     for (std::int64_t i = 0; i < std::min<std::int64_t>(shape_.m, 3); ++i) {
       const double expected = reference(i);
       if (!(std::abs(static_cast<double>(got[i]) - expected) <=
@@ -117,20 +104,6 @@ class Problem {
       value = static_cast<T>(distribution(engine));
     }
     return values;
-  }
-
-  T* allocate(std::int64_t count) {
-    void* pointer = nullptr;
-    check(scf_allocate(context_, sizeof(T) * static_cast<std::size_t>(count), nullptr, &pointer));
-    return static_cast<T*>(pointer);
-  }
-
-  T* upload(const std::vector<T>& values) {
-    T* const pointer = allocate(static_cast<std::int64_t>(values.size()));
-    check(scf_copy(context_, pointer, values.data(), sizeof(T) * values.size(),
-                   SCF_COPY_HOST_TO_DEVICE, nullptr));
-    check(scf_stream_synchronize(context_, nullptr));
-    return pointer;
   }
 
   [[nodiscard]] double reference(std::int64_t i) const {
@@ -155,11 +128,12 @@ class Problem {
            d * (0.9189385332046727 + std::log(bandwidth_));
   }
 
+  Client client_;
+  scf_context* context_;
   Shape shape_;
   std::vector<T> data_;
   std::vector<T> queries_;
   double bandwidth_;
-  scf_context* context_ = nullptr;
   scf_kde* kde_ = nullptr;
   T* device_queries_ = nullptr;
   T* log_density_ = nullptr;
@@ -212,20 +186,12 @@ void add(const char* dtype, const char* device, std::int32_t backend, const Shap
       ->Unit(benchmark::kMillisecond);
 }
 
-bool is_emulated() {
-  scf_device_info info;
-  check(scf_device_info_init(&info, sizeof info));
-  check(scf_device_describe(SCF_BACKEND_CUDA, 0, &info));
-  return std::string(info.name).find("ptxvm") != std::string::npos;
-}
-
 const bool registered = [] {
   for (const Shape& shape : kKdeShapes) {
     add<float>("f32", "cpu", SCF_BACKEND_CPU, shape);
     add<double>("f64", "cpu", SCF_BACKEND_CPU, shape);
   }
-  std::int32_t devices = 0;
-  if (scf_device_count(SCF_BACKEND_CUDA, &devices) != SCF_SUCCESS || devices == 0) {
+  if (!has_cuda()) {
     return true;
   }
   if (is_emulated()) {

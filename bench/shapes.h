@@ -19,4 +19,13 @@ inline constexpr Shape kKdeShapes[] = {{2048, 65536, 1}, {2048, 65536, 2},  {204
 // On a device that may be an emulator.
 inline constexpr Shape kEmulatedKdeShapes[] = {{32, 512, 2}, {16, 128, 64}};
 
+struct LossShape {
+  std::int64_t m;
+  std::int64_t d;
+};
+
+// Matrices of 64 MiB in single precision, past any cache.
+inline constexpr LossShape kLossShapes[] = {{8388608, 2}, {262144, 64}, {21400, 784}};
+inline constexpr LossShape kEmulatedLossShape = {64, 20};
+
 }  // namespace scf_bench
