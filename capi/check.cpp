@@ -79,15 +79,6 @@ void require_finite(double value, const char* name) {
   }
 }
 
-void require_not_negative(double value, const char* name) {
-  if (!(value >= 0)) {
-    fail_argument(std::string(name) + " must be >= 0, got " + shown(value));
-  }
-  if (value > 0) {
-    require_positive(value, name);  // that it is finite
-  }
-}
-
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name) {
   if (ld < d) {
     fail_argument(std::string(name) + " must be >= d = " + std::to_string(d) + ", got " +

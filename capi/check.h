@@ -25,9 +25,6 @@ void require_positive(double value, const char* name);
 void require_not_negative(double value, const char* name);
 void require_finite(double value, const char* name);
 
-// In [0, inf).
-void require_not_negative(double value, const char* name);
-
 // A leading dimension: at least d.
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name);
 

@@ -1,5 +1,5 @@
-// Every loss and every perturb call against the reference, any options, over dimensions and numbers
-// of samples.
+// Every loss and every perturb call against the reference, with any options, over dimensions and
+// numbers of samples.
 #include <gtest/gtest.h>
 
 #include "loss_shapes.h"
@@ -14,20 +14,22 @@ namespace {
 
 class LossValues : public OnBackend<LossCase> {
  protected:
-  // body(context, problem, layout) over the numbers of samples.
+  // body(context, problem, layout) over the dimensions and their numbers of samples.
   template <class Body>
   void walk(Loss loss, Body&& body) const {
     const LossCase& where = GetParam();
     const Context context(where.backend);
     const auto start = static_cast<std::int64_t>(loss);
-    std::uint64_t seed = 1000 * static_cast<std::uint64_t>(where.d + 10'000 * start);
     with_dtype(where.dtype, [&](auto tag) {
       using T = decltype(tag);
-      for (const std::int64_t m : sample_counts(where, start)) {
-        LossLayout layout;
-        if (seed % 3 == 1) layout = odd_loss_layout<T>();
-        layout.gradients_in_place = seed % 4 == 3;
-        body(context, any_loss<T>(loss, m, where.d, seed++), layout);
+      for (const std::int64_t d : where.group.dimensions) {
+        std::uint64_t seed = 1000 * static_cast<std::uint64_t>(d + 10'000 * start);
+        for (const std::int64_t m : sample_counts(where.backend, d, start)) {
+          LossLayout layout;
+          if (seed % 3 == 1) layout = odd_loss_layout<T>();
+          layout.gradients_in_place = seed % 4 == 3;
+          body(context, any_loss<T>(loss, m, d, seed++), layout);
+        }
       }
     });
   }
