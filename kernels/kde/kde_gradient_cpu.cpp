@@ -45,7 +45,7 @@ struct GradientQuery {
   const double* x;     // [d]
   const double* mean;  // [d]
   const double* u;     // [d], 0 where there is none
-  const double* v;     // [d], in the caller's unit; null where c is 0
+  const double* v;     // [d], in the caller's unit; anything where c is 0
   double g;
   double b;
   double form_weight;  // c of the formula above
@@ -53,27 +53,26 @@ struct GradientQuery {
   double c;                 // q of it, a / h^2
   double rate;              // log2(e) / 2h^2
   double log2_sum;          // log2 sum_k 2^t_k
+  double mean_square;       // |x - a mean|^2, near what r^2 is
   double inverse_visible;   // 1 / W, W relative to the largest weight
   std::int64_t begin, end;  // positions that it sees,
   std::int64_t skip;        // but this one
 };
 
-// Posterior sums of one query that its bandwidth's gradient needs.
-struct BandwidthSums {
-  double r2;          // sum p r^2
-  double tangent;     // sum p e
-  double covariance;  // sum p e r^2
-};
+// Which terms of an objective its bandwidth's gradient is of; each has the sums of those before.
+enum class BandwidthTerms { kLogDensity, kScore, kAll };
 
-// Those of the divergence's and the quadratic form's; z = r^2 - |x - a m|^2.
-struct SecondSums {
-  double z;                  // sum p z
-  double spread;             // sum p |y - m|^2
-  double spread_covariance;  // sum p |y - m|^2 z
-  double tangent;            // sum p t
-  double tangent_distance;   // sum p t z
-  double square;             // sum p t^2
-  double square_covariance;  // sum p t^2 z
+// Posterior sums of one query that its bandwidth's gradient needs; z = r^2 - |x - a m|^2.
+struct BandwidthSums {
+  double z;         // sum p z
+  double e;         // sum p e
+  double ez;        // sum p e z
+  double spread;    // sum p |y - m|^2
+  double spread_z;  // sum p |y - m|^2 z
+  double t;         // sum p t
+  double tz;        // sum p t z
+  double t2;        // sum p t^2
+  double t2z;       // sum p t^2 z
 };
 
 }  // namespace scf::kde
@@ -102,15 +101,24 @@ template <class D, class S>
 HWY_INLINE hn::Vec<D> Posterior(D dd, const CpuKde<S>& kde, const GradientQuery& q,
                                 std::int64_t first, hn::Vec<D> r2) {
   const std::int64_t lanes = hn::Lanes(dd);
-  HWY_ALIGN double shift[HWY_MAX_BYTES / sizeof(double)];
-  for (std::int64_t l = 0; l < lanes; ++l) {
-    const std::int64_t k = first + l;
-    const bool seen = k >= q.begin && k < q.end && k != q.skip;
-    shift[l] = !seen                      ? -1e9
-               : kde.log2_weights.empty() ? -q.log2_sum
-                                          : kde.log2_weights[k] - q.log2_sum;
+  auto shift = hn::Set(dd, -q.log2_sum);
+  const bool skips = q.skip >= first && q.skip < first + lanes;
+  if (first >= q.begin && first + lanes <= q.end && !skips) {
+    if (!kde.log2_weights.empty()) {
+      shift = hn::Add(shift, hn::LoadU(dd, kde.log2_weights.data() + first));
+    }
+  } else {
+    HWY_ALIGN double by_lane[HWY_MAX_BYTES / sizeof(double)];
+    for (std::int64_t l = 0; l < lanes; ++l) {
+      const std::int64_t k = first + l;
+      const bool seen = k >= q.begin && k < q.end && k != q.skip;
+      by_lane[l] = !seen                      ? -1e9
+                   : kde.log2_weights.empty() ? -q.log2_sum
+                                              : kde.log2_weights[k] - q.log2_sum;
+    }
+    shift = hn::Load(dd, by_lane);
   }
-  const auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, hn::Load(dd, shift));
+  const auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, shift);
   return hn::IfThenElseZero(hn::Gt(t, hn::Set(dd, -1000.0)), Exp2(dd, t));
 }
 
@@ -168,94 +176,117 @@ void GradientBlock(const CpuKde<S>& kde, const GradientQuery* queries, std::int6
   }
 }
 
-template <class S>
+// The sums of one query, kVectors vectors of data side by side: their chains of additions run at
+// once.
+template <BandwidthTerms kTerms, int kVectors, class S>
 BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
   const hn::ScalableTag<double> dd;
-  const std::int64_t lanes = hn::Lanes(dd);
-  BandwidthSums total{};
+  using V = hn::Vec<decltype(dd)>;
+  constexpr bool kScore = kTerms != BandwidthTerms::kLogDensity;
+  constexpr bool kAll = kTerms == BandwidthTerms::kAll;
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  const std::int64_t lanes = hn::Lanes(dd);
+  const V a = hn::Set(dd, q.a);
+  const V reference = hn::Set(dd, q.mean_square);
+  BandwidthSums total{};
+  const auto add_to = [dd](double& sum, V lanes_of_sum)
+                          HWY_ATTR { sum += hn::GetLane(hn::SumOfLanes(dd, lanes_of_sum)); };
   for (std::int64_t tile = q.begin / kTile * kTile; tile < q.end; tile += kTile) {
-    auto sum_r2 = hn::Zero(dd);
-    auto sum_e = hn::Zero(dd);
-    auto sum_er2 = hn::Zero(dd);
-    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += lanes) {
-      auto r2 = hn::Zero(dd);
-      auto e = hn::Zero(dd);
-      Distances(dd, kde, q, PanelColumn(kde.panels.data(), kde.d, k), r2, e);
-      const auto p = Posterior(dd, kde, q, k, r2);
-      const auto pe = hn::Mul(p, e);
-      sum_r2 = hn::MulAdd(p, r2, sum_r2);
-      sum_e = hn::Add(sum_e, pe);
-      sum_er2 = hn::MulAdd(pe, r2, sum_er2);
+    V z = hn::Zero(dd);
+    V e = z;
+    V ez = z;
+    V spread = z;
+    V spread_z = z;
+    V t = z;
+    V tz = z;
+    V t2 = z;
+    V t2z = z;
+    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += kVectors * lanes) {
+      if (k + kVectors * lanes <= q.begin) {
+        continue;
+      }
+      const S* columns[kVectors];
+      V squares[kVectors];
+      V along_u[kVectors];
+      V along_v[kVectors];
+      V from_mean[kVectors];
+#pragma GCC unroll 16
+      for (int i = 0; i < kVectors; ++i) {
+        columns[i] = PanelColumn(kde.panels.data(), kde.d, k + i * lanes);
+        squares[i] = along_u[i] = along_v[i] = from_mean[i] = hn::Zero(dd);
+      }
+      for (std::int64_t j = 0; j < kde.d; ++j) {
+        const V x = hn::Set(dd, q.x[j]);
+        [[maybe_unused]] const V mean = hn::Set(dd, q.mean[j]);
+        [[maybe_unused]] const V u = hn::Set(dd, q.u[j]);
+        [[maybe_unused]] const V v = hn::Set(dd, q.v[j]);
+#pragma GCC unroll 16
+        for (int i = 0; i < kVectors; ++i) {
+          const V y = LoadAs(dd, columns[i] + j * kPanel);
+          const V away = hn::MulSub(a, y, x);
+          squares[i] = hn::MulAdd(away, away, squares[i]);
+          if constexpr (kScore) {
+            const V centred = hn::Sub(y, mean);
+            along_u[i] = hn::MulAdd(u, centred, along_u[i]);
+            if constexpr (kAll) {
+              from_mean[i] = hn::MulAdd(centred, centred, from_mean[i]);
+              along_v[i] = hn::MulAdd(v, centred, along_v[i]);
+            }
+          }
+        }
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kVectors; ++i) {
+        const V p = Posterior(dd, kde, q, k + i * lanes, squares[i]);
+        const V away = hn::Sub(squares[i], reference);
+        z = hn::MulAdd(p, away, z);
+        if constexpr (kScore) {
+          const V pe = hn::Mul(p, along_u[i]);
+          e = hn::Add(e, pe);
+          ez = hn::MulAdd(pe, away, ez);
+        }
+        if constexpr (kAll) {
+          const V p_spread = hn::Mul(p, from_mean[i]);
+          const V pt = hn::Mul(p, along_v[i]);
+          const V pt2 = hn::Mul(pt, along_v[i]);
+          spread = hn::Add(spread, p_spread);
+          spread_z = hn::MulAdd(p_spread, away, spread_z);
+          t = hn::Add(t, pt);
+          tz = hn::MulAdd(pt, away, tz);
+          t2 = hn::Add(t2, pt2);
+          t2z = hn::MulAdd(pt2, away, t2z);
+        }
+      }
     }
-    total.r2 += hn::GetLane(hn::SumOfLanes(dd, sum_r2));
-    total.tangent += hn::GetLane(hn::SumOfLanes(dd, sum_e));
-    total.covariance += hn::GetLane(hn::SumOfLanes(dd, sum_er2));
+    add_to(total.z, z);
+    if constexpr (kScore) {
+      add_to(total.e, e);
+      add_to(total.ez, ez);
+    }
+    if constexpr (kAll) {
+      add_to(total.spread, spread);
+      add_to(total.spread_z, spread_z);
+      add_to(total.t, t);
+      add_to(total.tz, tz);
+      add_to(total.t2, t2);
+      add_to(total.t2z, t2z);
+    }
   }
   return total;
-}
-
-// r^2 for the posterior weights, z = sum_j a (y - m) ((a y - x) + (a m - x)), |y - m|^2 and t.
-template <class D, class S>
-HWY_INLINE void SecondDistances(D dd, const CpuKde<S>& kde, const GradientQuery& q, const S* column,
-                                hn::Vec<D>& r2, hn::Vec<D>& z, hn::Vec<D>& spread, hn::Vec<D>& t) {
-  r2 = z = spread = t = hn::Zero(dd);
-  const auto a = hn::Set(dd, q.a);
-  for (std::int64_t j = 0; j < kde.d; ++j) {
-    const auto y = LoadAs(dd, column + j * CpuKde<S>::kPanel);
-    const auto away = hn::MulSub(a, y, hn::Set(dd, q.x[j]));
-    const auto centred = hn::Sub(y, hn::Set(dd, q.mean[j]));
-    const auto scaled = hn::Mul(a, centred);
-    r2 = hn::MulAdd(away, away, r2);
-    z = hn::MulAdd(scaled, hn::Add(away, hn::Set(dd, q.a * q.mean[j] - q.x[j])), z);
-    spread = hn::MulAdd(centred, centred, spread);
-    if (q.v != nullptr) {
-      t = hn::MulAdd(hn::Set(dd, q.v[j]), centred, t);
-    }
-  }
 }
 
 template <class S>
-SecondSums SumSecond(const CpuKde<S>& kde, const GradientQuery& q) {
-  const hn::ScalableTag<double> dd;
-  const std::int64_t lanes = hn::Lanes(dd);
-  SecondSums total{};
-  constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  for (std::int64_t tile = q.begin / kTile * kTile; tile < q.end; tile += kTile) {
-    auto sum_z = hn::Zero(dd);
-    auto sum_spread = hn::Zero(dd);
-    auto sum_spread_z = hn::Zero(dd);
-    auto sum_t = hn::Zero(dd);
-    auto sum_tz = hn::Zero(dd);
-    auto sum_t2 = hn::Zero(dd);
-    auto sum_t2z = hn::Zero(dd);
-    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += lanes) {
-      auto r2 = hn::Zero(dd);
-      auto z = hn::Zero(dd);
-      auto spread = hn::Zero(dd);
-      auto t = hn::Zero(dd);
-      SecondDistances(dd, kde, q, PanelColumn(kde.panels.data(), kde.d, k), r2, z, spread, t);
-      const auto p = Posterior(dd, kde, q, k, r2);
-      const auto p_spread = hn::Mul(p, spread);
-      const auto pt = hn::Mul(p, t);
-      const auto pt2 = hn::Mul(pt, t);
-      sum_z = hn::MulAdd(p, z, sum_z);
-      sum_spread = hn::Add(sum_spread, p_spread);
-      sum_spread_z = hn::MulAdd(p_spread, z, sum_spread_z);
-      sum_t = hn::Add(sum_t, pt);
-      sum_tz = hn::MulAdd(pt, z, sum_tz);
-      sum_t2 = hn::Add(sum_t2, pt2);
-      sum_t2z = hn::MulAdd(pt2, z, sum_t2z);
-    }
-    total.z += hn::GetLane(hn::SumOfLanes(dd, sum_z));
-    total.spread += hn::GetLane(hn::SumOfLanes(dd, sum_spread));
-    total.spread_covariance += hn::GetLane(hn::SumOfLanes(dd, sum_spread_z));
-    total.tangent += hn::GetLane(hn::SumOfLanes(dd, sum_t));
-    total.tangent_distance += hn::GetLane(hn::SumOfLanes(dd, sum_tz));
-    total.square += hn::GetLane(hn::SumOfLanes(dd, sum_t2));
-    total.square_covariance += hn::GetLane(hn::SumOfLanes(dd, sum_t2z));
+BandwidthSums SumBandwidthOf(const CpuKde<S>& kde, const GradientQuery& q, BandwidthTerms terms) {
+  switch (terms) {
+    case BandwidthTerms::kLogDensity:
+      return SumBandwidth<BandwidthTerms::kLogDensity, 4>(kde, q);
+    case BandwidthTerms::kScore:
+      return SumBandwidth<BandwidthTerms::kScore, 4>(kde, q);
+    case BandwidthTerms::kAll:
+      break;
   }
-  return total;
+  return SumBandwidth<BandwidthTerms::kAll, 2>(kde, q);
 }
 
 void GradientBlockF32(const CpuKde<float>& kde, const GradientQuery* queries, std::int64_t m,
@@ -266,17 +297,13 @@ void GradientBlockF64(const CpuKde<double>& kde, const GradientQuery* queries, s
                       std::int64_t first, double* data, double* log_weights) {
   GradientBlock(kde, queries, m, first, data, log_weights);
 }
-BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& query) {
-  return SumBandwidth(kde, query);
+BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& query,
+                              BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, terms);
 }
-BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query) {
-  return SumBandwidth(kde, query);
-}
-SecondSums SumSecondF32(const CpuKde<float>& kde, const GradientQuery& query) {
-  return SumSecond(kde, query);
-}
-SecondSums SumSecondF64(const CpuKde<double>& kde, const GradientQuery& query) {
-  return SumSecond(kde, query);
+BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query,
+                              BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, terms);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -291,8 +318,6 @@ HWY_EXPORT(GradientBlockF32);
 HWY_EXPORT(GradientBlockF64);
 HWY_EXPORT(SumBandwidthF32);
 HWY_EXPORT(SumBandwidthF64);
-HWY_EXPORT(SumSecondF32);
-HWY_EXPORT(SumSecondF64);
 
 void gradient_block(std::size_t target, const CpuKde<float>& kde, const GradientQuery* queries,
                     std::int64_t m, std::int64_t first, double* data, double* log_weights) {
@@ -303,18 +328,12 @@ void gradient_block(std::size_t target, const CpuKde<double>& kde, const Gradien
   HWY_DISPATCH_TABLE(GradientBlockF64)[target](kde, queries, m, first, data, log_weights);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<float>& kde,
-                            const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query);
+                            const GradientQuery& query, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query, terms);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<double>& kde,
-                            const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query);
-}
-SecondSums sum_second(std::size_t target, const CpuKde<float>& kde, const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumSecondF32)[target](kde, query);
-}
-SecondSums sum_second(std::size_t target, const CpuKde<double>& kde, const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumSecondF64)[target](kde, query);
+                            const GradientQuery& query, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query, terms);
 }
 
 constexpr double kLn2 = 0.693147180559945309417;
@@ -390,12 +409,18 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
   q.g = factor(gradients.log_density_weights);
   q.b = factor(gradients.divergence_weights);
   q.form_weight = factor(gradients.quadratic_form_weights);
+  q.v = u;
   if (gradients.quadratic_form_weights != nullptr) {
     double* const v = workspace.v + i * kde.d;
     std::copy_n(queries.tangent + i * queries.ld_tangent, kde.d, v);
     q.v = v;
   }
   q.a = scale_of(queries, i);
+  q.mean_square = 0;
+  for (std::int64_t j = 0; j < kde.d; ++j) {
+    const double away = q.a * q.mean[j] - x[j];
+    q.mean_square += away * away;
+  }
   q.c = q.a / h / h;
   q.rate = std::clamp(0.5 / (kLn2 * h) / h, 1e-300, 1e300);
   q.log2_sum = workspace.log2_sum[i];
@@ -406,41 +431,54 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
   return q;
 }
 
+// The first terms: log-density and score.
 template <class T>
-double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
-                          const BandwidthSums& sums) {
-  const double stored_h = kde.to_stored(h);
+double first_gradient(const CpuKde<T>& kde, const GradientQuery& q, double stored_h,
+                      const BandwidthSums& sums) {
   double score = 0;  // u . s
   for (std::int64_t j = 0; j < kde.d; ++j) {
     score += q.u[j] * ((q.a * q.mean[j] - q.x[j]) / stored_h / stored_h);
   }
-  const double covariance = sums.covariance - sums.tangent * sums.r2;
-  return q.g * (sums.r2 / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
+  const double mean_square = q.mean_square + sums.z;
+  const double covariance = sums.ez - sums.e * sums.z;
+  return q.g * (mean_square / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
          q.c * (covariance / stored_h / stored_h);
 }
 
-// What the divergence and the quadratic form add to it.
+// What divergence and quadratic form add: d/d log h of q^2 variance - size / h^2, `covariance` that
+// of the variance's terms with r^2.
+double second_gradient(const GradientQuery& q, double stored_h, double variance, double covariance,
+                       double size) {
+  return q.c * (q.c * (covariance / stored_h / stored_h - 4 * variance)) +
+         2 * size / stored_h / stored_h;
+}
+
 template <class T>
-double second_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
-                       const SecondSums& sums) {
+double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
+                          BandwidthTerms terms, const BandwidthSums& sums) {
   const double stored_h = kde.to_stored(h);
-  const auto over_h2 = [stored_h](double value) { return value / stored_h / stored_h; };
-  double v_square = 0;
-  for (std::int64_t j = 0; q.v != nullptr && j < kde.d; ++j) {
-    v_square += q.v[j] * q.v[j];
+  double gradient = first_gradient(kde, q, stored_h, sums);
+  if (terms != BandwidthTerms::kAll) {
+    return gradient;
   }
-  // The posterior mean is rounded: t is taken about its own mean.
-  const double variance = sums.square - sums.tangent * sums.tangent;
-  const double spread_covariance = sums.spread_covariance - sums.spread * sums.z;
-  const double square_covariance =
-      sums.square_covariance - sums.square * sums.z -
-      2 * sums.tangent * (sums.tangent_distance - sums.tangent * sums.z);
-  const double of_divergence = q.c * (q.c * (over_h2(spread_covariance) - 4 * sums.spread)) +
-                               over_h2(2 * static_cast<double>(kde.d));
-  const double of_form =
-      q.c * (q.c * (over_h2(square_covariance) - 4 * variance)) + over_h2(2 * v_square);
-  // Both are in units of 1/x^2.
-  return kde.to_stored(kde.to_stored(q.b * of_divergence + q.form_weight * of_form));
+  double second = 0;
+  if (q.b != 0) {
+    second += q.b * second_gradient(q, stored_h, sums.spread, sums.spread_z - sums.spread * sums.z,
+                                    static_cast<double>(kde.d));
+  }
+  if (q.form_weight != 0) {
+    double size = 0;
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      size += q.v[j] * q.v[j];
+    }
+    // The posterior mean is rounded: t is taken about its own mean.
+    const double covariance =
+        sums.t2z - sums.t2 * sums.z - 2 * sums.t * (sums.tz - sums.t * sums.z);
+    second +=
+        q.form_weight * second_gradient(q, stored_h, sums.t2 - sums.t * sums.t, covariance, size);
+  }
+  // In units of 1/x^2.
+  return gradient + kde.to_stored(kde.to_stored(second));
 }
 
 // Gradients of one block of data, from its place in the cache to the caller's rows.
@@ -516,20 +554,14 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     });
   }
   if (gradients.log_bandwidths != nullptr) {
-    const bool first =
-        gradients.log_density_weights != nullptr || gradients.score_weights != nullptr;
+    const BandwidthTerms terms = wants_second(gradients)              ? BandwidthTerms::kAll
+                                 : gradients.score_weights != nullptr ? BandwidthTerms::kScore
+                                                                      : BandwidthTerms::kLogDensity;
     context.parallel_for(count, [&](std::int64_t at, int) {
       const std::int64_t i = pieces.order[at];
       const GradientQuery& q = pieces.list[at];
-      const double h = bandwidth_of(queries, i);
-      double gradient = 0;
-      if (first) {
-        gradient = bandwidth_gradient(kde, q, h, sum_bandwidth(target, kde, q));
-      }
-      if (wants_second(gradients)) {
-        gradient += second_gradient(kde, q, h, sum_second(target, kde, q));
-      }
-      gradients.log_bandwidths[i] = static_cast<T>(gradient);
+      gradients.log_bandwidths[i] = static_cast<T>(bandwidth_gradient(
+          kde, q, bandwidth_of(queries, i), terms, sum_bandwidth(target, kde, q, terms)));
     });
   }
 }
