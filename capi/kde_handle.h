@@ -55,7 +55,7 @@ template <class T>
 const Prepared<T>& prepared_of(const scf_kde& kde, const char* name = "kde") {
   const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
   if (prepared == nullptr) {
-    fail_argument(std::string(name) + " must be of the function's dtype, ") + kDtype<T> + ", got " +
+    fail_argument(std::string(name) + " must be of the function's dtype, " + kDtype<T> + ", got " +
                   (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
   }
   return *prepared;
