@@ -148,6 +148,27 @@ static void print_loss(void) {
   FIELD(scf_loss_outputs, mean);
   FIELD(scf_loss_outputs, standard_error);
   END(scf_loss_outputs);
+
+  STRUCT(scf_kde_loss_params);
+  FIELD(scf_kde_loss_params, struct_size);
+  FIELD(scf_kde_loss_params, loss);
+  FIELD(scf_kde_loss_params, data_kde);
+  FIELD(scf_kde_loss_params, data_query);
+  END(scf_kde_loss_params);
+
+  STRUCT(scf_bandwidth_fit);
+  FIELD(scf_bandwidth_fit, struct_size);
+  FIELD(scf_bandwidth_fit, evaluations);
+  FIELD(scf_bandwidth_fit, least);
+  FIELD(scf_bandwidth_fit, most);
+  FIELD(scf_bandwidth_fit, tolerance);
+  FIELD(scf_bandwidth_fit, max_evaluations);
+  FIELD(scf_bandwidth_fit, at_edge);
+  FIELD(scf_bandwidth_fit, bandwidth);
+  FIELD(scf_bandwidth_fit, loss);
+  FIELD(scf_bandwidth_fit, progress);
+  FIELD(scf_bandwidth_fit, progress_user);
+  END(scf_bandwidth_fit);
 }
 
 static void print_divergence(void) {

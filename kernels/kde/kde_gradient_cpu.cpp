@@ -9,12 +9,11 @@
 //   dL/dy_k     = sum_i p_ik (g_i q_i + q_i^2 e_ik) (x_i - a y_k) + q_i p_ik u_i
 //   dL/dlog w_k = sum_i g_i (p_ik - w_k / W_i) + p_ik q_i e_ik,    W_i the weight that query i sees
 //   dL/dlog h_i = g_i (sum_k p_ik r_ik^2 / h^2 - d) - 2 u_i . s_i + (a / h^4) Cov_p(u_i . y, r_i^2)
-//               + b_i ( -4 q_i^2 tr Cov_p(y) + 2 d / h^2    + q_i^2 Cov_p(|y - m_i|^2, r_i^2) / h^2
-//               )
-//               + c_i ( -4 q_i^2 Var_p(t_i)  + 2 |v|^2 / h^2 + q_i^2 Cov_p(t_i^2, r_i^2) / h^2 )
+//     + b_i ( -4 q_i^2 tr Cov_p(y) + 2 d / h^2    + q_i^2 Cov_p(|y - m_i|^2, r_i^2) / h^2 )
+//     + c_i ( -4 q_i^2 Var_p(t_i)  + 2 |v|^2 / h^2 + q_i^2 Cov_p(t_i^2, r_i^2) / h^2 )
 //
-// The covariances of second moments take r^2 from |x - a m|^2 on: far from the data all r^2 are
-// alike, and their common part cancels.
+// Covariances take r^2 from |x - a m|^2 on: far from the data all r^2 are alike, and their common
+// part would cancel.
 //
 // Data are taken in blocks of kBlock, each by one thread that goes through the queries in order: no
 // sum depends on the threads. Lanes hold data; a block's gradients stay in the cache.

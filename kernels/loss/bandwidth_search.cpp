@@ -116,7 +116,11 @@ class Search {
              (one.slope < 0) != (other.slope < 0);
     };
     while (!face(high, low) && std::abs(high.t - low.t) > search_.tolerance) {
-      const std::optional<Point> middle = at(0.5 * (high.t + low.t));
+      const double t = 0.5 * (high.t + low.t);
+      if (t == high.t || t == low.t) {
+        return;  // the tolerance is finer than log h
+      }
+      const std::optional<Point> middle = at(t);
       if (!middle) {
         return;
       }
@@ -160,7 +164,8 @@ class Search {
           std::clamp(0.5 * search_.tolerance / width, width > 0.1 ? 0.1 : 0, 0.5);
       share = share > 0 && share < 1 ? share : 0.5;  // slopes may be too large for their difference
       share = std::min(std::max(share, least_share), 1 - least_share);
-      const std::optional<Point> point = at(a.t + share * width);
+      const double t = a.t + share * width;
+      const std::optional<Point> point = t > a.t && t < b.t ? at(t) : std::nullopt;
       if (!point) {
         break;
       }
@@ -188,7 +193,7 @@ class Search {
     double high = std::max(a.t, b.t);
     std::optional<Point> left = at(high - section * (high - low));
     std::optional<Point> right = at(low + section * (high - low));
-    while (left && right && high - low > search_.tolerance) {
+    while (left && right && high - low > search_.tolerance && left->t < right->t) {
       if (right->below(*left)) {
         low = left->t;
         left = right;

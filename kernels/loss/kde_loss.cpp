@@ -369,11 +369,10 @@ void KdeLoss<T>::run_densities(const KdeLossResults<T>& results) {
 // dimension.
 template <class T>
 void KdeLoss<T>::summarise(const T* values, double gradient_scale, const KdeLossResults<T>& results,
-                           std::uint32_t* status, T* gradient) const {
+                           T* gradient) const {
   Batch<T> batch = this->batch(results);
   batch.settings.per_dimension = false;
   batch.settings.gradient_scale = gradient_scale;
-  batch.settings.status = status;
   batch.d = 1;
   ResidualArrays<T> arrays = {};
   arrays.output = {room_.zeros, 1};
@@ -387,8 +386,7 @@ void KdeLoss<T>::run_likelihood(const KdeLossResults<T>& results) {
   const double factor = -batch(results).per_sample();
   evaluate(problem_.kde, problem_.query, points(0), wanted_outputs(0));
   backend_.scale(room_.scalars[0], factor, problem_.m, room_.scalars[0]);
-  summarise(room_.scalars[0], problem_.settings.gradient_scale, results, problem_.settings.status,
-            room_.gradients[0]);
+  summarise(room_.scalars[0], problem_.settings.gradient_scale, results, room_.gradients[0]);
   if (gradient_) {
     backend_.scale(room_.gradients[0], factor, problem_.m, room_.gradients[0]);
   }
@@ -402,7 +400,7 @@ void KdeLoss<T>::run_ssm(const KdeLossResults<T>& results) {
   if (gradient_) {
     // What v . J v weighs in the mean.
     summarise(room_.zeros, problem_.settings.gradient_scale * batch(results).per_sample() * share,
-              {}, nullptr, room_.gradients[0]);
+              {}, room_.gradients[0]);
   }
   if (projections == 1) {
     return run_probe(0, results);
@@ -416,7 +414,7 @@ void KdeLoss<T>::run_ssm(const KdeLossResults<T>& results) {
     backend_.add(room_.scalars[0], problem_.m, room_.sums);
   }
   backend_.scale_sums(room_.sums, share, problem_.m, room_.scalars[0]);
-  summarise(room_.scalars[0], 0, results, problem_.settings.status, nullptr);
+  summarise(room_.scalars[0], 0, results, nullptr);
 }
 
 // The loss of probe k alone; its gradients have a K-th of the weight.

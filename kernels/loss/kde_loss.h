@@ -96,13 +96,13 @@ class KdeLoss {
   void run_ssm(const KdeLossResults<T>& results);
   void run_probe(std::int64_t k, const KdeLossResults<T>& results);
   void summarise(const T* values, double gradient_scale, const KdeLossResults<T>& results,
-                 std::uint32_t* status, T* gradient) const;
+                 T* gradient) const;
 
   const KdeLossBackend<T>& backend_;
   KdeLossProblem<T> problem_;
   bool gradient_;
   bool total_started_ = false;  // whether the slope of this run holds anything yet
-  std::int64_t chunk_;  // queries that the KDE sees at a time
+  std::int64_t chunk_;          // queries that the KDE sees at a time
   BackendBlock<T> memory_;
   Room room_ = {};
   BackendBlock<T> kde_workspace_;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <functional>
 #include <limits>
 #include <numeric>
@@ -314,6 +315,20 @@ TEST_P(FitBandwidth, KeepsToItsTolerance) {
       EXPECT_NEAR(at_bandwidth(context, problem, fine.fit.bandwidth).log_bandwidth_gradient, 0,
                   1e-6);
     }
+  });
+}
+
+// A tolerance below what log h can hold is as fine as it gets.
+TEST_P(FitBandwidth, EndsWhateverTheTolerance) {
+  run([this](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const auto problem = left_out_problem<T>(SCF_LOSS_LIKELIHOOD, size(), 2, 15);
+    FitCall<T> call(context, problem, 0.05, 5);
+    call.fit.tolerance = 1e-300;
+    call.fit.max_evaluations = 100000;
+    ASSERT_EQ(call.run(), SCF_SUCCESS) << scf_last_error();
+    EXPECT_LT(call.fit.evaluations, 150);
+    EXPECT_EQ(call.fit.at_edge, 0);
   });
 }
 

@@ -9,6 +9,7 @@
 #include "support/compare.h"
 #include "support/kde_data.h"
 #include "support/kde_loss_call.h"
+#include "support/ledger.h"
 #include "support/random.h"
 
 namespace scf::test {
@@ -343,6 +344,47 @@ TEST_P(KdeLoss, RepeatsBitForBitOnAnyNumberOfThreads) {
       if (!on_cpu()) break;
     }
   });
+}
+
+// Probes come one after the other: K of them take no more memory than two.
+TEST(KdeLossMemory, DoesNotGrowWithProbes) {
+  const auto most_bytes = [](std::int64_t projections) {
+    const Context context(Backend::kCpu);
+    auto problem = normal_kde_loss<double>(SCF_LOSS_SSM, {20, 50, 8}, 51);
+    problem.options.projections = projections;
+    KdeLossCall<double> call(context, problem);
+    Ledger ledger;
+    const auto counted = ledger.context(Backend::kCpu);
+    call.context = counted.get();
+    EXPECT_EQ(call.run(), SCF_SUCCESS) << scf_last_error();
+    return ledger.most_bytes();
+  };
+  EXPECT_EQ(most_bytes(2), most_bytes(64));
+}
+
+// The KDE sees so many queries at a time; that does not show. Rows are long, so that a batch need
+// not be large for it.
+TEST(KdeLossMemory, ChunksOfQueriesDoNotShow) {
+  const Context context(Backend::kCpu);
+  const std::int64_t m = 1030;
+  for (const std::int32_t loss : {SCF_LOSS_ESM, SCF_LOSS_ISM, SCF_LOSS_SSM, SCF_LOSS_FDDSM}) {
+    SCOPED_TRACE(kde_loss_name(loss));
+    auto problem = normal_kde_loss<float>(loss, {2, m, 1030}, 52);
+    problem.kde.bandwidths.assign(m, 5.F);
+    problem.kde.signal_scales.assign(m, 1.F);
+    problem.kde.skip.assign(m, -1);
+    for (std::int64_t i = 0; i < m; ++i) {
+      problem.kde.bandwidths[i] += 0.01F * static_cast<float>(i);
+      problem.kde.signal_scales[i] -= 0.0005F * static_cast<float>(i);
+      problem.kde.skip[i] = i % 3 - 1;
+    }
+    const auto by_hand = kde_loss_by_hand(context, problem);
+    const auto results = evaluate_kde_loss(context, problem);
+    EXPECT_TRUE(same_bits(results.values, by_hand.values));
+    EXPECT_EQ(results.mean, by_hand.mean);
+    EXPECT_NEAR(results.log_bandwidth_gradient, by_hand.log_bandwidth_gradient,
+                1e-5 * by_hand.gradient_size);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Loss, KdeLoss, ::testing::ValuesIn(all_cases()),
