@@ -10,6 +10,7 @@
 #include "common/residual_cpu.h"
 #include "divergence/divergence.h"
 #include "divergence/divergence_rows.h"
+#include "divergence/divergence_terms_cpu.h"
 
 namespace scf::divergence {
 namespace {
@@ -17,16 +18,61 @@ namespace {
 template <class T>
 class LogRatioOperation {
  public:
-  explicit LogRatioOperation(const LogRatioRows<T>& rows) : rows_(rows) {}
+  LogRatioOperation(const CpuContext& context, const LogRatioRows<T>& rows)
+      : context_(context), rows_(rows) {}
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = rows_.run(row + i);
-    }
+    log_ratio_terms(context_, rows_.of, rows_.log_p + row, rows_.log_q + row, rows, rows_.scale,
+                    values, rows_.log_q_gradient == nullptr ? nullptr : rows_.log_q_gradient + row);
   }
   void clear(std::int64_t /*row*/) const {}
 
  private:
+  const CpuContext& context_;
   LogRatioRows<T> rows_;
+};
+
+// JF's rows of one tile, whose weights are made beforehand, many at once. Only gradients make the
+// rows' coefficients differ.
+template <class T>
+struct MixtureTile {
+  const MixtureRows<T>& rows;
+  bool gradient;
+  std::int64_t first;
+  const double* shares;
+  const double* rests;
+
+  [[nodiscard]] bool uniform() const { return !gradient; }
+  [[nodiscard]] ResidualCoefficients<T> before(std::int64_t row) const {
+    return rows.coefficients(shares[row - first]);
+  }
+  [[nodiscard]] double after(std::int64_t row, double /*weight*/, double half_square) const {
+    const double share = shares[row - first];
+    return rows.finish(row, share * share * half_square, rests[row - first]);
+  }
+  void clear(std::int64_t /*row*/) const {}
+};
+
+template <class T>
+class MixtureOperation {
+ public:
+  MixtureOperation(const CpuContext& context, std::int64_t d, const ResidualMatrices<T>& matrices,
+                   const MixtureRows<T>& rows)
+      : context_(context), d_(d), matrices_(matrices), rows_(rows) {}
+  void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    double shares[RowPlanCpu::kTileElements / 4];
+    double rests[RowPlanCpu::kTileElements / 4];
+    mixture_shares(context_, rows_.from, rows_.log_p + row, rows_.log_q + row, rows, shares, rests);
+    const MixtureTile<T> tile = {rows_, matrices_.gradient.data != nullptr, row, shares, rests};
+    ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile)
+        .tile(row, rows, thread, values);
+  }
+  void clear(std::int64_t /*row*/) const {}
+
+ private:
+  const CpuContext& context_;
+  std::int64_t d_;
+  ResidualMatrices<T> matrices_;
+  MixtureRows<T> rows_;
 };
 
 // One set of points: its moments.
@@ -46,10 +92,12 @@ class Set {
   [[nodiscard]] Moments run() const {
     switch (divergence_) {
       case Divergence::kFisher:
-        return run_residual(FisherRows<T>{scale_});
+        return run_operation(ResidualOperationCpu<T, FisherRows<T>>(context_, points_.d, matrices(),
+                                                                    FisherRows<T>{scale_}));
       case Divergence::kJf:
-        return run_residual(
-            MixtureRows<T>{from_, points_.log_p, points_.log_q, points_.log_q_gradient, scale_});
+        return run_operation(MixtureOperation<T>(
+            context_, points_.d, matrices(),
+            {from_, points_.log_p, points_.log_q, points_.log_q_gradient, scale_}));
       case Divergence::kKl:
         return run_log_ratio(LogRatio::kKl);
       case Divergence::kKls:
@@ -61,17 +109,15 @@ class Set {
   }
 
  private:
-  template <class Rows>
-  [[nodiscard]] Moments run_residual(const Rows& rows) const {
-    const ResidualMatrices<T> matrices = {{points_.score_q, points_.ld_score_q},
-                                          {points_.score_p, points_.ld_score_p},
-                                          {points_.score_q_gradient, points_.ld_score_q_gradient}};
-    return run_operation(ResidualOperationCpu<T, Rows>(context_, points_.d, matrices, rows));
+  [[nodiscard]] ResidualMatrices<T> matrices() const {
+    return {{points_.score_q, points_.ld_score_q},
+            {points_.score_p, points_.ld_score_p},
+            {points_.score_q_gradient, points_.ld_score_q_gradient}};
   }
 
   [[nodiscard]] Moments run_log_ratio(LogRatio of) const {
-    return run_operation(
-        LogRatioOperation<T>({of, points_.log_p, points_.log_q, points_.log_q_gradient, scale_}));
+    return run_operation(LogRatioOperation<T>(
+        context_, {of, points_.log_p, points_.log_q, points_.log_q_gradient, scale_}));
   }
 
   template <class Operation>

@@ -67,15 +67,20 @@ struct MixtureRows {
   }
   [[nodiscard]] SCF_HOST_DEVICE bool uniform() const { return false; }
   [[nodiscard]] SCF_HOST_DEVICE ResidualCoefficients<T> before(std::int64_t row) const {
-    const double share = sigmoid(log_ratio(row));
-    return {share * share, 0, 1, static_cast<T>(scale * share * share)};
+    return coefficients(sigmoid(log_ratio(row)));
   }
   [[nodiscard]] SCF_HOST_DEVICE double after(std::int64_t row, double weight,
                                              double half_square) const {
-    const double value = weight * half_square;
+    return finish(row, weight * half_square, sigmoid(-log_ratio(row)));
+  }
+  // Of w, and of the value and 1 - w.
+  [[nodiscard]] SCF_HOST_DEVICE ResidualCoefficients<T> coefficients(double share) const {
+    return {share * share, 0, 1, static_cast<T>(scale * share * share)};
+  }
+  SCF_HOST_DEVICE double finish(std::int64_t row, double value, double rest) const {
     if (log_q_gradient != nullptr) {
-      const double slope = 2 * sigmoid(-log_ratio(row)) * value;
-      log_q_gradient[row] = static_cast<T>(from == DrawnFrom::kP ? scale * slope : -scale * slope);
+      const double slope = scale * (2 * rest * value);
+      log_q_gradient[row] = static_cast<T>(from == DrawnFrom::kP ? slope : -slope);
     }
     return value;
   }

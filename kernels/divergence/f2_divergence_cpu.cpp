@@ -89,42 +89,67 @@ void AddScalar(T value, double inverse_count, std::int64_t column, const ColumnM
   moments.m2[column] += away * (static_cast<double>(value) - moments.mean[column]);
 }
 
-// Adds `rows` contiguous rows of `width` elements to the moments of `count` rows.
-template <class T>
-void AddRows(const T* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-             const ColumnMoments& moments) {
+// Adds kRows contiguous rows of `width` elements to the moments of `count` rows. The moments of a
+// vector of columns stay in registers meanwhile; how many rows go together changes no bit.
+template <int kRows, class T>
+HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t count,
+                            const ColumnMoments& moments) {
   const hn::ScalableTag<double> dd;
   const hn::Rebind<T, decltype(dd)> dt;
   const std::int64_t lanes = hn::Lanes(dd);
-  const auto largest = hn::Set(dt, std::numeric_limits<T>::max());
-  for (std::int64_t row = 0; row < rows; ++row, values += width) {
-    const double inverse_count = 1 / static_cast<double>(count + row + 1);
-    const auto share = hn::Set(dd, inverse_count);
-    std::int64_t j = 0;
-    for (; j + lanes <= width; j += lanes) {
-      const auto given = hn::LoadU(dt, values + j);
-      if (HWY_UNLIKELY(!hn::AllTrue(dt, hn::Le(hn::Abs(given), largest)))) {
-        for (std::int64_t k = j; k < j + lanes; ++k) {
-          AddScalar(values[k], inverse_count, k, moments);
-        }
-        continue;
+  double inverse_counts[kRows];
+  for (int row = 0; row < kRows; ++row) {
+    inverse_counts[row] = 1 / static_cast<double>(count + row + 1);
+  }
+  const auto add_scalars = [&](std::int64_t first, std::int64_t last) {
+    for (int row = 0; row < kRows; ++row) {
+      for (std::int64_t j = first; j < last; ++j) {
+        AddScalar(values[row * width + j], inverse_counts[row], j, moments);
       }
+    }
+  };
+  std::int64_t j = 0;
+  for (; j + lanes <= width; j += lanes) {
+    hn::Vec<decltype(dt)> given[kRows];
+    auto flaw = hn::Zero(dt);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
+      given[row] = hn::LoadU(dt, values + row * width + j);
+      flaw = hn::MulAdd(given[row], hn::Zero(dt), flaw);  // NaN of what is not finite
+    }
+    if (HWY_UNLIKELY(!hn::AllTrue(dt, hn::Eq(flaw, hn::Zero(dt))))) {
+      add_scalars(j, j + lanes);
+      continue;
+    }
+    auto mean = hn::LoadU(dd, moments.mean + j);
+    auto m2 = hn::LoadU(dd, moments.m2 + j);
+#pragma GCC unroll 4
+    for (int row = 0; row < kRows; ++row) {
       hn::Vec<decltype(dd)> value;
       if constexpr (sizeof(T) == sizeof(double)) {
-        value = given;
+        value = given[row];
       } else {
-        value = hn::PromoteTo(dd, given);
+        value = hn::PromoteTo(dd, given[row]);
       }
-      auto mean = hn::LoadU(dd, moments.mean + j);
       const auto away = hn::Sub(value, mean);
-      mean = hn::MulAdd(away, share, mean);
-      const auto m2 = hn::MulAdd(away, hn::Sub(value, mean), hn::LoadU(dd, moments.m2 + j));
-      hn::StoreU(mean, dd, moments.mean + j);
-      hn::StoreU(m2, dd, moments.m2 + j);
+      mean = hn::MulAdd(away, hn::Set(dd, inverse_counts[row]), mean);
+      m2 = hn::MulAdd(away, hn::Sub(value, mean), m2);
     }
-    for (; j < width; ++j) {
-      AddScalar(values[j], inverse_count, j, moments);
-    }
+    hn::StoreU(mean, dd, moments.mean + j);
+    hn::StoreU(m2, dd, moments.m2 + j);
+  }
+  add_scalars(j, width);
+}
+
+template <class T>
+void AddRows(const T* values, std::int64_t rows, std::int64_t width, std::int64_t count,
+             const ColumnMoments& moments) {
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    AddSomeRows<4>(values + row * width, width, count + row, moments);
+  }
+  for (; row < rows; ++row) {
+    AddSomeRows<1>(values + row * width, width, count + row, moments);
   }
 }
 
@@ -182,7 +207,7 @@ constexpr std::int64_t ceil_of(std::int64_t a, std::int64_t b) {
 
 struct Plan {
   static constexpr std::int64_t kLeastWidth = 64;
-  static constexpr std::int64_t kTileElements = 2048;
+  static constexpr std::int64_t kTileElements = 4096;
   static constexpr std::int64_t kBlockElements = 65536;
   static constexpr std::int64_t kMostBlocks = 256;
   static constexpr std::int64_t kColumns = 64;  // of a unit of the merge
