@@ -110,8 +110,20 @@ static void print_kde(void) {
   END(scf_kde_gradients);
 }
 
+static void print_random(void) {
+  STRUCT(scf_random_params);
+  FIELD(scf_random_params, struct_size);
+  FIELD(scf_random_params, reserved);
+  FIELD(scf_random_params, seed);
+  FIELD(scf_random_params, offset);
+  FIELD(scf_random_params, first_row);
+  FIELD(scf_random_params, device_offset);
+  END(scf_random_params);
+}
+
 int main(void) {
   print_core();
   print_kde();
+  print_random();
   return holes;
 }
