@@ -112,6 +112,15 @@ static void print_kde(void) {
   END(scf_kde_gradients);
 }
 
+static void print_random(void) {
+  STRUCT(scf_random_params);
+  FIELD(scf_random_params, struct_size);
+  FIELD(scf_random_params, reserved);
+  FIELD(scf_random_params, seed);
+  FIELD(scf_random_params, offset);
+  FIELD(scf_random_params, first_row);
+  FIELD(scf_random_params, device_offset);
+  END(scf_random_params);
 static void print_loss(void) {
   STRUCT(scf_loss_params);
   FIELD(scf_loss_params, struct_size);
@@ -240,6 +249,7 @@ static void print_divergence(void) {
 int main(void) {
   print_core();
   print_kde();
+  print_random();
   print_divergence();
   print_loss();
   return holes;

@@ -37,7 +37,7 @@ void Fill(const CpuContext& context, Distribution distribution, const Words& wor
 
 // Sum of squares in double.
 template <class T>
-double SumOfSquares(const T* x, std::int64_t count) {
+HWY_INLINE double SumOfSquares(const T* x, std::int64_t count) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<T, decltype(d)> dt;
   const std::int64_t lanes = hn::Lanes(d);
@@ -66,7 +66,7 @@ double SumOfSquares(const T* x, std::int64_t count) {
 
 // x <- x factor, the product rounded from double.
 template <class T>
-void Scale(T* x, std::int64_t count, double factor) {
+HWY_INLINE void Scale(T* x, std::int64_t count, double factor) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<T, decltype(d)> dt;
   const std::int64_t lanes = hn::Lanes(d);
@@ -82,6 +82,31 @@ void Scale(T* x, std::int64_t count, double factor) {
   }
   for (; i < count; ++i) {
     x[i] = static_cast<T>(static_cast<double>(x[i]) * factor);
+  }
+}
+
+// Rows of normals to rows of this norm.
+template <class T>
+void ScaleRows(T* x, std::int64_t rows, std::int64_t columns, std::int64_t ld, double radius) {
+  // Square roots and divisions of some rows side by side; for short rows they are most of the work.
+  constexpr std::int64_t kBatch = 64;
+  const hn::ScalableTag<double> d;
+  const std::int64_t lanes = hn::Lanes(d);
+  double factors[kBatch];
+  std::fill_n(factors, kBatch, 1.0);  // what fills the last vector up need only be defined
+  for (std::int64_t r = 0; r < rows; r += kBatch) {
+    const std::int64_t batch = std::min(kBatch, rows - r);
+    T* const first = x + r * ld;
+    for (std::int64_t i = 0; i < batch; ++i) {
+      factors[i] = SumOfSquares(first + i * ld, columns);
+    }
+    for (std::int64_t i = 0; i < batch; i += lanes) {
+      const auto sums = hn::LoadU(d, factors + i);
+      hn::StoreU(hn::Div(hn::Set(d, radius), hn::Sqrt(sums)), d, factors + i);
+    }
+    for (std::int64_t i = 0; i < batch; ++i) {
+      Scale(first + i * ld, columns, factors[i]);
+    }
   }
 }
 
@@ -106,6 +131,14 @@ double SumOfSquaresF32(const float* x, std::int64_t count) {
 double SumOfSquaresF64(const double* x, std::int64_t count) {
   return SumOfSquares(x, count);
 }
+void ScaleRowsF32(float* x, std::int64_t rows, std::int64_t columns, std::int64_t ld,
+                  double radius) {
+  ScaleRows(x, rows, columns, ld, radius);
+}
+void ScaleRowsF64(double* x, std::int64_t rows, std::int64_t columns, std::int64_t ld,
+                  double radius) {
+  ScaleRows(x, rows, columns, ld, radius);
+}
 void ScaleF32(float* x, std::int64_t count, double factor) {
   Scale(x, count, factor);
 }
@@ -127,6 +160,8 @@ HWY_EXPORT(SumOfSquaresF32);
 HWY_EXPORT(SumOfSquaresF64);
 HWY_EXPORT(ScaleF32);
 HWY_EXPORT(ScaleF64);
+HWY_EXPORT(ScaleRowsF32);
+HWY_EXPORT(ScaleRowsF64);
 
 namespace {
 
@@ -147,6 +182,8 @@ struct Functions<float> {
   decltype(&HWY_STATIC_DISPATCH(FillF32)) fill = HWY_DISPATCH_TABLE(FillF32)[at];
   double (*sum_of_squares)(const float*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF32)[at];
   void (*scale)(float*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF32)[at];
+  void (*scale_rows)(float*, std::int64_t, std::int64_t, std::int64_t,
+                     double) = HWY_DISPATCH_TABLE(ScaleRowsF32)[at];
 };
 template <>
 struct Functions<double> {
@@ -155,6 +192,8 @@ struct Functions<double> {
   decltype(&HWY_STATIC_DISPATCH(FillF64)) fill = HWY_DISPATCH_TABLE(FillF64)[at];
   double (*sum_of_squares)(const double*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF64)[at];
   void (*scale)(double*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF64)[at];
+  void (*scale_rows)(double*, std::int64_t, std::int64_t, std::int64_t,
+                     double) = HWY_DISPATCH_TABLE(ScaleRowsF64)[at];
 };
 
 // Rows uniform on the sphere.
@@ -208,13 +247,13 @@ class SphereRows {
   void fill_short_rows(std::int64_t row, std::int64_t rows) const {
     functions_.fill(context_, Distribution::kSphere, words_, row, rows, 0, d_, out_ + row * ld_,
                     ld_);
-    for (T* x = out_ + row * ld_; rows > 0; --rows, x += ld_) {
-      if (d_ == 1) {  // two points, exactly
-        x[0] = static_cast<T>(std::copysign(radius_, static_cast<double>(x[0])));
-        continue;
-      }
-      const double sum = functions_.sum_of_squares(x, d_);
-      functions_.scale(x, d_, factor_of(&sum));
+    T* const x = out_ + row * ld_;
+    if (d_ > 1) {
+      functions_.scale_rows(x, rows, d_, ld_, radius_);
+      return;
+    }
+    for (std::int64_t i = 0; i < rows; ++i) {  // two points, exactly
+      x[i * ld_] = static_cast<T>(std::copysign(radius_, static_cast<double>(x[i * ld_])));
     }
   }
 
