@@ -121,6 +121,8 @@ static void print_random(void) {
   FIELD(scf_random_params, first_row);
   FIELD(scf_random_params, device_offset);
   END(scf_random_params);
+}
+
 static void print_loss(void) {
   STRUCT(scf_loss_params);
   FIELD(scf_loss_params, struct_size);
