@@ -162,7 +162,7 @@ TEST(FitBandwidthCommand, TextSaysWhatWasComputed) {
   const ScratchFolder scratch;
   const std::string two = scratch.write("two.csv", "1\n4\n");
   const std::string text = run_command({"fit-bandwidth", two, "--loss", "ssm", "--min", "1",
-                                        "--max", "10", "--projections", "2"})
+                                        "--max", "10", "--projections", "2", "--tolerance", "1e-9"})
                                .out;
   for (const char* const part :
        {"data            2 x 1, f64, each left out in turn\n", "range           1 to 10\n",
