@@ -27,10 +27,16 @@ __global__ void __launch_bounds__(CountPolicy::kThreads)
 __global__ void __launch_bounds__(RowPolicy::kThreads)
     summarise_rows_kernel(const MomentSet first, const MomentSet second, int sets, double factor,
                           const RowSummary summary) {
-  Moments merged[2];
-  merged[0] = merge_moments(first);
+  __shared__ Moments merged[2];  // not in registers, of which the merge needs many
+  const Moments of_first = merge_moments(first);
+  if (threadIdx.x == 0) {
+    merged[0] = of_first;
+  }
   if (sets > 1) {
-    merged[1] = merge_moments(second);
+    const Moments of_second = merge_moments(second);
+    if (threadIdx.x == 0) {
+      merged[1] = of_second;
+    }
   }
   if (threadIdx.x == 0) {
     const std::uint32_t status = write_summary(merged, sets, factor, summary);

@@ -99,7 +99,10 @@ __device__ Moments sweep_column(const Arguments<T>& arguments, const double* inv
   const bool inside = column < points.d;
   const bool one_slab = points.d <= width;
   const T cotangent = inside && arguments.cotangent != nullptr ? arguments.cotangent[column] : T(0);
-  Moments moments;
+  int count = 0;
+  double mean = 0;
+  double m2 = 0;
+  double special = 0;
   // The bound is the same for all threads: all take part in shuffles.
   for (int start = 0; start < rows; start += height) {
     const int at = start + static_cast<int>(threadIdx.x) / width;
@@ -119,13 +122,13 @@ __device__ Moments sweep_column(const Arguments<T>& arguments, const double* inv
             static_cast<T>(-arguments.scale * ratio) * cotangent;
       }
       product = static_cast<double>(cotangent * difference);
-      ++moments.count;
+      ++count;
       if (isfinite(term)) {
-        const double away = static_cast<double>(term) - moments.mean;
-        moments.mean = fma(away, inverses[moments.count], moments.mean);
-        moments.m2 = fma(away, static_cast<double>(term) - moments.mean, moments.m2);
+        const double away = static_cast<double>(term) - mean;
+        mean = fma(away, inverses[count], mean);
+        m2 = fma(away, static_cast<double>(term) - mean, m2);
       } else {
-        moments.special += static_cast<double>(term);
+        special += static_cast<double>(term);
       }
     }
     if (points.log_q_gradient != nullptr) {
@@ -141,11 +144,11 @@ __device__ Moments sweep_column(const Arguments<T>& arguments, const double* inv
       }
     }
   }
-  return moments;
+  return {count, mean, m2, special};
 }
 
 template <class T>
-__global__ void __launch_bounds__(F2Policy::kThreads)
+__global__ void __launch_bounds__(F2Policy::kThreads, F2Policy::kBlocksPerMultiprocessor)
     f2_divergence_kernel(const Arguments<T> arguments) {
   __shared__ double inverses[F2Policy::kRowsOfThread + 1];
   __shared__ double products[F2Policy::kSharedRows];

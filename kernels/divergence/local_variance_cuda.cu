@@ -30,7 +30,11 @@ struct Workspace {
 __global__ void __launch_bounds__(RowPolicy::kThreads)
     local_variance_ratio_kernel(const MomentSet changes, const MomentSet lengths, std::int64_t m,
                                 double gradient_scale, Ratio* ratio) {
-  const Moments of_changes = merge_moments(changes);
+  __shared__ Moments of_changes;  // not in registers, of which the merge needs many
+  const Moments merged = merge_moments(changes);
+  if (threadIdx.x == 0) {
+    of_changes = merged;
+  }
   const Moments of_lengths = merge_moments(lengths);
   if (threadIdx.x == 0) {
     *ratio = Ratio::of(of_changes, of_lengths, m, gradient_scale);
