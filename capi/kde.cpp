@@ -5,8 +5,6 @@
 #include <scorefield/kde.h>
 
 #include <memory>
-#include <string>
-#include <variant>
 
 #include "check.h"
 #include "context.h"
