@@ -12,7 +12,6 @@
 #include "arguments.h"
 #include "check.h"
 #include "common/error.h"
-#include "context.h"
 #include "kde/kde.h"
 #include "kde_handle.h"
 #include "params.h"
