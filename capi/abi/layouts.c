@@ -29,6 +29,7 @@ static void end_struct(size_t size) {
 }
 
 #define STRUCT(type) begin_struct(#type, sizeof(type))
+/* The size of a pointer to a struct is what is meant. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 #define FIELD(type, field) print_field(#field, offsetof(type, field), sizeof(((type*)NULL)->field))
 #define END(type) end_struct(sizeof(type))
 

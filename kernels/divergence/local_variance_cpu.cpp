@@ -45,7 +45,8 @@ class RatioOperation {
 template <class T>
 [[nodiscard]] Moments run_lengths(const CpuContext& context, const RowPlanCpu& plan,
                                   std::int64_t columns, const ResidualMatrices<T>& matrices,
-                                  double* squares, const RowWorkspaceCpu& workspace) {
+                                  double* squares,  // NOLINT(readability-non-const-parameter)
+                                  const RowWorkspaceCpu& workspace) {
   const ResidualOperationCpu<T, LengthRows<T>> operation(context, columns, matrices, {squares});
   return run_rows_cpu(context, plan, RowBatch<double>{plan.m, columns, nullptr, nullptr}, operation,
                       workspace);

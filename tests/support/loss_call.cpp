@@ -277,8 +277,9 @@ std::vector<std::vector<T>> perturb(const Context& context, const LossProblem<T>
   template class PerturbCall<T>;                                                           \
   template LossResults<T> evaluate_loss(const Context&, const LossProblem<T>&, LossWanted, \
                                         const LossLayout&);                                \
-  template std::vector<std::vector<T>> perturb(const Context&, const LossProblem<T>&,      \
-                                               const LossLayout&);
+  template std::vector<std::vector<T>> perturb(                                            \
+      const Context&, const LossProblem<T>&, /* NOLINT(bugprone-macro-parentheses) */      \
+      const LossLayout&);
 SCF_TEST_INSTANTIATE(float)
 SCF_TEST_INSTANTIATE(double)
 #undef SCF_TEST_INSTANTIATE

@@ -116,7 +116,8 @@ template <class T>
                                                         const LossResults<T>&);                   \
   template ::testing::AssertionResult same_results(const LossResults<T>&, const LossResults<T>&); \
   template ::testing::AssertionResult perturb_matches_reference(                                  \
-      const LossProblem<T>&, const std::vector<std::vector<T>>&);
+      const LossProblem<T>&,                                                                      \
+      const std::vector<std::vector<T>>&); /* NOLINT(bugprone-macro-parentheses) */
 SCF_TEST_INSTANTIATE(float)
 SCF_TEST_INSTANTIATE(double)
 #undef SCF_TEST_INSTANTIATE
