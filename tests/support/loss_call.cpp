@@ -271,17 +271,18 @@ std::vector<std::vector<T>> perturb(const Context& context, const LossProblem<T>
   return call.results();
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type.
 #define SCF_TEST_INSTANTIATE(T)                                                            \
   template class LossParams<T>;                                                            \
   template class LossCall<T>;                                                              \
   template class PerturbCall<T>;                                                           \
   template LossResults<T> evaluate_loss(const Context&, const LossProblem<T>&, LossWanted, \
                                         const LossLayout&);                                \
-  template std::vector<std::vector<T>> perturb(                                            \
-      const Context&, const LossProblem<T>&, /* NOLINT(bugprone-macro-parentheses) */      \
-      const LossLayout&);
+  template std::vector<std::vector<T>> perturb(const Context&, const LossProblem<T>&,      \
+                                               const LossLayout&);
 SCF_TEST_INSTANTIATE(float)
 SCF_TEST_INSTANTIATE(double)
 #undef SCF_TEST_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace scf::test
