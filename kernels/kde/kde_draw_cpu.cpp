@@ -9,6 +9,7 @@
 #define HWY_TARGET_INCLUDE "kde/kde_draw_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -30,6 +31,7 @@ namespace scf::kde {
 struct DrawPolicy {
   static constexpr std::int64_t kTaskNumbers = 1 << 13;
   static constexpr std::int64_t kBuffer = 1 << 11;  // numbers
+  static constexpr std::int64_t kRunsAhead = 6;     // of a datum, fetched early
 };
 
 template <class T>
@@ -50,23 +52,51 @@ struct DrawTask {
 HWY_BEFORE_NAMESPACE();
 namespace scf::kde {
 namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
 
-// Coordinates [column, column + columns) of the datum at a position, scaled, plus h z.
+// out [count] <- scale (y unit) + bandwidth z.
 template <class T>
-HWY_INLINE void MoveDatum(const CpuKde<T>& kde, std::int64_t at, std::int64_t column,
-                          std::int64_t columns, double scale, double bandwidth,
-                          const T* HWY_RESTRICT z, T* HWY_RESTRICT out) {
+HWY_INLINE void MoveRun(const T* y, double unit, double scale, double bandwidth, const T* z,
+                        std::int64_t count, T* out) {
+  const hn::ScalableTag<double> d;
+  const hn::Rebind<T, decltype(d)> dt;
+  const std::int64_t lanes = hn::Lanes(d);
+  const auto load = [&](const T* from) HWY_ATTR {
+    if constexpr (sizeof(T) == 8) {
+      return hn::LoadU(d, from);
+    } else {
+      return hn::PromoteTo(d, hn::LoadU(dt, from));
+    }
+  };
+  std::int64_t j = 0;
+  for (; j + lanes <= count; j += lanes) {
+    const auto datum = hn::Mul(load(y + j), hn::Set(d, unit));
+    const auto noise = hn::Mul(load(z + j), hn::Set(d, bandwidth));
+    const auto moved = hn::Add(hn::Mul(datum, hn::Set(d, scale)), noise);
+    if constexpr (sizeof(T) == 8) {
+      hn::StoreU(moved, d, out + j);
+    } else {
+      hn::StoreU(hn::DemoteTo(dt, moved), dt, out + j);
+    }
+  }
+  for (; j < count; ++j) {
+    out[j] = static_cast<T>(scale * (static_cast<double>(y[j]) * unit) +
+                            bandwidth * static_cast<double>(z[j]));
+  }
+}
+
+// Calls run(at, begin, end) for the runs of coordinates of a datum that lie side by side: columns
+// [begin, end) at `at`.
+template <class T, class Run>
+HWY_INLINE void ForEachRun(const CpuKde<T>& kde, std::int64_t position, std::int64_t column,
+                           std::int64_t columns, const Run& run) {
   constexpr std::int64_t kTile = CpuKde<T>::kTile;
-  const T* const tile = kde.rows.data() + at / kTile * kTile * kde.padded();
+  const T* const tile = kde.rows.data() + position / kTile * kTile * kde.padded();
   for (std::int64_t j = column; j < column + columns;) {
     const std::int64_t group = j / kde.group;
     const std::int64_t end = std::min((group + 1) * kde.group, column + columns);
-    const T* const y = tile + (group * kTile + at % kTile) * kde.group - group * kde.group;
-    for (; j < end; ++j) {
-      const double datum = kde.from_stored(static_cast<double>(y[j]));
-      out[j - column] =
-          static_cast<T>(scale * datum + bandwidth * static_cast<double>(z[j - column]));
-    }
+    run(tile + (group * kTile + position % kTile) * kde.group + j % kde.group, j, end);
+    j = end;
   }
 }
 
@@ -74,6 +104,9 @@ template <class T>
 void DrawBlock(const DrawTask<T>& task, std::int64_t row, std::int64_t rows, std::int64_t column,
                std::int64_t columns) {
   constexpr std::int64_t kBuffer = DrawPolicy::kBuffer;
+  const CpuKde<T>& kde = *task.kde;
+  const double unit = kde.from_stored(1.0);                       // a power of two
+  const std::int64_t ahead = DrawPolicy::kRunsAhead * kde.group;  // columns
   task.context->note_target_ran(HWY_TARGET);
   const Queries<T>& queries = *task.queries;
   std::uint32_t words[2 * kBuffer];
@@ -106,9 +139,24 @@ void DrawBlock(const DrawTask<T>& task, std::int64_t row, std::int64_t rows, std
                                           batch, column + c, count, normals, count);
       }
       for (std::int64_t i = 0; i < batch; ++i) {
-        MoveDatum(*task.kde, positions[i], column + c, count, scale_of(queries, first + i),
-                  bandwidth_of(queries, first + i), normals + i * count,
-                  task.draws.out + (first + i) * task.draws.ld + column + c);
+        // The runs of a datum lie far apart, in the same set of a cache: a few are fetched early,
+        // and not all.
+        if (i + 1 < batch) {
+          ForEachRun(kde, positions[i + 1], column + c, std::min(count, ahead),
+                     [](const T* y, std::int64_t, std::int64_t) HWY_ATTR { hwy::Prefetch(y); });
+        }
+        T* const out = task.draws.out + (first + i) * task.draws.ld + column + c;
+        const T* const z = normals + i * count;
+        const double scale = scale_of(queries, first + i);
+        const double bandwidth = bandwidth_of(queries, first + i);
+        ForEachRun(kde, positions[i], column + c, count,
+                   [&](const T* y, std::int64_t begin, std::int64_t end) HWY_ATTR {
+                     if (begin + ahead < kde.padded()) {
+                       hwy::Prefetch(y + ahead * CpuKde<T>::kTile);
+                     }
+                     const std::int64_t at = begin - column - c;
+                     MoveRun(y, unit, scale, bandwidth, z + at, end - begin, out + at);
+                   });
       }
     }
   }

@@ -62,15 +62,13 @@ struct Choice {
 // or one without weight, the nearest that has some. -1: none has.
 SCF_HOST_DEVICE inline Choice choose_in_run(const Items& items, std::int64_t low, std::int64_t high,
                                             double t) {
+  // Without branches on the sums, which are as good as random.
   std::int64_t first = low;
-  std::int64_t last = high;
-  while (first < last) {
-    const std::int64_t middle = first + (last - first) / 2;
-    if (sum_to(items, low, middle) > t) {
-      last = middle;
-    } else {
-      first = middle + 1;
-    }
+  for (std::int64_t size = high - low; size > 0;) {
+    const std::int64_t half = size / 2;
+    const bool beyond = !(sum_to(items, low, first + half) > t);
+    first = beyond ? first + half + 1 : first;
+    size = beyond ? size - half - 1 : half;
   }
   const auto has_weight = [&](std::int64_t k) {
     return sum_to(items, low, k) - sum_to(items, low, k - 1) > 0;
