@@ -13,10 +13,14 @@
 
 namespace scf {
 
-inline std::size_t dispatch_index(std::int64_t targets) {
+inline std::size_t dispatch_index([[maybe_unused]] std::int64_t targets) {
+#ifdef HWY_COMPILE_ONLY_STATIC
+  return 0;  // tables of one entry
+#else
   hwy::ChosenTarget chosen;
   chosen.Update(targets);
   return chosen.GetIndex();
+#endif
 }
 
 }  // namespace scf

@@ -21,7 +21,7 @@
 #include "kde/kde_cpu.h"
 #include "kde/kde_draw_datum.h"
 #include "kde/kde_queries_cpu.h"
-#include "random/random-inl.h"
+#include "random/random.h"
 #include "random/random_blocks.h"
 
 #ifndef SCF_KDE_DRAW_CPU_ONCE_  // this file is included once a target
@@ -117,7 +117,7 @@ void DrawBlock(const DrawTask<T>& task, std::int64_t row, std::int64_t rows, std
   for (std::int64_t r = 0; r < rows; r += step) {
     const std::int64_t batch = std::min(step, rows - r);
     const std::int64_t first = row + r;
-    random::HWY_NAMESPACE::RandomBitsTile(task.index_words, first, batch, 0, 2, words, 2);
+    random::random_bits_tile_cpu(*task.context, task.index_words, first, batch, 0, 2, words, 2);
     for (std::int64_t i = 0; i < batch; ++i) {
       const std::int64_t at = first + i;
       const DrawnDatum drawn =
@@ -135,8 +135,8 @@ void DrawBlock(const DrawTask<T>& task, std::int64_t row, std::int64_t rows, std
     for (std::int64_t c = 0; c < columns; c += kBuffer) {
       const std::int64_t count = std::min(kBuffer, columns - c);
       if (task.noise) {
-        random::HWY_NAMESPACE::RandomTile(random::Distribution::kNormal, task.normal_words, first,
-                                          batch, column + c, count, normals, count);
+        random::random_tile_cpu(*task.context, random::Distribution::kNormal, task.normal_words,
+                                first, batch, column + c, count, normals, count);
       }
       for (std::int64_t i = 0; i < batch; ++i) {
         // The runs of a datum lie far apart, in the same set of a cache: a few are fetched early,

@@ -48,6 +48,10 @@ template <class T>
 void random_tile_cpu(const CpuContext& context, Distribution distribution, const Words& words,
                      std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
                      T* out, std::int64_t ld);
+// The words themselves; any column.
+void random_bits_tile_cpu(const CpuContext& context, const Words& words, std::int64_t row,
+                          std::int64_t rows, std::int64_t column, std::int64_t columns,
+                          std::uint32_t* out, std::int64_t ld);
 
 void random_bits_cuda(const CudaContext& context, const Stream& stream, std::int64_t m,
                       std::int64_t d, std::uint32_t* out, std::int64_t ld, void* cuda_stream);

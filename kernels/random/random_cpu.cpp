@@ -311,6 +311,13 @@ void random_tile_cpu(const CpuContext& context, Distribution distribution, const
   Functions<T>(context).fill(context, distribution, words, row, rows, column, columns, out, ld);
 }
 
+void random_bits_tile_cpu(const CpuContext& context, const Words& words, std::int64_t row,
+                          std::int64_t rows, std::int64_t column, std::int64_t columns,
+                          std::uint32_t* out, std::int64_t ld) {
+  HWY_DISPATCH_TABLE(FillBits)
+  [dispatch_index(context.targets())](context, words, row, rows, column, columns, out, ld);
+}
+
 void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64_t m,
                      std::int64_t d, std::uint32_t* out, std::int64_t ld) {
   if (m == 0 || d == 0) {
