@@ -1,0 +1,95 @@
+#include "sampler/schedule.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace scf::sampler {
+namespace {
+
+constexpr double kPi = 3.14159265358979323846;
+
+// i of n, from 0 to 1; 0 where there is only one.
+double fraction(std::int64_t i, std::int64_t n) {
+  return n == 1 ? 0 : static_cast<double>(i) / static_cast<double>(n - 1);
+}
+
+// The value between the ends, which are exact.
+template <class Between>
+void fill(std::int64_t n, double first, double last, double* values, const Between& between) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    values[i] = i == 0 ? first : i == n - 1 ? last : between(fraction(i, n));
+  }
+}
+
+}  // namespace
+
+void geometric(double first, double last, std::int64_t n, double* levels) {
+  const double log_first = std::log(first);
+  const double log_ratio = std::log(last) - log_first;
+  fill(n, first, last, levels,
+       [&](double share) { return std::exp(log_first + share * log_ratio); });
+}
+
+void karras(double sigma_max, double sigma_min, double rho, std::int64_t n, double* levels) {
+  const double first = std::pow(sigma_max, 1 / rho);
+  const double last = std::pow(sigma_min, 1 / rho);
+  fill(n, sigma_max, sigma_min, levels,
+       [&](double share) { return std::pow(first + share * (last - first), rho); });
+  levels[n] = 0;
+}
+
+void beta_linear(double first, double last, std::int64_t n, double* betas) {
+  fill(n, first, last, betas, [&](double share) { return first + share * (last - first); });
+}
+
+void beta_cosine(double shift, double most, std::int64_t n, double* betas) {
+  const auto angle = [&](std::int64_t i) {
+    return (static_cast<double>(i) / static_cast<double>(n) + shift) / (1 + shift) * (kPi / 2);
+  };
+  const double step = kPi / 2 / (static_cast<double>(n) * (1 + shift));
+  for (std::int64_t i = 0; i < n; ++i) {
+    // 1 - cos^2 b / cos^2 a = sin(b + a) sin(b - a) / cos^2 a, which does not cancel.
+    const double root = std::cos(angle(i));
+    const double beta = std::sin(angle(i) + angle(i + 1)) * std::sin(step) / (root * root);
+    betas[i] = std::min(beta, most);
+  }
+}
+
+void alpha_bar(const double* betas, std::int64_t n, double* alpha_bars) {
+  double product = 1;
+  for (std::int64_t i = 0; i < n; ++i) {
+    product *= 1 - betas[i];
+    alpha_bars[i] = product;
+  }
+}
+
+void strided(std::int64_t n, std::int64_t steps, std::int64_t* times) {
+  // floor(k n / steps) without the product, which may overflow.
+  const std::int64_t whole = n / steps;
+  const std::int64_t rest = n % steps;
+  for (std::int64_t i = 0; i < steps; ++i) {
+    const std::int64_t k = steps - 1 - i;
+    times[i] = k * whole + static_cast<std::int64_t>(static_cast<__int128>(k) * rest / steps);
+  }
+}
+
+SdeCoefficients coefficients_at(const Sde& sde, double t) {
+  if (sde.kind == SdeKind::kVe) {
+    const double log_ratio = std::log(sde.sigma_max) - std::log(sde.sigma_min);
+    const double sigma = t == 0   ? sde.sigma_min
+                         : t == 1 ? sde.sigma_max
+                                  : std::exp(std::log(sde.sigma_min) + t * log_ratio);
+    return {1, sigma, 0, sigma * std::sqrt(2 * log_ratio)};
+  }
+  const double beta = sde.beta_min + t * (sde.beta_max - sde.beta_min);
+  const double integral = t * (sde.beta_min + t / 2 * (sde.beta_max - sde.beta_min));
+  const double variance = -std::expm1(-integral);
+  SdeCoefficients of = {std::exp(-integral / 2), std::sqrt(variance), -beta / 2, std::sqrt(beta)};
+  if (sde.kind == SdeKind::kSubVp) {
+    of.sigma = variance;
+    of.diffusion = std::sqrt(beta * -std::expm1(-2 * integral));
+  }
+  return of;
+}
+
+}  // namespace scf::sampler

@@ -1,0 +1,23 @@
+// The steps' own formulas for sweeps over a tile of rows; see common/row_sweep_cpu.h.
+#pragma once
+
+#include "common/row_sweep_cpu.h"
+
+namespace scf::sampler {
+
+// in x, output, z, previous, of which the last three may be null: absent (not all combinations: a
+// step has an output, or noise, or both, or an output and a previous).
+// c the seven coefficients of step_rules.h in their order, then the clip.
+// out next, x0^;  sum0: of 0 times next, which is 0 or, where a number is not finite, NaN.
+template <class T>
+void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in x, known, z; c a, sigma:  out a known + sigma z where known is not NaN, else x;  sum0 as above.
+template <class T>
+void known_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in x, output, z; c p, q:  sums |p x + q output|^2, |z|^2.
+template <class T>
+void norms_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+}  // namespace scf::sampler

@@ -1,0 +1,440 @@
+// The samplers' steps on the CPU: x, the output and what else there is are read once, the new state is
+// written once, and noise is made in the L1 cache, a tile at a time.
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+#include "common/cpu_context.h"
+#include "common/error.h"
+#include "common/memory.h"
+#include "common/rows_cpu.h"
+#include "sampler/step_checks.h"
+#include "sampler/step_rules.h"
+#include "sampler/step_sweep_cpu.h"
+#include "sampler/steps.h"
+
+namespace scf::sampler {
+namespace {
+
+constexpr std::int64_t kTile = RowPlanCpu::kTileElements;
+constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
+constexpr int kCoefficients = 8;
+
+// Throws for the first sample whose numbers are out of bounds.
+template <class T>
+void check_samples(const StepSettings<T>& settings, const StepUses& uses, std::int64_t m) {
+  const auto arrays = [](const Levels& levels) {
+    return levels.signal_scale.values != nullptr || levels.sigma.values != nullptr;
+  };
+  if (!arrays(settings.level) && !arrays(settings.next) && !arrays(settings.before) &&
+      settings.step_size.values == nullptr && settings.drift.values == nullptr &&
+      settings.diffusion.values == nullptr && settings.interval.values == nullptr) {
+    m = std::min<std::int64_t>(m, 1);
+  }
+  for (std::int64_t i = 0; i < m; ++i) {
+    if (check_sample(settings, uses, i) != 0) {
+      throw Error(Status::kInvalidArgument, problem_of(settings, uses, i));
+    }
+  }
+}
+
+// What a tile of rows is made with, in T.
+template <class T>
+struct TileCoefficients {
+  T values[kCoefficients][kMostRows];
+
+  void set(std::int64_t i, const StepCoefficients& of, double clip) {
+    const double all[kCoefficients] = {of.x0_x, of.x0_output, of.x_x,        of.x_output,
+                                       of.x_x0, of.x_noise,   of.x_previous, clip};
+    for (int c = 0; c < kCoefficients; ++c) {
+      values[c][i] = static_cast<T>(all[c]);
+    }
+  }
+};
+
+template <class T>
+void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
+               std::int64_t column) {
+  if (matrix.data != nullptr) {
+    sweep.inputs[i] = matrix.row(row) + column;
+    sweep.input_lds[i] = matrix.ld;
+  }
+}
+template <class T>
+void set_output(RowSweep<T>& sweep, int i, const Matrix<T>& matrix, std::int64_t row,
+                std::int64_t column) {
+  if (matrix.data != nullptr) {
+    sweep.outputs[i] = matrix.row(row) + column;
+    sweep.output_lds[i] = matrix.ld;
+  }
+}
+
+// Rows [row, row + rows) in tiles of columns; body(sweep, column).
+template <class T, class Body>
+void for_tiles(const TileCoefficients<T>& coefficients, int count, bool uniform, std::int64_t rows,
+               std::int64_t d, const Body& body) {
+  for (std::int64_t column = 0; column < d; column += kTile) {
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = std::min(d - column, kTile);
+    sweep.uniform = uniform;
+    for (int c = 0; c < count; ++c) {
+      sweep.coefficients[c] = coefficients.values[c];
+    }
+    body(sweep, column);
+  }
+}
+
+// The noise of a batch: the caller's, or made a tile at a time.
+template <class T>
+class Noise {
+ public:
+  Noise(const CpuContext& context, const StepSettings<T>& settings, bool wanted)
+      : context_(context),
+        words_(random::read_words(settings.words)),
+        given_(settings.noise),
+        wanted_(wanted) {}
+
+  [[nodiscard]] bool wanted() const { return wanted_; }
+  [[nodiscard]] bool is_given() const { return given_.data != nullptr; }
+
+  // Columns of rows, in `buffer` [rows, ld] where they are made.
+  [[nodiscard]] Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
+                                     std::int64_t columns, T* buffer, std::int64_t ld) const {
+    if (!wanted_) {
+      return {};
+    }
+    if (is_given()) {
+      return {given_.row(row) + column, given_.ld};
+    }
+    random::random_tile_cpu(context_, random::Distribution::kNormal, words_, row, rows, column,
+                            columns, buffer, ld);
+    return {buffer, ld};
+  }
+
+ private:
+  const CpuContext& context_;
+  random::Words words_;
+  Matrix<const T> given_;
+  bool wanted_;
+};
+
+// Whether a sum of 0 times every number is still 0.
+bool all_finite(const double* sums, std::int64_t rows) {
+  return std::all_of(sums, sums + rows, [](double sum) { return sum == 0; });
+}
+
+// Sets a bit of the status word once the work is done, whichever thread saw it.
+class StatusBits {
+ public:
+  explicit StatusBits(std::uint32_t* status) : status_(status) {}
+  [[nodiscard]] bool wanted() const { return status_ != nullptr; }
+  void add(std::uint32_t bits) { bits_.fetch_or(bits, std::memory_order_relaxed); }
+  ~StatusBits() {
+    if (status_ != nullptr) {
+      *status_ |= bits_.load();
+    }
+  }
+  StatusBits(const StatusBits&) = delete;
+  StatusBits& operator=(const StatusBits&) = delete;
+
+ private:
+  std::uint32_t* status_;
+  std::atomic<std::uint32_t> bits_{0};
+};
+
+// The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is all of
+// their noise, or null: it is made here.
+template <class T>
+void step_rows(const CpuContext& context, const StepArrays<T>& arrays, const Noise<T>& noise,
+               const Matrix<const T>& made, const TileCoefficients<T>& coefficients, bool uniform,
+               bool streams, std::int64_t row, std::int64_t rows, std::int64_t d,
+               StatusBits& status) {
+  alignas(64) T buffer[kTile];
+  double sums[kMostRows];
+  for_tiles(coefficients, kCoefficients, uniform, rows, d,
+            [&](RowSweep<T>& sweep, std::int64_t column) {
+              set_input(sweep, 0, arrays.x, row, column);
+              set_input(sweep, 1, arrays.output, row, column);
+              if (made.data != nullptr) {
+                set_input(sweep, 2, made, 0, column);
+              } else {
+                set_input(sweep, 2,
+                          noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
+                          0);
+              }
+              set_input(sweep, 3, arrays.previous, row, column);
+              set_output(sweep, 0, arrays.next, row, column);
+              set_output(sweep, 1, arrays.denoised, row, column);
+              sweep.streams = streams;
+              sweep.sums[0] = sums;
+              step_sweep(context, sweep);
+              if (status.wanted() && !all_finite(sums, rows)) {
+                status.add(kNotFinite);
+              }
+            });
+}
+
+template <class T>
+bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
+  const auto one = [](const PerSample& of) { return of.values == nullptr; };
+  const auto same = [&](const Levels& of) { return one(of.signal_scale) && one(of.sigma); };
+  return (!uses.level || same(settings.level)) && (!uses.next || same(settings.next)) &&
+         (!uses.before || same(settings.before)) && (!uses.step_size || one(settings.step_size)) &&
+         (!uses.sde ||
+          (one(settings.drift) && one(settings.diffusion) && one(settings.interval)));
+}
+
+// Outputs may be written past the caches if they are large and on no input.
+template <class T>
+bool may_stream(const StepArrays<T>& arrays, std::int64_t m, std::int64_t d) {
+  const auto on_input = [&](const Matrix<T>& of) {
+    return of.data != nullptr && (of.data == arrays.x.data || of.data == arrays.output.data ||
+                                  of.data == arrays.previous.data);
+  };
+  return is_streamed<T>(m, d) && !on_input(arrays.next) && !on_input(arrays.denoised);
+}
+
+}  // namespace
+
+template <class T>
+void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::int64_t m,
+              std::int64_t d, const StepArrays<T>& arrays) {
+  const StepUses uses = uses_of(settings.kind, settings.form, arrays.denoised.data != nullptr,
+                                arrays.previous.data != nullptr);
+  check_samples(settings, uses, m);
+  const bool uniform = is_uniform(settings, uses);
+  const Noise<T> noise(context, settings,
+                       draws_noise(settings.kind) && settings.temperature > 0 &&
+                           !(settings.kind == StepKind::kDdim && settings.eta == 0));
+  StatusBits status(settings.status);
+  const bool streams = may_stream(arrays, m, d);
+  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+    TileCoefficients<T> coefficients;
+    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
+      coefficients.set(i, coefficients_of(settings, uses, row + i, 0), settings.clip);
+    }
+    step_rows(context, arrays, noise, {}, coefficients, uniform, streams, row, rows, d, status);
+  });
+}
+
+template <class T>
+void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::int64_t m,
+                    std::int64_t d, const Matrix<const T>& x, const Matrix<const T>& known,
+                    const Matrix<T>& next) {
+  StepUses uses = {};
+  uses.level = true;
+  check_samples(settings, uses, m);
+  const bool uniform = is_uniform(settings, uses);
+  const Noise<T> noise(context, settings, true);
+  StatusBits status(settings.status);
+  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+    TileCoefficients<T> coefficients;
+    alignas(64) T buffer[kTile];
+    double sums[kMostRows];
+    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
+      const Level level = level_at(settings.level, row + i);
+      coefficients.values[0][i] = static_cast<T>(level.signal_scale);
+      coefficients.values[1][i] = static_cast<T>(level.sigma);
+    }
+    for_tiles(coefficients, 2, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+      set_input(sweep, 0, x, row, column);
+      set_input(sweep, 1, known, row, column);
+      set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
+                0);
+      set_output(sweep, 0, next, row, column);
+      sweep.sums[0] = sums;
+      known_sweep(context, sweep);
+      if (status.wanted() && !all_finite(sums, rows)) {
+        status.add(kNotFinite);
+      }
+    });
+  });
+}
+
+// ---- The corrector -----------------------------------------------------------------------------
+
+namespace {
+
+// What a corrector needs besides its arguments.
+template <class T>
+struct CorrectorWorkspace {
+  T* noise;         // [threads, padded d], of rows longer than a tile
+  double* partial;  // [blocks, 2]: sums of norms
+};
+template <class T>
+CorrectorWorkspace<T> take_corrector(Arena& arena, const CpuContext& context, Rule rule,
+                                     const RowPlanCpu& plan) {
+  CorrectorWorkspace<T> workspace = {};
+  if (rule == Rule::kSample && plan.d > kTile) {
+    workspace.noise = arena.take<T>(context.threads(), plan.d);
+  }
+  if (rule == Rule::kBatch) {
+    workspace.partial = arena.take<double>(plan.blocks, 2);
+  }
+  return workspace;
+}
+
+template <class T>
+class Corrector {
+ public:
+  Corrector(const CpuContext& context, const StepSettings<T>& settings,
+            const CorrectorSettings& corrector, std::int64_t m, std::int64_t d,
+            const StepArrays<T>& arrays, void* memory)
+      : context_(context),
+        settings_(settings),
+        corrector_(corrector),
+        d_(d),
+        arrays_(arrays),
+        plan_(m, d),
+        uses_(corrector_uses(corrector.rule, settings.form, arrays.denoised.data != nullptr)),
+        uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
+        streams_(may_stream(arrays, m, d)),
+        root_temperature_(std::sqrt(settings.temperature)),
+        noise_(context, settings,
+               settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        status_(settings.status) {
+    check_samples(settings, uses_, m);
+    Arena arena(memory);
+    workspace_ = take_corrector<T>(arena, context, corrector.rule, plan_);
+  }
+
+  void run() {
+    const double of_batch = corrector_.rule == Rule::kBatch ? batch_step_size() : 0;
+    run_tiles_cpu(context_, plan_, [&](std::int64_t row, std::int64_t rows, int thread) {
+      TileCoefficients<T> coefficients;
+      double noise[kMostRows];
+      double score[kMostRows];
+      alignas(64) T buffer[kTile];
+      Matrix<const T> made = {};
+      if (corrector_.rule == Rule::kSample) {
+        T* const kept = d_ > kTile ? workspace_.noise + thread * d_ : buffer;
+        made = noise_.tile(row, rows, 0, d_, kept, d_);
+        norms(row, rows, [&](std::int64_t column, std::int64_t /*columns*/) {
+          return Matrix<const T>{made.data + column, made.ld};
+        }, noise, score);
+      }
+      for (std::int64_t i = 0; i < (uniform_ ? 1 : rows); ++i) {
+        const Level at = level_at(settings_.level, row + i);
+        const double alpha = corrector_.rule == Rule::kSigma
+                                 ? corrector_step_size(corrector_, at.sigma)
+                             : corrector_.rule == Rule::kBatch
+                                 ? of_batch
+                                 : corrector_step_size(corrector_, noise[i], score[i]);
+        coefficients.set(
+            i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
+            settings_.clip);
+      }
+      step_rows(context_, arrays_, noise_, made, coefficients, uniform_, streams_, row, rows, d_,
+                status_);
+    });
+  }
+
+ private:
+  // |z| and |s| of rows; noise_of(column, columns) gives tiles of z.
+  template <class NoiseOf>
+  void norms(std::int64_t row, std::int64_t rows, const NoiseOf& noise_of, double* noise,
+             double* score) const {
+    TileCoefficients<T> coefficients;
+    const bool uniform = is_uniform(settings_, uses_);
+    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
+      const Affine affine = score_of(settings_.form, level_at(settings_.level, row + i));
+      coefficients.values[0][i] = static_cast<T>(affine.x);
+      coefficients.values[1][i] = static_cast<T>(affine.output);
+    }
+    for_tiles(coefficients, 2, uniform, rows, d_, [&](RowSweep<T>& sweep, std::int64_t column) {
+      set_input(sweep, 0, arrays_.x, row, column);
+      set_input(sweep, 1, arrays_.output, row, column);
+      set_input(sweep, 2, noise_of(column, sweep.columns), 0, 0);
+      sweep.sums[0] = score;
+      sweep.sums[1] = noise;
+      sweep.adds = column > 0;
+      norms_sweep(context_, sweep);
+    });
+    for (std::int64_t i = 0; i < rows; ++i) {
+      score[i] = std::sqrt(score[i]);
+      noise[i] = std::sqrt(noise[i]);
+    }
+  }
+
+  // Of the means of all norms, added up block by block, in order.
+  double batch_step_size() {
+    context_.parallel_for(plan_.blocks, [&](std::int64_t block, int) {
+      const std::int64_t begin = block * plan_.block_rows;
+      const std::int64_t end = std::min(plan_.m, begin + plan_.block_rows);
+      double sums[2] = {0, 0};
+      for (std::int64_t row = begin; row < end; row += plan_.tile_rows) {
+        const std::int64_t rows = std::min(plan_.tile_rows, end - row);
+        double noise[kMostRows];
+        double score[kMostRows];
+        alignas(64) T buffer[kTile];
+        norms(row, rows, [&](std::int64_t column, std::int64_t columns) {
+          return noise_.tile(row, rows, column, columns, buffer, columns);
+        }, noise, score);
+        for (std::int64_t i = 0; i < rows; ++i) {
+          sums[0] += noise[i];
+          sums[1] += score[i];
+        }
+      }
+      workspace_.partial[2 * block] = sums[0];
+      workspace_.partial[2 * block + 1] = sums[1];
+    });
+    double noise = 0;
+    double score = 0;
+    for (std::int64_t block = 0; block < plan_.blocks; ++block) {
+      noise += workspace_.partial[2 * block];
+      score += workspace_.partial[2 * block + 1];
+    }
+    return corrector_step_size(corrector_, noise, score);
+  }
+
+  const CpuContext& context_;
+  const StepSettings<T>& settings_;
+  CorrectorSettings corrector_;
+  std::int64_t d_;
+  const StepArrays<T>& arrays_;
+  RowPlanCpu plan_;
+  StepUses uses_;
+  bool uniform_;
+  bool streams_;
+  double root_temperature_;
+  Noise<T> noise_;
+  StatusBits status_;
+  CorrectorWorkspace<T> workspace_ = {};
+};
+
+}  // namespace
+
+std::size_t corrector_workspace_cpu(const CpuContext& context, Rule rule, std::int64_t m,
+                                    std::int64_t d, std::size_t element_bytes) {
+  Arena arena(nullptr);
+  const RowPlanCpu plan(m, d);
+  if (element_bytes == sizeof(float)) {
+    take_corrector<float>(arena, context, rule, plan);
+  } else {
+    take_corrector<double>(arena, context, rule, plan);
+  }
+  return arena.used();
+}
+
+template <class T>
+void corrector_step_cpu(const CpuContext& context, const StepSettings<T>& settings,
+                        const CorrectorSettings& corrector, std::int64_t m, std::int64_t d,
+                        const StepArrays<T>& arrays, void* workspace) {
+  Corrector<T>(context, settings, corrector, m, d, arrays, workspace).run();
+}
+
+#define SCF_INSTANTIATE_STEPS(T)                                                                   \
+  template void step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t, std::int64_t,    \
+                         const StepArrays<T>&);                                                    \
+  template void known_step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t,            \
+                               std::int64_t, const Matrix<const T>&, const Matrix<const T>&,       \
+                               const Matrix<T>&);                                                  \
+  template void corrector_step_cpu(const CpuContext&, const StepSettings<T>&,                      \
+                                   const CorrectorSettings&, std::int64_t, std::int64_t,           \
+                                   const StepArrays<T>&, void*);
+SCF_INSTANTIATE_STEPS(float)
+SCF_INSTANTIATE_STEPS(double)
+#undef SCF_INSTANTIATE_STEPS
+
+}  // namespace scf::sampler
