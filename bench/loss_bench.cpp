@@ -107,7 +107,7 @@ class Problem {
   void fill(T* matrix, std::int64_t columns, int seed) const {
     scf_random_params random;
     check(scf_random_params_init(&random, sizeof random));
-    random.seed = static_cast<std::uint64_t>(100 + seed);
+    random.seed = 100 + static_cast<std::uint64_t>(seed);
     check(Entry<T>::normal(client.get(), &random, m, columns, matrix, columns, nullptr));
   }
 };

@@ -5,9 +5,6 @@
 #include <scorefield/kde.h>
 
 #include <memory>
-#include <string>
-#include <type_traits>
-#include <variant>
 
 #include "check.h"
 #include "context.h"
@@ -27,10 +24,8 @@ static_assert(kde::kBadLabel == SCF_KDE_STATUS_BAD_LABEL);
 static_assert(kde::kNoWeight == SCF_KDE_STATUS_NO_WEIGHT);
 static_assert(kde::kBadQuery == SCF_KDE_STATUS_BAD_QUERY);
 
-template <class T>
-constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
-
-// ---- Creation ----------------------------------------------------------------------------------
+// ---- Creation
+// ----------------------------------------------------------------------------------
 
 template <class T>
 Prepared<T> prepare(const scf_context& context, const kde::Dataset<T>& dataset, void* stream) {
@@ -62,32 +57,8 @@ scf_status create(scf_context* context, const T* data, std::int64_t n, std::int6
   });
 }
 
-// ---- Matching context, dataset and function ----------------------------------------------------
-
-void require_match(const scf_context& context, const scf_kde* kde) {
-  require_pointer(kde, "kde");
-  if (backend_of(context) != kde->backend || device_of(context) != kde->device) {
-    const auto shown = [](std::int32_t backend, std::int32_t device) {
-      return backend == SCF_BACKEND_CPU ? std::string("cpu")
-                                        : "cuda device " + std::to_string(device);
-    };
-    fail_argument("context must be of the kde's backend and device, " +
-                  shown(kde->backend, kde->device) + ", got " +
-                  shown(backend_of(context), device_of(context)));
-  }
-}
-
-template <class T>
-const Prepared<T>& prepared_of(const scf_kde& kde) {
-  const auto* prepared = std::get_if<Prepared<T>>(&kde.prepared);
-  if (prepared == nullptr) {
-    fail_argument(std::string("kde must be of the function's dtype, ") + kDtype<T> + ", got " +
-                  (std::is_same_v<T, float> ? kDtype<double> : kDtype<float>));
-  }
-  return *prepared;
-}
-
-// ---- Evaluation --------------------------------------------------------------------------------
+// ---- Evaluation
+// --------------------------------------------------------------------------------
 
 template <class T>
 std::size_t evaluate_workspace(const scf_context& context, const Prepared<T>& kde,
@@ -151,7 +122,8 @@ scf_status evaluate(scf_context* context, const scf_kde* kde, const T* x, std::i
   });
 }
 
-// ---- Gradients ---------------------------------------------------------------------------------
+// ---- Gradients
+// ---------------------------------------------------------------------------------
 
 template <class T>
 std::size_t gradient_workspace(const scf_context& context, const Prepared<T>& kde,
@@ -186,8 +158,10 @@ std::size_t checked_gradient_workspace(const scf_context& context, const scf_kde
                                        const scf_kde_gradients& gradients) {
   Arrays arrays;
   const auto& prepared = prepared_of<T>(kde);
-  const auto queries = queries_of<T>(kde, m, gradient_query_params(params), arrays);
-  return gradient_workspace(context, prepared, queries, gradients_of<T>(kde, m, gradients, arrays));
+  const auto known = gradient_query_params(params, gradients);
+  const auto queries = queries_of<T>(kde, m, known, arrays);
+  return gradient_workspace(context, prepared, queries,
+                            gradients_of<T>(kde, m, known, gradients, arrays));
 }
 
 template <class T>
@@ -199,11 +173,12 @@ scf_status gradient(scf_context* context, const scf_kde* kde, const T* x, std::i
     require_context(context, stream);
     require_match(*context, kde);
     const Prepared<T>& prepared = prepared_of<T>(*kde);
-    const auto known = gradient_query_params(read_params(params, default_query_params(), "params"));
+    const auto given = read_params(params, default_query_params(), "params");
     const auto wanted = read_params(gradients, sized<scf_kde_gradients>(), "gradients");
+    const auto known = gradient_query_params(given, wanted);
     Arrays arrays;
     auto queries = queries_of<T>(*kde, m, known, arrays);
-    const auto translated = gradients_of<T>(*kde, m, wanted, arrays);
+    const auto translated = gradients_of<T>(*kde, m, known, wanted, arrays);
     set_x(queries, x, ldx, *kde, arrays);
     check_memory(arrays, workspace, workspace_bytes,
                  gradient_workspace(*context, prepared, queries, translated));

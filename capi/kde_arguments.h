@@ -1,5 +1,5 @@
-// Arguments of the KDE's C functions: the handle, and the checked translation of the public structs
-// to the kernels' contract, kde/kde.h. Part of kde.cpp, which alone includes it.
+// Arguments of functions that take a KDE: the checked translation of the public structs to the
+// kernels' contract, kde/kde.h.
 #pragma once
 
 #include <scorefield/kde.h>
@@ -7,33 +7,14 @@
 #include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <memory>
 #include <string>
-#include <variant>
 
 #include "arguments.h"
 #include "check.h"
+#include "common/error.h"
 #include "kde/kde.h"
+#include "kde_handle.h"
 #include "params.h"
-
-namespace scf::capi {
-
-// A dataset prepared by either backend.
-template <class T>
-struct Prepared {
-  std::shared_ptr<const kde::CpuKde<T>> cpu;
-  std::shared_ptr<const kde::CudaKde<T>> cuda;
-};
-
-}  // namespace scf::capi
-
-struct scf_kde {
-  std::int32_t backend;
-  std::int32_t device;
-  std::int64_t n;
-  std::int64_t d;
-  std::variant<scf::capi::Prepared<float>, scf::capi::Prepared<double>> prepared;
-};
 
 namespace scf::capi {
 
@@ -64,10 +45,16 @@ kde::Dataset<T> dataset_of(const T* data, std::int64_t n, std::int64_t d, std::i
 
 // ---- Queries and outputs -----------------------------------------------------------------------
 
-inline void check_query_scalars(const scf_kde_query_params& params) {
+enum class LeastBandwidth { kAboveZero, kZero };
+
+inline void check_query_scalars(const scf_kde_query_params& params, LeastBandwidth least) {
   require_within(params.top, 0, SCF_KDE_MAX_TOP, "top");
   if (params.bandwidths == nullptr) {
-    require_positive(params.bandwidth, "bandwidth");
+    if (least == LeastBandwidth::kZero) {
+      require_not_negative(params.bandwidth, "bandwidth");
+    } else {
+      require_positive(params.bandwidth, "bandwidth");
+    }
   }
   if (params.signal_scales == nullptr) {
     require_positive(params.signal_scale, "signal_scale");
@@ -77,9 +64,9 @@ inline void check_query_scalars(const scf_kde_query_params& params) {
 // The queries but for x, which the workspace functions do not have.
 template <class T>
 kde::Queries<T> queries_of(const scf_kde& kde, std::int64_t m, const scf_kde_query_params& params,
-                           Arrays& arrays) {
+                           Arrays& arrays, LeastBandwidth least = LeastBandwidth::kAboveZero) {
   require_at_least(m, 0, "m");
-  check_query_scalars(params);
+  check_query_scalars(params, least);
   add_array(arrays.inputs, "bandwidths", params.bandwidths, m, 1, 1, sizeof(T));
   add_array(arrays.inputs, "signal_scales", params.signal_scales, m, 1, 1, sizeof(T));
   add_array(arrays.inputs, "skip", params.skip, m, 1, 1, sizeof(std::int64_t));
@@ -157,15 +144,32 @@ kde::Outputs<T> outputs_of(const scf_kde& kde, std::int64_t m, const scf_kde_que
 
 template <class T>
 kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
+                               const scf_kde_query_params& params,
                                const scf_kde_gradients& gradients, Arrays& arrays) {
   require_zero(gradients.reserved, "gradients.reserved");
-  if (gradients.log_density_weights == nullptr && gradients.score_weights == nullptr) {
-    fail_argument("one of log_density_weights and score_weights must not be NULL");
+  const bool second =
+      gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+  if (gradients.log_density_weights == nullptr && gradients.score_weights == nullptr && !second) {
+    fail_argument(
+        "one of log_density_weights, score_weights, divergence_weights and "
+        "quadratic_form_weights must not be NULL");
+  }
+  if (gradients.quadratic_form_weights != nullptr && params.tangent == nullptr) {
+    fail_argument("tangent must not be NULL where quadratic_form_weights is given");
+  }
+  if (second && (gradients.data != nullptr || gradients.log_weights != nullptr)) {
+    throw Error(Status::kUnsupported,
+                std::string(gradients.data != nullptr ? "data" : "log_weights") +
+                    " must be NULL where divergence_weights or quadratic_form_weights is given: of "
+                    "these only the gradient with respect to log_bandwidths is known");
   }
   add_array(arrays.inputs, "log_density_weights", gradients.log_density_weights, m, 1, 1,
             sizeof(T));
   add_matrix(arrays.inputs, "score_weights", gradients.score_weights, m, kde.d,
              gradients.ld_score_weights, sizeof(T));
+  add_array(arrays.inputs, "divergence_weights", gradients.divergence_weights, m, 1, 1, sizeof(T));
+  add_array(arrays.inputs, "quadratic_form_weights", gradients.quadratic_form_weights, m, 1, 1,
+            sizeof(T));
   add_matrix(arrays.outputs, "data", gradients.data, kde.n, kde.d, gradients.ld_data, sizeof(T));
   add_array(arrays.outputs, "log_weights", gradients.log_weights, kde.n, 1, 1, sizeof(T));
   add_array(arrays.outputs, "log_bandwidths", gradients.log_bandwidths, m, 1, 1, sizeof(T));
@@ -175,14 +179,26 @@ kde::Gradients<T> gradients_of(const scf_kde& kde, std::int64_t m,
           static_cast<T*>(gradients.data),
           gradients.ld_data,
           static_cast<T*>(gradients.log_weights),
-          static_cast<T*>(gradients.log_bandwidths)};
+          static_cast<T*>(gradients.log_bandwidths),
+          static_cast<const T*>(gradients.divergence_weights),
+          static_cast<const T*>(gradients.quadratic_form_weights)};
 }
 
-// Gradients ignore top and tangent.
-inline scf_kde_query_params gradient_query_params(scf_kde_query_params params) {
+// For drivers, which ask for no most probable data and make their own tangents.
+inline scf_kde_query_params without_top_and_tangent(scf_kde_query_params params) {
   params.top = 0;
   params.tangent = nullptr;
   params.ld_tangent = 0;
+  return params;
+}
+
+// Gradients ignore top, and the tangent but for that of quadratic forms.
+inline scf_kde_query_params gradient_query_params(scf_kde_query_params params,
+                                                  const scf_kde_gradients& gradients) {
+  if (gradients.quadratic_form_weights == nullptr) {
+    return without_top_and_tangent(params);
+  }
+  params.top = 0;
   return params;
 }
 

@@ -1,5 +1,5 @@
 // Arguments of the losses' C functions: the checked translation of the public structs to the
-// kernels' contract, loss/loss.h. Part of loss.cpp, which alone includes it.
+// kernels' contract, loss/loss.h.
 #pragma once
 
 #include <scorefield/loss.h>

@@ -18,15 +18,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import numpy as np
 from sklearn.neighbors import KernelDensity
 
-
-class ContextParams(ctypes.Structure):
-    _fields_ = [
-        ("struct_size", ctypes.c_uint32),
-        ("backend", ctypes.c_int32),
-        ("device", ctypes.c_int32),
-        ("threads", ctypes.c_int32),
-        ("rest", ctypes.c_void_p * 6),
-    ]
+from scorefield_library import Library, Workspace, address, suffix_of
 
 
 class QueryParams(ctypes.Structure):
@@ -49,35 +41,20 @@ class Outputs(ctypes.Structure):
     ]
 
 
-class Scorefield:
+class Scorefield(Library):
     """One prepared dataset, evaluated on one thread."""
 
     def __init__(self, library, data, bandwidth):
-        self.library = ctypes.CDLL(library)
-        self.library.scf_last_error.restype = ctypes.c_char_p
-        self.suffix = {"float32": "f32", "float64": "f64"}[str(data.dtype)]
-        params = self.params(ContextParams, "scf_context_params_init")
-        params.threads = 1
-        self.context = ctypes.c_void_p()
-        self.call("scf_context_create", ctypes.byref(params), ctypes.byref(self.context))
+        super().__init__(library)
+        self.suffix = suffix_of(data)
         self.kde = ctypes.c_void_p()
         n, d = data.shape
         self.call(
-            "scf_kde_create_" + self.suffix, self.context, ctypes.c_void_p(data.ctypes.data),
-            ctypes.c_int64(n), ctypes.c_int64(d), ctypes.c_int64(d), None, None,
-            ctypes.byref(self.kde),
+            "scf_kde_create_" + self.suffix, self.context, address(data), ctypes.c_int64(n),
+            ctypes.c_int64(d), ctypes.c_int64(d), None, None, ctypes.byref(self.kde),
         )
         self.query = self.params(QueryParams, "scf_kde_query_params_init")
         self.query.bandwidth = bandwidth
-
-    def call(self, name, *arguments):
-        if getattr(self.library, name)(*arguments) != 0:
-            raise RuntimeError(self.library.scf_last_error().decode())
-
-    def params(self, kind, initialise):
-        params = kind()
-        self.call(initialise, ctypes.byref(params), ctypes.c_uint32(ctypes.sizeof(kind)))
-        return params
 
     def evaluate(self, x):
         m, d = x.shape
@@ -92,13 +69,12 @@ class Scorefield:
             "scf_kde_evaluate_workspace", self.context, self.kde, ctypes.c_int64(m),
             ctypes.byref(self.query), ctypes.byref(outputs), ctypes.byref(size),
         )
-        workspace = np.empty(size.value + 256, np.uint8)
-        aligned = (workspace.ctypes.data + 255) // 256 * 256
+        workspace = Workspace(size.value)
         start = time.perf_counter()
         self.call(
             "scf_kde_evaluate_" + self.suffix, self.context, self.kde,
-            ctypes.c_void_p(x.ctypes.data), ctypes.c_int64(m), ctypes.c_int64(d),
-            ctypes.byref(self.query), ctypes.byref(outputs), ctypes.c_void_p(aligned), size, None,
+            address(x), ctypes.c_int64(m), ctypes.c_int64(d), ctypes.byref(self.query),
+            ctypes.byref(outputs), workspace.pointer, workspace.size, None,
         )
         return time.perf_counter() - start, log_density
 

@@ -29,6 +29,7 @@ static void end_struct(size_t size) {
 }
 
 #define STRUCT(type) begin_struct(#type, sizeof(type))
+/* The size of a pointer to a struct is what is meant. NOLINTNEXTLINE(bugprone-sizeof-expression) */
 #define FIELD(type, field) print_field(#field, offsetof(type, field), sizeof(((type*)NULL)->field))
 #define END(type) end_struct(sizeof(type))
 
@@ -107,7 +108,20 @@ static void print_kde(void) {
   FIELD(scf_kde_gradients, ld_data);
   FIELD(scf_kde_gradients, log_weights);
   FIELD(scf_kde_gradients, log_bandwidths);
+  FIELD(scf_kde_gradients, divergence_weights);
+  FIELD(scf_kde_gradients, quadratic_form_weights);
   END(scf_kde_gradients);
+}
+
+static void print_random(void) {
+  STRUCT(scf_random_params);
+  FIELD(scf_random_params, struct_size);
+  FIELD(scf_random_params, reserved);
+  FIELD(scf_random_params, seed);
+  FIELD(scf_random_params, offset);
+  FIELD(scf_random_params, first_row);
+  FIELD(scf_random_params, device_offset);
+  END(scf_random_params);
 }
 
 static void print_loss(void) {
@@ -146,11 +160,100 @@ static void print_loss(void) {
   FIELD(scf_loss_outputs, mean);
   FIELD(scf_loss_outputs, standard_error);
   END(scf_loss_outputs);
+
+  STRUCT(scf_kde_loss_params);
+  FIELD(scf_kde_loss_params, struct_size);
+  FIELD(scf_kde_loss_params, loss);
+  FIELD(scf_kde_loss_params, data_kde);
+  FIELD(scf_kde_loss_params, data_query);
+  END(scf_kde_loss_params);
+
+  STRUCT(scf_bandwidth_fit);
+  FIELD(scf_bandwidth_fit, struct_size);
+  FIELD(scf_bandwidth_fit, evaluations);
+  FIELD(scf_bandwidth_fit, least);
+  FIELD(scf_bandwidth_fit, most);
+  FIELD(scf_bandwidth_fit, tolerance);
+  FIELD(scf_bandwidth_fit, max_evaluations);
+  FIELD(scf_bandwidth_fit, at_edge);
+  FIELD(scf_bandwidth_fit, bandwidth);
+  FIELD(scf_bandwidth_fit, loss);
+  FIELD(scf_bandwidth_fit, progress);
+  FIELD(scf_bandwidth_fit, progress_user);
+  END(scf_bandwidth_fit);
+}
+
+static void print_divergence(void) {
+  STRUCT(scf_divergence_points);
+  FIELD(scf_divergence_points, struct_size);
+  FIELD(scf_divergence_points, reserved);
+  FIELD(scf_divergence_points, m);
+  FIELD(scf_divergence_points, d);
+  FIELD(scf_divergence_points, log_p);
+  FIELD(scf_divergence_points, log_q);
+  FIELD(scf_divergence_points, score_p);
+  FIELD(scf_divergence_points, ld_score_p);
+  FIELD(scf_divergence_points, score_q);
+  FIELD(scf_divergence_points, ld_score_q);
+  FIELD(scf_divergence_points, integrand);
+  FIELD(scf_divergence_points, ld_integrand);
+  FIELD(scf_divergence_points, log_q_gradient);
+  FIELD(scf_divergence_points, score_q_gradient);
+  FIELD(scf_divergence_points, ld_score_q_gradient);
+  END(scf_divergence_points);
+
+  STRUCT(scf_divergence_outputs);
+  FIELD(scf_divergence_outputs, struct_size);
+  FIELD(scf_divergence_outputs, reserved);
+  FIELD(scf_divergence_outputs, value);
+  FIELD(scf_divergence_outputs, standard_error);
+  FIELD(scf_divergence_outputs, cotangent);
+  FIELD(scf_divergence_outputs, gradient_scale);
+  FIELD(scf_divergence_outputs, status);
+  END(scf_divergence_outputs);
+
+  STRUCT(scf_local_variance_points);
+  FIELD(scf_local_variance_points, struct_size);
+  FIELD(scf_local_variance_points, reserved);
+  FIELD(scf_local_variance_points, m);
+  FIELD(scf_local_variance_points, d);
+  FIELD(scf_local_variance_points, c);
+  FIELD(scf_local_variance_points, displacement);
+  FIELD(scf_local_variance_points, ld_displacement);
+  FIELD(scf_local_variance_points, f);
+  FIELD(scf_local_variance_points, ld_f);
+  FIELD(scf_local_variance_points, f_displaced);
+  FIELD(scf_local_variance_points, ld_f_displaced);
+  FIELD(scf_local_variance_points, integrand);
+  FIELD(scf_local_variance_points, f_gradient);
+  FIELD(scf_local_variance_points, ld_f_gradient);
+  FIELD(scf_local_variance_points, f_displaced_gradient);
+  FIELD(scf_local_variance_points, ld_f_displaced_gradient);
+  END(scf_local_variance_points);
+
+  STRUCT(scf_kde_divergence_params);
+  FIELD(scf_kde_divergence_params, struct_size);
+  FIELD(scf_kde_divergence_params, divergence);
+  FIELD(scf_kde_divergence_params, p);
+  FIELD(scf_kde_divergence_params, q);
+  FIELD(scf_kde_divergence_params, p_query);
+  FIELD(scf_kde_divergence_params, q_query);
+  FIELD(scf_kde_divergence_params, x);
+  FIELD(scf_kde_divergence_params, m);
+  FIELD(scf_kde_divergence_params, ldx);
+  FIELD(scf_kde_divergence_params, y);
+  FIELD(scf_kde_divergence_params, n);
+  FIELD(scf_kde_divergence_params, ldy);
+  FIELD(scf_kde_divergence_params, epsilon);
+  FIELD(scf_kde_divergence_params, seed);
+  END(scf_kde_divergence_params);
 }
 
 int main(void) {
   print_core();
   print_kde();
+  print_random();
+  print_divergence();
   print_loss();
   return holes;
 }

@@ -23,10 +23,8 @@ using Json = nlohmann::ordered_json;
 struct Summary {
   std::int64_t n = 0;
   std::int64_t d = 0;
-  std::string dtype;
-  std::string device;
-  std::string description;
-  std::int32_t threads = 0;
+  const char* dtype = "";
+  Machine machine;
 };
 
 void check_options(const BandwidthOptions& options) {
@@ -34,12 +32,7 @@ void check_options(const BandwidthOptions& options) {
   check_compute_options(options.compute);
   require_within("--points", options.points, 2, kMostPoints);
   require_within("--refine", options.refinements, 0, kMostPoints);
-  if (options.least) require_positive("--min", *options.least);
-  if (options.most) require_positive("--max", *options.most);
-  if (options.least && options.most && !(*options.least < *options.most)) {
-    throw InputError(
-        format("--min must be below --max, got %g and %g", *options.least, *options.most));
-  }
+  check_ends(options.least, options.most);
   const std::string& plot = options.plot;
   if (!plot.empty() && (plot.size() < 5 || plot.compare(plot.size() - 4, 4, ".png") != 0)) {
     throw InputError("--plot must name a .png file, got '" + plot + "'");
@@ -57,9 +50,9 @@ std::string to_json(const BandwidthOptions& options, const Summary& summary,
   Json json;
   json["n"] = summary.n;
   json["d"] = summary.d;
-  json["device"] = summary.device;
+  json["device"] = summary.machine.device;
   json["dtype"] = summary.dtype;
-  json["threads"] = summary.threads;
+  json["threads"] = summary.machine.threads;
   json["seconds"] = curve.seconds;
   json["pairs_per_second"] = curve.pairs / curve.seconds;
   json["grid"] = column(curve.grid, &BandwidthPoint::bandwidth);
@@ -72,7 +65,7 @@ std::string to_json(const BandwidthOptions& options, const Summary& summary,
   json["best_hyvarinen"] = curve.hyvarinen.value;
   json["best_hyvarinen_at_edge"] = curve.hyvarinen.at_edge;
   if (!options.plot.empty()) json["plot"] = options.plot;
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 std::string best_line(const char* name, const BandwidthBest& best) {
@@ -83,10 +76,10 @@ std::string best_line(const char* name, const BandwidthBest& best) {
 
 std::string to_text(const BandwidthOptions& options, const Summary& summary,
                     const BandwidthCurve& curve) {
-  std::string text = format("data       %lld x %lld, %s, each left out in turn\n",
-                            static_cast<long long>(summary.n), static_cast<long long>(summary.d),
-                            summary.dtype.c_str());
-  text += "device     " + summary.description + "\n";
+  std::string text =
+      format("data       %lld x %lld, %s, each left out in turn\n",
+             static_cast<long long>(summary.n), static_cast<long long>(summary.d), summary.dtype);
+  text += "device     " + summary.machine.description + "\n";
   text += format("seconds    %.3g (%.3g pairs/s)\n\n", curve.seconds, curve.pairs / curve.seconds);
   text += format("%12s  %18s  %18s\n", "bandwidth", "mean log-density", "mean Hyvarinen");
   for (const BandwidthPoint& point : curve.grid) {
@@ -104,25 +97,22 @@ void run(const BandwidthOptions& options, Table&& table) {
   Summary summary;
   summary.n = table.rows;
   summary.d = table.columns;
-  summary.dtype = dtype_name(sizeof(T) == sizeof(float) ? Dtype::kF32 : Dtype::kF64);
-  const auto data = take_values<T>(std::move(table), options.compute.data);
-  const auto weights = read_weights<T>(options.compute.weights, summary.n);
-  require_two_data(summary.n, weights);
-  const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
+  summary.dtype = dtype_name(kDtypeOf<T>);
+  const Dataset<T> data = take_dataset<T>(std::move(table), options.data);
+  require_two_data(summary.n, data.weights);
+  const Context context = make_context(options.compute);
   std::vector<std::unique_ptr<OutputFile>> files;
   if (!options.plot.empty()) {
-    const std::vector<std::string> inputs = {options.compute.data, options.compute.weights};
+    const std::vector<std::string> inputs = {options.data.path, options.data.weights};
     files.push_back(std::make_unique<OutputFile>(options.plot, inputs));
   }
-  Estimate<T> estimate(context, data, summary.d, weights);
+  Estimate<T> estimate(context, data.values, summary.d, data.weights);
   const BandwidthGrid grid{options.least, options.most, options.points, options.refinements};
-  const BandwidthCurve curve = search_bandwidth(estimate, data, weights, grid);
+  const BandwidthCurve curve = search_bandwidth(estimate, data.values, data.weights, grid);
   for (const auto& file : files)
     write_png(plot_bandwidth(curve, "Bandwidth by leave-one-out"), *file);
   commit_all(files);
-  summary.device = context.device_name();
-  summary.description = context.description();
-  summary.threads = context.threads();
+  summary.machine = machine_of(context);
   print(options.compute.json ? to_json(options, summary, curve) : to_text(options, summary, curve));
 }
 
@@ -130,7 +120,7 @@ void run(const BandwidthOptions& options, Table&& table) {
 
 void run_bandwidth(const BandwidthOptions& options) {
   check_options(options);
-  Table data = read_table(options.compute.data, ColumnList(options.compute.columns));
+  Table data = read_table(options.data.path, ColumnList(options.compute.columns));
   if (dtype_of(options.compute, data) == Dtype::kF32) {
     run<float>(options, std::move(data));
   } else {

@@ -6,8 +6,8 @@
 #include <vector>
 
 #include "commands.h"
+#include "device.h"
 #include "errors.h"
-#include "estimate.h"
 
 namespace scf::cli {
 

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
-#include <numeric>
 #include <string>
 #include <vector>
 
@@ -24,7 +23,7 @@ namespace {
 class ResultFiles {
  public:
   ResultFiles(const KdeOptions& options, Dtype dtype, std::int64_t m, std::int64_t d)
-      : inputs_{options.compute.data, options.compute.weights, options.query} {
+      : inputs_{options.data.path, options.data.weights, options.query} {
     const std::string& prefix = options.out;
     if (prefix.empty()) return;
     open(prefix + ".log_density.npy", npy_header(dtype, m, 0));
@@ -69,9 +68,7 @@ struct Summary {
   double seconds = 0;
   double mean_log_density = 0;
   double mean_hyvarinen = 0;
-  std::int32_t threads = 0;
-  std::string device;       // "cpu"
-  std::string description;  // "cpu (AVX2, 2 threads)"
+  Machine machine;
   std::vector<std::string> files;
 
   [[nodiscard]] double pairs_per_second() const {
@@ -117,16 +114,15 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
   json["bandwidth"] = options.bandwidth;
   json["signal_scale"] = options.signal_scale;
   json["leave_one_out"] = options.leave_one_out;
-  json["device"] = summary.device;
+  json["device"] = summary.machine.device;
   json["dtype"] = dtype_name(summary.dtype);
-  json["threads"] = summary.threads;
+  json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
   json["pairs_per_second"] = summary.pairs_per_second();
   json["mean_log_density"] = summary.mean_log_density;
   json["mean_hyvarinen"] = summary.mean_hyvarinen;
   json["files"] = summary.files;
-  // A file's name may hold any bytes, JSON only UTF-8.
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+  return json_text(json);
 }
 
 std::string to_text(const KdeOptions& options, const Summary& summary) {
@@ -139,7 +135,7 @@ std::string to_text(const KdeOptions& options, const Summary& summary) {
                                          : "");
   text += format("bandwidth         %g\n", options.bandwidth);
   if (options.signal_scale != 1) text += format("signal scale      %g\n", options.signal_scale);
-  text += "device            " + summary.description + "\n";
+  text += "device            " + summary.machine.description + "\n";
   text += format("seconds           %.3g (%.3g pairs/s)\n", summary.seconds,
                  summary.pairs_per_second());
   text += format("mean log-density  %.9g\n", summary.mean_log_density);
@@ -153,24 +149,20 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   Summary summary;
   summary.n = data_table.rows;
   summary.d = data_table.columns;
-  summary.dtype = sizeof(T) == sizeof(float) ? Dtype::kF32 : Dtype::kF64;
+  summary.dtype = kDtypeOf<T>;
   const bool own = options.query.empty();
   summary.m = own ? summary.n : query_table.rows;
-  const auto data = take_values<T>(std::move(data_table), options.compute.data);
+  const Dataset<T> data = take_dataset<T>(std::move(data_table), options.data);
   const auto separate =
       own ? std::vector<T>() : take_values<T>(std::move(query_table), options.query);
-  const auto weights = read_weights<T>(options.compute.weights, summary.n);
-  if (options.leave_one_out) require_two_data(summary.n, weights);
+  if (options.leave_one_out) require_two_data(summary.n, data.weights);
 
-  const Context context(backend_of(options.compute.device), options.compute.threads.value_or(0));
+  const Context context = make_context(options.compute);
   ResultFiles files(options, summary.dtype, summary.m, summary.d);
-  Estimate<T> estimate(context, data, summary.d, weights);
+  Estimate<T> estimate(context, data.values, summary.d, data.weights);
   std::vector<std::int64_t> skip;
-  if (options.leave_one_out) {
-    skip.resize(static_cast<std::size_t>(summary.n));
-    std::iota(skip.begin(), skip.end(), std::int64_t{0});
-  }
-  Queries<T> queries{own ? data.data() : separate.data(), summary.m, options.bandwidth,
+  if (options.leave_one_out) skip = each_in_turn(summary.n);
+  Queries<T> queries{own ? data.values.data() : separate.data(), summary.m, options.bandwidth,
                      options.signal_scale, skip.empty() ? nullptr : skip.data()};
   Wanted wanted;
   wanted.score = wanted.divergence = true;
@@ -190,9 +182,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   files.commit();
   summary.mean_log_density /= static_cast<double>(summary.m);
   summary.mean_hyvarinen /= static_cast<double>(summary.m);
-  summary.threads = context.threads();
-  summary.device = context.device_name();
-  summary.description = context.description();
+  summary.machine = machine_of(context);
   summary.files = files.paths();
   print(options.compute.json ? to_json(options, summary) : to_text(options, summary));
 }
@@ -202,16 +192,9 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 void run_kde(const KdeOptions& options) {
   check_options(options);
   const ColumnList columns(options.compute.columns);
-  Table data = read_table(options.compute.data, columns);
+  Table data = read_table(options.data.path, columns);
   Table queries;
-  if (!options.query.empty()) {
-    queries = read_table(options.query, columns);
-    if (queries.columns != data.columns) {
-      throw InputError(format("%s: has %s, the data have %lld", options.query.c_str(),
-                              counted(queries.columns, "column").c_str(),
-                              static_cast<long long>(data.columns)));
-    }
-  }
+  if (!options.query.empty()) queries = read_points(options.query, columns, data);
   if (dtype_of(options.compute, data) == Dtype::kF32) {
     run<float>(options, std::move(data), std::move(queries));
   } else {

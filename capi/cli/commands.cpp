@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <nlohmann/json.hpp>
 
 #include "errors.h"
 
@@ -40,6 +41,24 @@ Dtype dtype_of(const ComputeOptions& options, const Table& data) {
   return options.dtype == "f32" ? Dtype::kF32 : Dtype::kF64;
 }
 
+void check_ends(std::optional<double> least, std::optional<double> most) {
+  if (least) require_positive("--min", *least);
+  if (most) require_positive("--max", *most);
+  if (least && most && !(*least < *most)) {
+    throw InputError(format("--min must be below --max, got %g and %g", *least, *most));
+  }
+}
+
+Table read_points(const std::string& path, const ColumnList& columns, const Table& data) {
+  Table points = read_table(path, columns);
+  if (points.columns != data.columns) {
+    throw InputError(format("%s: has %s, the data have %lld", path.c_str(),
+                            counted(points.columns, "column").c_str(),
+                            static_cast<long long>(data.columns)));
+  }
+  return points;
+}
+
 namespace {
 
 template <class T>
@@ -59,8 +78,6 @@ void check_weights(const std::vector<T>& weights, const std::string& path) {
   if (!any_positive(weights)) throw InputError(path + ": all weights are zero");
 }
 
-}  // namespace
-
 template <class T>
 std::vector<T> read_weights(const std::string& path, std::int64_t n) {
   if (path.empty()) return {};
@@ -77,8 +94,29 @@ std::vector<T> read_weights(const std::string& path, std::int64_t n) {
   return weights;
 }
 
-template std::vector<float> read_weights(const std::string& path, std::int64_t n);
-template std::vector<double> read_weights(const std::string& path, std::int64_t n);
+}  // namespace
+
+template <class T>
+Dataset<T> take_dataset(Table&& table, const DataOptions& source) {
+  Dataset<T> data{table.rows, table.columns, take_values<T>(std::move(table), source.path), {}};
+  data.weights = read_weights<T>(source.weights, data.n);
+  return data;
+}
+
+template Dataset<float> take_dataset(Table&& table, const DataOptions& source);
+template Dataset<double> take_dataset(Table&& table, const DataOptions& source);
+
+Context make_context(const ComputeOptions& options) {
+  return Context(backend_of(options.device), options.threads.value_or(0));
+}
+
+Machine machine_of(const Context& context) {
+  return {context.device_name(), context.description(), context.threads()};
+}
+
+std::string json_text(const nlohmann::ordered_json& json) {
+  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
+}
 
 void print(const std::string& text) {
   if (std::fputs(text.c_str(), stdout) < 0 || std::fflush(stdout) != 0) {

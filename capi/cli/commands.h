@@ -2,9 +2,13 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "device.h"
+#include "loss_choice.h"
 #include "table.h"
 
 namespace scf::cli {
@@ -15,17 +19,22 @@ struct InfoOptions {
 
 // Options of every command that computes.
 struct ComputeOptions {
-  std::string data;
-  std::string columns;
-  std::string weights;
+  std::string columns;  // of every file of points
   std::string device = "cpu";
   std::string dtype;           // "": the data's own
   std::optional<int> threads;  // default: all
   bool json = false;
 };
 
+// The data of a density estimate.
+struct DataOptions {
+  std::string path;
+  std::string weights;
+};
+
 struct KdeOptions {
   ComputeOptions compute;
+  DataOptions data;
   std::string query;
   double bandwidth = 0;
   double signal_scale = 1;
@@ -35,6 +44,7 @@ struct KdeOptions {
 
 struct BandwidthOptions {
   ComputeOptions compute;
+  DataOptions data;
   std::optional<double> least;
   std::optional<double> most;
   int points = 25;
@@ -42,9 +52,48 @@ struct BandwidthOptions {
   std::string plot;
 };
 
+struct LossOptions {
+  ComputeOptions compute;
+  LossChoice choice;
+  std::string data;
+  DataOptions model;
+  double model_bandwidth = 0;
+  bool model_leave_one_out = false;
+  std::optional<double> data_bandwidth;  // of ESM
+  bool data_leave_one_out = false;
+  int repeats = 1;
+};
+
+struct DivergenceOptions {
+  ComputeOptions compute;
+  std::string divergence;
+  DataOptions p;
+  double p_bandwidth = 0;
+  DataOptions q;
+  double q_bandwidth = 0;
+  std::string at;  // points of p; "": drawn
+  std::string at_q;
+  std::optional<int> draws;
+  std::uint64_t seed = 0;
+};
+
+struct FitBandwidthOptions {
+  ComputeOptions compute;
+  DataOptions data;
+  LossChoice choice;
+  std::optional<double> least;
+  std::optional<double> most;
+  double tolerance = 1e-4;  // of log h
+};
+
 void run_info(const InfoOptions& options);
 void run_kde(const KdeOptions& options);
 void run_bandwidth(const BandwidthOptions& options);
+void run_loss(const LossOptions& options);
+void run_divergence(const DivergenceOptions& options);
+void run_fit_bandwidth(const FitBandwidthOptions& options);
+
+[[nodiscard]] std::vector<std::string> divergence_names();
 
 // ---- Shared by the commands
 // -----------------------------------------------------------------------
@@ -53,6 +102,9 @@ void run_bandwidth(const BandwidthOptions& options);
 
 // Throws InputError unless value is in (0, inf).
 void require_positive(const char* option, double value);
+
+// Throws InputError unless the ends that are given, --min and --max, are in (0, inf) and in order.
+void check_ends(std::optional<double> least, std::optional<double> most);
 
 // Throws InputError unless value is in [least, most].
 void require_within(const char* option, int value, int least, int most);
@@ -63,10 +115,35 @@ void check_compute_options(const ComputeOptions& options);
 // The dtype to compute in: the one asked for, or the data's own (CSV: f64).
 [[nodiscard]] Dtype dtype_of(const ComputeOptions& options, const Table& data);
 
-// Weights of n data from a file of n values, in any one-row or one-column shape; empty path: none.
-// Throws InputError for what no weights can be.
+// Reads points that must have as many columns as `data`.
+[[nodiscard]] Table read_points(const std::string& path, const ColumnList& columns,
+                                const Table& data);
+
 template <class T>
-[[nodiscard]] std::vector<T> read_weights(const std::string& path, std::int64_t n);
+struct Dataset {
+  std::int64_t n = 0;
+  std::int64_t d = 0;
+  std::vector<T> values;   // [n, d]
+  std::vector<T> weights;  // [n], or empty: equal
+};
+
+// The data read from source.path, with their weights: from a file of n values, in any one-row or
+// one-column shape. Throws InputError for what no weights can be.
+template <class T>
+[[nodiscard]] Dataset<T> take_dataset(Table&& table, const DataOptions& source);
+
+// What a computation ran on, as every command reports it.
+struct Machine {
+  std::string device;       // "cpu"
+  std::string description;  // "cpu (AVX2, 2 threads)"
+  std::int32_t threads = 0;
+};
+
+[[nodiscard]] Machine machine_of(const Context& context);
+[[nodiscard]] Context make_context(const ComputeOptions& options);
+
+// One JSON object and a line's end. A file's name may hold any bytes, JSON only UTF-8.
+[[nodiscard]] std::string json_text(const nlohmann::ordered_json& json);
 
 // Writes to stdout and makes sure that it got there. Throws CommandError.
 void print(const std::string& text);

@@ -1,6 +1,8 @@
 // The command `scorefield`: parses arguments, runs one command, and turns every error into one line
 // on stderr and an exit code (errors.h).
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <new>
@@ -19,6 +21,9 @@ struct Options {
   InfoOptions info;
   KdeOptions kde;
   BandwidthOptions bandwidth;
+  LossOptions loss;
+  DivergenceOptions divergence;
+  FitBandwidthOptions fit_bandwidth;
 };
 
 // Empty text would pass for an option that is not given. CLI11 puts the option's name before it.
@@ -26,14 +31,31 @@ std::string refuse_empty(const std::string& text) {
   return text.empty() ? "must not be empty" : "";
 }
 
-void add_compute_options(CLI::App& command, ComputeOptions& options) {
-  command.add_option("DATA", options.data, "Data: .npy (f4 or f8), .csv or .csv.gz, a row a datum")
+// CLI11 would take what is too large for the largest seed.
+std::string refuse_seed(const std::string& text) {
+  std::uint64_t seed = 0;
+  const char* const end = text.data() + text.size();
+  const auto [next, error] = std::from_chars(text.data(), end, seed);
+  return error == std::errc() && next == end
+             ? ""
+             : "must be a whole number in [0, 18446744073709551615], got " + text;
+}
+
+void add_seed(CLI::App& command, std::uint64_t& seed, const char* what) {
+  command.add_option("--seed", seed, what)->check(refuse_seed)->capture_default_str();
+}
+
+void add_data_options(CLI::App& command, DataOptions& options) {
+  command.add_option("DATA", options.path, "Data: .npy (f4 or f8), .csv or .csv.gz, a row a datum")
       ->required()
       ->check(refuse_empty);
+  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)")
+      ->check(refuse_empty);
+}
+
+void add_compute_options(CLI::App& command, ComputeOptions& options) {
   command
       .add_option("--columns", options.columns, "Columns to use, from 0: 0-63,65 (default: all)")
-      ->check(refuse_empty);
-  command.add_option("--weights", options.weights, "File of the data's weights (default: equal)")
       ->check(refuse_empty);
   command.add_option("--device", options.device, "cpu or cuda")
       ->check(CLI::IsMember({"cpu", "cuda"}))
@@ -53,6 +75,7 @@ void add_info(CLI::App& app, InfoOptions& options) {
 void add_kde(CLI::App& app, KdeOptions& options) {
   CLI::App* const command = app.add_subcommand(
       "kde", "Log-density, score, denoiser and divergence of a Gaussian kernel density estimate");
+  add_data_options(*command, options.data);
   add_compute_options(*command, options.compute);
   command->add_option("--query", options.query, "Queries (default: the data themselves)")
       ->check(refuse_empty);
@@ -70,6 +93,7 @@ void add_kde(CLI::App& app, KdeOptions& options) {
 void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
   CLI::App* const command = app.add_subcommand(
       "bandwidth", "Leave-one-out log-likelihood and Hyvarinen score over a grid of bandwidths");
+  add_data_options(*command, options.data);
   add_compute_options(*command, options.compute);
   command->add_option("--min", options.least, "Least bandwidth (default: from the data's scale)");
   command->add_option("--max", options.most, "Largest bandwidth (default: from the data's scale)");
@@ -78,6 +102,101 @@ void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
       ->capture_default_str();
   command->add_option("--plot", options.plot, "Draw both curves into this .png file")
       ->check(refuse_empty);
+}
+
+void add_loss_choice(CLI::App& command, LossChoice& choice) {
+  command.add_option("--sigma", choice.sigma, "Noise level > 0 of dsm, fddsm and dde");
+  command.add_option("--epsilon", choice.epsilon,
+                     "Length > 0 of the finite difference of fdssm, fdssm-score and fddsm "
+                     "(default: from bandwidth and dtype)");
+  command.add_option("--projections", choice.projections, "Probes a sample, of ssm and ssm-vr")
+      ->capture_default_str();
+  command.add_option("--probe", choice.probe, "rademacher, gaussian or sphere, of ssm and ssm-vr")
+      ->check(CLI::IsMember(probe_names()))
+      ->capture_default_str();
+  add_seed(command, choice.seed, "Seed of the noise");
+}
+
+void add_loss(CLI::App& app, LossOptions& options) {
+  CLI::App* const command = app.add_subcommand(
+      "loss", "A loss of score matching at samples, with a Gaussian kernel density as the model");
+  command->add_option("LOSS", options.choice.loss, "Which loss")
+      ->required()
+      ->check(CLI::IsMember(loss_names()));
+  command->add_option("--data", options.data, "Samples: .npy, .csv or .csv.gz, a row a sample")
+      ->required()
+      ->check(refuse_empty);
+  command->add_option("--model", options.model.path, "Data whose density is the model")
+      ->required()
+      ->check(refuse_empty);
+  command->add_option("--model-bandwidth", options.model_bandwidth, "The model's bandwidth h > 0")
+      ->required();
+  command
+      ->add_option("--model-weights", options.model.weights,
+                   "File of the model's weights (default: equal)")
+      ->check(refuse_empty);
+  command->add_flag("--model-leave-one-out", options.model_leave_one_out,
+                    "Leave the model's datum i out for sample i: for --model the same as --data");
+  command->add_option("--data-bandwidth", options.data_bandwidth,
+                      "Bandwidth > 0 of the samples' own density, whose score esm compares with");
+  command->add_flag("--data-leave-one-out", options.data_leave_one_out,
+                    "Leave each sample out of its own density at itself (esm)");
+  add_loss_choice(*command, options.choice);
+  command
+      ->add_option("--repeat", options.repeats,
+                   "Evaluations, each with fresh noise; the loss is their mean, the standard error "
+                   "that of each sample's mean over the samples")
+      ->capture_default_str();
+  add_compute_options(*command, options.compute);
+  command->footer(
+      "Example: scorefield loss dsm --data test.npy --model train.npy --model-bandwidth 0.5 "
+      "--sigma 0.5 --repeat 10");
+}
+
+void add_divergence(CLI::App& app, DivergenceOptions& options) {
+  CLI::App* const command = app.add_subcommand(
+      "divergence", "How far one Gaussian kernel density is from another, with a standard error");
+  command->add_option("DIVERGENCE", options.divergence, "Which divergence")
+      ->required()
+      ->check(CLI::IsMember(divergence_names()));
+  const auto add_density = [command](const std::string& name, DataOptions& data,
+                                     double& bandwidth) {
+    command->add_option("--" + name, data.path, "Data of the density " + name)
+        ->required()
+        ->check(refuse_empty);
+    command->add_option("--" + name + "-bandwidth", bandwidth, "Its bandwidth > 0")->required();
+    command
+        ->add_option("--" + name + "-weights", data.weights,
+                     "File of its data's weights (default: equal)")
+        ->check(refuse_empty);
+  };
+  add_density("p", options.p, options.p_bandwidth);
+  add_density("q", options.q, options.q_bandwidth);
+  command->add_option("--at", options.at, "Points of p (default: drawn from it)")
+      ->check(refuse_empty);
+  command->add_option("--at-q", options.at_q, "Points of q, of js and jf (default: drawn from it)")
+      ->check(refuse_empty);
+  command->add_option("--draws", options.draws, "Points to draw where none are given: 1000");
+  add_seed(*command, options.seed, "Seed of what is drawn");
+  add_compute_options(*command, options.compute);
+  command->footer(
+      "Example: scorefield divergence kl --p test.npy --p-bandwidth 0.3 --q train.npy "
+      "--q-bandwidth 0.5 --draws 10000");
+}
+
+void add_fit_bandwidth(CLI::App& app, FitBandwidthOptions& options) {
+  CLI::App* const command = app.add_subcommand(
+      "fit-bandwidth", "The bandwidth of the least loss, each datum left out in turn");
+  add_data_options(*command, options.data);
+  command->add_option("--loss", options.choice.loss, "Which loss")
+      ->required()
+      ->check(CLI::IsMember(fitting_names()));
+  add_loss_choice(*command, options.choice);
+  command->add_option("--min", options.least, "Least bandwidth (default: from the data's scale)");
+  command->add_option("--max", options.most, "Largest bandwidth (default: from the data's scale)");
+  command->add_option("--tolerance", options.tolerance, "Of log h")->capture_default_str();
+  add_compute_options(*command, options.compute);
+  command->footer("Example: scorefield fit-bandwidth data.npy --loss dsm --sigma 0.5");
 }
 
 // Name of the command that was being parsed, for the hint at its help.
@@ -102,14 +221,22 @@ ExitCode run(int argc, char** argv) {
   add_info(app, options.info);
   add_kde(app, options.kde);
   add_bandwidth(app, options.bandwidth);
+  add_loss(app, options.loss);
+  add_divergence(app, options.divergence);
+  add_fit_bandwidth(app, options.fit_bandwidth);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) {
-      throw InputError("a command is required: info, kde or bandwidth (see scorefield --help)");
+      throw InputError(
+          "a command is required: info, kde, bandwidth, loss, divergence or fit-bandwidth (see "
+          "scorefield --help)");
     }
     if (app.got_subcommand("info")) run_info(options.info);
     if (app.got_subcommand("kde")) run_kde(options.kde);
     if (app.got_subcommand("bandwidth")) run_bandwidth(options.bandwidth);
+    if (app.got_subcommand("loss")) run_loss(options.loss);
+    if (app.got_subcommand("divergence")) run_divergence(options.divergence);
+    if (app.got_subcommand("fit-bandwidth")) run_fit_bandwidth(options.fit_bandwidth);
     return ExitCode::kSuccess;
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success) == 0 ? ExitCode::kSuccess : ExitCode::kFailure;

@@ -32,6 +32,10 @@ std::string duration_text(double seconds) {
   return format("%lld h %lld min", whole / 3600, whole % 3600 / 60);
 }
 
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
 Progress::Progress(std::string label, std::int64_t total)
     : label_(std::move(label)), total_(total), terminal_(::isatty(STDERR_FILENO) == 1) {}
 
@@ -42,7 +46,7 @@ Progress::~Progress() {
 void Progress::advance(std::int64_t amount) {
   done_ += amount;
   if (!terminal_ || done_ <= 0) return;
-  const double seconds = std::chrono::duration<double>(Clock::now() - start_).count();
+  const double seconds = seconds_since(start_);
   const double total_seconds = seconds * static_cast<double>(total_) / static_cast<double>(done_);
   if (!shown_ && (seconds < kSurveySeconds || total_seconds < kLeastSeconds)) return;
   if (shown_ && seconds - drawn_at_ < kDrawInterval) return;

@@ -32,4 +32,6 @@ class Progress {
 // "4 s", "3 min 20 s", "2 h 5 min".
 [[nodiscard]] std::string duration_text(double seconds);
 
+[[nodiscard]] double seconds_since(std::chrono::steady_clock::time_point start);
+
 }  // namespace scf::cli

@@ -12,6 +12,9 @@ enum class Dtype { kF32, kF64 };
 
 [[nodiscard]] const char* dtype_name(Dtype dtype);  // "f32", "f64"
 
+template <class T>
+inline constexpr Dtype kDtypeOf = sizeof(T) == sizeof(float) ? Dtype::kF32 : Dtype::kF64;
+
 struct Table {
   std::int64_t rows = 0;
   std::int64_t columns = 0;

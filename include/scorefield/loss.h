@@ -309,7 +309,10 @@ SCF_API scf_status scf_dde_direction_f64(scf_context* context, int64_t m, int64_
 
 /* ---- A KDE as the model. Since 0.1. -----------------------------------------------------------
  * Drivers: they perturb, evaluate the KDE, take the loss, and finish its chain rule. They allocate
- * (with the context's allocator) memory bounded by a multiple of m d, and may synchronise. */
+ * (with the context's allocator) memory bounded by a multiple of m d, whatever K, and may
+ * synchronise. Determinism: bit-for-bit repeatable on one build and device, and independent of the
+ * thread count; a value is what perturb, scf_kde_evaluate_* and the loss give one after the other,
+ * an average over K probes but to its rounding. */
 
 #define SCF_LOSS_ESM 0
 #define SCF_LOSS_ISM 1
@@ -335,12 +338,16 @@ SCF_API scf_status scf_kde_loss_params_init(scf_kde_loss_params* params, uint32_
 
 /* One loss of a KDE at samples x[m, ldx] in device memory, with `query` what the KDE is evaluated
  * with (bandwidth; skip for leave-one-out; top and tangent are ignored).
- *   params  as for the loss itself; SCF_FORM_SCORE alone (else UNSUPPORTED); mask, per_dimension
- * and all noise fields as there. outputs values, mean and standard error, or NULL
+ *   params  in  as for the loss itself, mask, per_dimension and all noise fields as there;
+ *               SCF_FORM_SCORE alone, else UNSUPPORTED
+ *   outputs in  values, mean and standard error; it may be NULL too
  *   log_bandwidth_gradient out one double in device memory: d mean / d log h, h the bandwidth that
- *           all queries share (with query->bandwidths: that of multiplying them all by one factor);
- *           gradient_scale counts; or NULL
- * A sample whose query sets a status bit is NaN, and so is the mean. */
+ *               all queries share (with query->bandwidths: that of multiplying them all by one
+ *               factor); gradient_scale counts; or NULL
+ * A sample whose query sets a status bit is NaN, and so is the mean. Of a masked sample x, noise,
+ * sigma, signal scale and weight are not looked at; the query's arrays are checked for it too.
+ * m == 0 writes NaN to mean and standard_error and 0 to log_bandwidth_gradient. OUT_OF_MEMORY where
+ * an allocation fails; then, and where arguments are refused, nothing has been written. */
 SCF_API scf_status scf_kde_loss_f32(scf_context* context, const scf_kde* kde,
                                     const scf_kde_loss_params* loss, const scf_loss_params* params,
                                     const float* x, int64_t m, int64_t ldx,
@@ -377,11 +384,14 @@ SCF_API scf_status scf_bandwidth_fit_init(scf_bandwidth_fit* fit, uint32_t struc
  * are the KDE's own data, so datum i is left out for sample i: in sample these losses collapse (ISM
  * falls without bound as h -> 0, DSM is least at h = sigma exactly). The noise is the same at every
  * bandwidth, so the loss is a smooth function of it and its gradient is exact: a scan in log h
- * brackets the least mean, and a bracketed secant on the gradient refines it. Weights of the data
- * weigh samples only through the KDE.
- *   data in T[n, ld]: the data that the KDE was prepared of, in device memory.
- * CANCELLED where progress asked; INVALID_ARGUMENT where the loss is finite at no bandwidth tried.
- * *fit's outputs are written on success alone. */
+ * brackets the least mean, and a bracketed secant on the gradient refines it, until the bracket is
+ * `tolerance` wide or max_evaluations are spent. Of several minima it is one next to the least mean
+ * of the scan, and no bandwidth tried has a mean that is less by more than rounding. Weights of the
+ * data weigh samples only through the KDE. params' gradient_scale and status are ignored. data in
+ * T[n, ld]: the data that the KDE was prepared of, in device memory. CANCELLED where progress
+ * asked; INVALID_ARGUMENT where the loss is finite at no bandwidth tried, where fewer than 2 data
+ * have a positive weight, or where no sample counts. *fit's outputs are written on success alone.
+ */
 SCF_API scf_status scf_kde_fit_bandwidth_f32(scf_context* context, const scf_kde* kde,
                                              const scf_kde_loss_params* loss,
                                              const scf_loss_params* params, const float* data,

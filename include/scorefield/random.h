@@ -14,8 +14,10 @@
  *               the next.
  *   Rademacher  +1 where the word's top bit is 0, else -1
  *   sphere      a row of normals, scaled to the radius: uniform on the sphere
- * Accuracy. Backends agree within 1e-6 (f32) and 2e-15 (f64) absolutely in a normal; sphere points
- *   within 1e-6 and 2e-15 times the radius; uniforms and signs to the bit.
+ * Accuracy. A normal is within 8e-7 (f32) and 1.3e-15 (f64) of the exact one, and where |z| > 6
+ *   within 1.2e-6 and 2e-15. Backends and SIMD targets agree within 1.5e-6 and 3e-15 absolutely;
+ *   sphere points within as much times the radius; uniforms and signs to the bit. So do normals
+ *   wherever multiply-adds are fused: on CUDA and on CPUs with AVX2.
  */
 #ifndef SCOREFIELD_RANDOM_H_
 #define SCOREFIELD_RANDOM_H_
@@ -76,8 +78,10 @@ SCF_API scf_status scf_random_sphere_f64(scf_context* context, const scf_random_
                                          int64_t ld, void* stream);
 
 /* Direct draws from a KDE: row i is a y_k + h z_i, datum k drawn by its weight (of those with label
- * labels[i], where labels are given) from the row's words offset and offset + 1, the normal row z_i
- * from its words at offset + 4. Exact draws of p; the index drawn is an output too. Since 0.1.
+ * labels[i], where labels are given, and without skip[i]), the normal row z_i from the row's words
+ * at offset + 4. k is the first datum, in the order of labels and then of indices, whose cumulative
+ * weight exceeds the share U of the whole, U in [0, 1) the 53 upper bits of the row's words offset
+ * and offset + 1. Exact draws of p; the index drawn is an output too. Since 0.1.
  *   query   in  bandwidth(s), signal scale(s), skip, labels and status of scf_kde_query_params,
  *               with their meaning there; the rest is ignored. Bandwidth 0 is allowed here: the
  *               data themselves, resampled.

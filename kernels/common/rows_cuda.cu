@@ -24,25 +24,19 @@ __global__ void __launch_bounds__(CountPolicy::kThreads)
   }
 }
 
-// Thread t merges a contiguous part of the blocks, and the threads' are merged as in a block.
-__device__ Moments merge_set(const MomentSet& set) {
-  const std::int64_t length = (set.blocks + RowPolicy::kThreads - 1) / RowPolicy::kThreads;
-  const std::int64_t begin = threadIdx.x * length;
-  const std::int64_t end = min(begin + length, set.blocks);
-  Moments moments;
-  for (std::int64_t block = begin; block < end; ++block) {
-    moments.merge(set.partials[block]);
-  }
-  return detail::merge_block(moments);
-}
-
 __global__ void __launch_bounds__(RowPolicy::kThreads)
     summarise_rows_kernel(const MomentSet first, const MomentSet second, int sets, double factor,
                           const RowSummary summary) {
-  Moments merged[2];
-  merged[0] = merge_set(first);
+  __shared__ Moments merged[2];  // not in registers, of which the merge needs many
+  const Moments of_first = merge_moments(first);
+  if (threadIdx.x == 0) {
+    merged[0] = of_first;
+  }
   if (sets > 1) {
-    merged[1] = merge_set(second);
+    const Moments of_second = merge_moments(second);
+    if (threadIdx.x == 0) {
+      merged[1] = of_second;
+    }
   }
   if (threadIdx.x == 0) {
     const std::uint32_t status = write_summary(merged, sets, factor, summary);

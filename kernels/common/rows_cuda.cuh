@@ -39,6 +39,8 @@ struct RowPolicy {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / 32;
   static constexpr int kBlocksPerMultiprocessor = 8;
+  // Resident at least. Said aloud, because the assembler spills of its own accord to reach more.
+  static constexpr int kResidentBlocks = 2;
   static constexpr std::int64_t kLongRow = 4096;  // from here on a block a row
 };
 
@@ -248,7 +250,7 @@ __device__ __forceinline__ void synchronise_group(int group) {
 }
 
 template <class T, class Operation>
-__global__ void __launch_bounds__(RowPolicy::kThreads)
+__global__ void __launch_bounds__(RowPolicy::kThreads, RowPolicy::kResidentBlocks)
     rows_kernel(const Operation operation, const RowBatch<T> batch, const int group,
                 Moments* partials) {
   constexpr int kSums = Operation::kSums;
@@ -318,6 +320,19 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
 }
 
 }  // namespace detail
+
+// The moments of all blocks of a set, in thread 0 of a block of RowPolicy::kThreads: thread t
+// merges a contiguous part of them, and the threads' are merged as in a block.
+__device__ inline Moments merge_moments(const MomentSet& set) {
+  const std::int64_t length = (set.blocks + RowPolicy::kThreads - 1) / RowPolicy::kThreads;
+  const std::int64_t begin = threadIdx.x * length;
+  const std::int64_t end = min(begin + length, set.blocks);
+  Moments moments;
+  for (std::int64_t block = begin; block < end; ++block) {
+    moments.merge(set.partials[block]);
+  }
+  return detail::merge_block(moments);
+}
 
 // Runs the operation on every row; the moments of the values that count go to the workspace, in
 // plan.blocks parts (null where there are no values). `name` is what an error calls the kernel.

@@ -13,6 +13,9 @@
 namespace scf {
 class CpuContext;
 class CudaContext;
+namespace random {
+struct Stream;  // random/random.h
+}
 }  // namespace scf
 
 namespace scf::kde {
@@ -76,8 +79,11 @@ struct Outputs {
   int top = 0;
 };
 
-// L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i) ); null inputs are 0,
-// null outputs are not computed.
+// L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i)
+//             + divergence_weights[i] div s(x_i) + quadratic_form_weights[i] v_i . J(x_i) v_i ),
+// v the queries' tangent. Null inputs are 0, null outputs are not computed. The last two terms go
+// to log_bandwidths alone: with them, data and log_weights are null. Where quadratic_form_weights
+// is null, so is the tangent.
 template <class T>
 struct Gradients {
   const T* log_density_weights = nullptr;  // [m]
@@ -85,11 +91,27 @@ struct Gradients {
   std::int64_t ld_score_weights = 0;
   T* data = nullptr;  // [n, ld_data]
   std::int64_t ld_data = 0;
-  T* log_weights = nullptr;     // [n]
-  T* log_bandwidths = nullptr;  // [m]
+  T* log_weights = nullptr;                   // [n]
+  T* log_bandwidths = nullptr;                // [m]
+  const T* divergence_weights = nullptr;      // [m]
+  const T* quadratic_form_weights = nullptr;  // [m]
 };
 
-// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp ----------------------
+// Whether second moments of the posterior are differentiated.
+template <class T>
+[[nodiscard]] bool wants_second(const Gradients<T>& gradients) {
+  return gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+}
+
+// Where draws a y_k + h z and their k go; null outputs are not made.
+template <class T>
+struct Draws {
+  T* out = nullptr;  // [m, ld]
+  std::int64_t ld = 0;
+  std::int64_t* indices = nullptr;  // [m]
+};
+
+// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp, kde_draw_cpu.cpp -----
 
 template <class T>
 class CpuKde;  // kde_cpu.h
@@ -116,7 +138,13 @@ template <class T>
 void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
                       const Gradients<T>& gradients, void* workspace);
 
-// ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu ---------------------
+// One draw a query, of the queries' bandwidths (>= 0 here), signal scales, skips and labels. The
+// datum is drawn by words 0 and 1 of the stream's row, the normals are words 4 and on.
+template <class T>
+void kde_draw_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                  const random::Stream& words, const Draws<T>& draws);
+
+// ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu, kde_draw_cuda.cu ----
 // The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds
 // is checked on the device: NaN and a status bit.
 
@@ -142,5 +170,9 @@ std::size_t kde_gradient_workspace_cuda(const CudaContext& context, const CudaKd
 template <class T>
 void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
                        const Gradients<T>& gradients, void* workspace, void* stream);
+
+template <class T>
+void kde_draw_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                   const random::Stream& words, const Draws<T>& draws, void* stream);
 
 }  // namespace scf::kde

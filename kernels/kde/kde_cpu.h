@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "kde/kde.h"
+#include "kde/kde_draw.h"
 
 namespace scf::kde {
 
@@ -62,6 +63,8 @@ class CpuKde {
   HostArray<std::int64_t> position;  // [given] given index -> position, or -1; empty: the same
   std::vector<DataClass> classes;    // by increasing label; empty: unlabelled
   DataClass all{};
+  HostArray<double> draw_prefix;  // of DrawView; empty: all weights equal
+  DrawClasses draw_classes;
   HostArray<T> lower;  // [d] bounding box of the stored coordinates
   HostArray<T> upper;
   // Mean and variance of the stored coordinates, every datum counted once, [d]; and the root mean
@@ -77,6 +80,8 @@ class CpuKde {
   [[nodiscard]] std::int64_t position_of(std::int64_t index) const noexcept {
     return position.empty() ? index : position[index];
   }
+  // Where draws look a datum up: the positions are those of this object.
+  [[nodiscard]] DrawView draws() const noexcept;
   // Weight of a position relative to the largest.
   [[nodiscard]] double weight(std::int64_t at) const noexcept;
   // The class of a label, nullptr where no datum of positive weight has it.

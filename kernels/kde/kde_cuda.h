@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kde/kde.h"
+#include "kde/kde_draw.h"
 #include "kde/kde_tiled_layout.h"
 
 namespace scf::kde {
@@ -47,18 +48,22 @@ struct CudaKdeArrays;
 template <class T>
 class CudaKde {
  public:
-  CudaKde(int device, const DataView<T>& view, std::unique_ptr<CudaKdeArrays<T>> arrays);
+  CudaKde(int device, const DataView<T>& view, const DrawView& draws,
+          std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
 
   [[nodiscard]] const DataView<T>& view() const noexcept { return view_; }
+  // Where draws look a datum up; given indices are the rows of the view.
+  [[nodiscard]] const DrawView& draws() const noexcept { return draws_; }
   [[nodiscard]] std::int64_t size() const noexcept { return view_.n; }
   [[nodiscard]] std::int64_t dimension() const noexcept { return view_.d; }
 
  private:
   int device_;
   DataView<T> view_;
+  DrawView draws_;
   std::unique_ptr<CudaKdeArrays<T>> arrays_;
 };
 

@@ -1,13 +1,19 @@
 // Gradients of a Gaussian KDE on the CPU:
 //
-//   L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ),  to data, log-weights and log-bandwidths.
+//   L = sum_i ( g_i log p(x_i) + u_i . s(x_i) ),  to data, log-weights and log-bandwidths,
 //
-// Always in double. The posterior's normaliser and mean of each query come from the evaluation's
-// first pass. Then, with p_ik the posterior weight, c_i = a / h^2, and e_ik = u_i . (y_k - m_i):
+// and of sum_i ( b_i div s(x_i) + c_i v_i . J(x_i) v_i ) to log-bandwidths. Always in double. The
+// posterior's normaliser and mean of each query come from the evaluation's first pass. Then, with
+// p_ik the posterior weight, q_i = a / h^2, e_ik = u_i . (y_k - m_i) and t_ik = v_i . (y_k - m_i):
 //
-//   dL/dy_k     = sum_i p_ik (g_i c_i + c_i^2 e_ik) (x_i - a y_k) + c_i p_ik u_i
-//   dL/dlog w_k = sum_i g_i (p_ik - w_k / W_i) + p_ik c_i e_ik,    W_i the weight that query i sees
+//   dL/dy_k     = sum_i p_ik (g_i q_i + q_i^2 e_ik) (x_i - a y_k) + q_i p_ik u_i
+//   dL/dlog w_k = sum_i g_i (p_ik - w_k / W_i) + p_ik q_i e_ik,    W_i the weight that query i sees
 //   dL/dlog h_i = g_i (sum_k p_ik r_ik^2 / h^2 - d) - 2 u_i . s_i + (a / h^4) Cov_p(u_i . y, r_i^2)
+//     + b_i ( -4 q_i^2 tr Cov_p(y) + 2 d / h^2    + q_i^2 Cov_p(|y - m_i|^2, r_i^2) / h^2 )
+//     + c_i ( -4 q_i^2 Var_p(t_i)  + 2 |v|^2 / h^2 + q_i^2 Cov_p(t_i^2, r_i^2) / h^2 )
+//
+// Covariances take r^2 from |x - a m|^2 on: far from the data all r^2 are alike, and their common
+// part would cancel.
 //
 // Data are taken in blocks of kBlock, each by one thread that goes through the queries in order: no
 // sum depends on the threads. Lanes hold data; a block's gradients stay in the cache.
@@ -38,21 +44,34 @@ struct GradientQuery {
   const double* x;     // [d]
   const double* mean;  // [d]
   const double* u;     // [d], 0 where there is none
+  const double* v;     // [d], in the caller's unit; anything where c is 0
   double g;
+  double b;
+  double form_weight;  // c of the formula above
   double a;
-  double c;                 // a / h^2
+  double c;                 // q of it, a / h^2
   double rate;              // log2(e) / 2h^2
   double log2_sum;          // log2 sum_k 2^t_k
+  double mean_square;       // |x - a mean|^2, near what r^2 is
   double inverse_visible;   // 1 / W, W relative to the largest weight
   std::int64_t begin, end;  // positions that it sees,
   std::int64_t skip;        // but this one
 };
 
-// Posterior sums of one query that its bandwidth's gradient needs.
+// Which terms of an objective its bandwidth's gradient is of; each has the sums of those before.
+enum class BandwidthTerms { kLogDensity, kScore, kAll };
+
+// Posterior sums of one query that its bandwidth's gradient needs; z = r^2 - |x - a m|^2.
 struct BandwidthSums {
-  double r2;          // sum p r^2
-  double tangent;     // sum p e
-  double covariance;  // sum p e r^2
+  double z;         // sum p z
+  double e;         // sum p e
+  double ez;        // sum p e z
+  double spread;    // sum p |y - m|^2
+  double spread_z;  // sum p |y - m|^2 z
+  double t;         // sum p t
+  double tz;        // sum p t z
+  double t2;        // sum p t^2
+  double t2z;       // sum p t^2 z
 };
 
 }  // namespace scf::kde
@@ -81,15 +100,24 @@ template <class D, class S>
 HWY_INLINE hn::Vec<D> Posterior(D dd, const CpuKde<S>& kde, const GradientQuery& q,
                                 std::int64_t first, hn::Vec<D> r2) {
   const std::int64_t lanes = hn::Lanes(dd);
-  HWY_ALIGN double shift[HWY_MAX_BYTES / sizeof(double)];
-  for (std::int64_t l = 0; l < lanes; ++l) {
-    const std::int64_t k = first + l;
-    const bool seen = k >= q.begin && k < q.end && k != q.skip;
-    shift[l] = !seen                      ? -1e9
-               : kde.log2_weights.empty() ? -q.log2_sum
-                                          : kde.log2_weights[k] - q.log2_sum;
+  auto shift = hn::Set(dd, -q.log2_sum);
+  const bool skips = q.skip >= first && q.skip < first + lanes;
+  if (first >= q.begin && first + lanes <= q.end && !skips) {
+    if (!kde.log2_weights.empty()) {
+      shift = hn::Add(shift, hn::LoadU(dd, kde.log2_weights.data() + first));
+    }
+  } else {
+    HWY_ALIGN double by_lane[HWY_MAX_BYTES / sizeof(double)];
+    for (std::int64_t l = 0; l < lanes; ++l) {
+      const std::int64_t k = first + l;
+      const bool seen = k >= q.begin && k < q.end && k != q.skip;
+      by_lane[l] = !seen                      ? -1e9
+                   : kde.log2_weights.empty() ? -q.log2_sum
+                                              : kde.log2_weights[k] - q.log2_sum;
+    }
+    shift = hn::Load(dd, by_lane);
   }
-  const auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, hn::Load(dd, shift));
+  const auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, shift);
   return hn::IfThenElseZero(hn::Gt(t, hn::Set(dd, -1000.0)), Exp2(dd, t));
 }
 
@@ -147,31 +175,117 @@ void GradientBlock(const CpuKde<S>& kde, const GradientQuery* queries, std::int6
   }
 }
 
-template <class S>
+// The sums of one query, kVectors vectors of data side by side: their chains of additions run at
+// once.
+template <BandwidthTerms kTerms, int kVectors, class S>
 BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
   const hn::ScalableTag<double> dd;
-  const std::int64_t lanes = hn::Lanes(dd);
-  BandwidthSums total{};
+  using V = hn::Vec<decltype(dd)>;
+  constexpr bool kScore = kTerms != BandwidthTerms::kLogDensity;
+  constexpr bool kAll = kTerms == BandwidthTerms::kAll;
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  const std::int64_t lanes = hn::Lanes(dd);
+  const V a = hn::Set(dd, q.a);
+  const V reference = hn::Set(dd, q.mean_square);
+  BandwidthSums total{};
+  const auto add_to = [dd](double& sum, V lanes_of_sum)
+                          HWY_ATTR { sum += hn::GetLane(hn::SumOfLanes(dd, lanes_of_sum)); };
   for (std::int64_t tile = q.begin / kTile * kTile; tile < q.end; tile += kTile) {
-    auto sum_r2 = hn::Zero(dd);
-    auto sum_e = hn::Zero(dd);
-    auto sum_er2 = hn::Zero(dd);
-    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += lanes) {
-      auto r2 = hn::Zero(dd);
-      auto e = hn::Zero(dd);
-      Distances(dd, kde, q, PanelColumn(kde.panels.data(), kde.d, k), r2, e);
-      const auto p = Posterior(dd, kde, q, k, r2);
-      const auto pe = hn::Mul(p, e);
-      sum_r2 = hn::MulAdd(p, r2, sum_r2);
-      sum_e = hn::Add(sum_e, pe);
-      sum_er2 = hn::MulAdd(pe, r2, sum_er2);
+    V z = hn::Zero(dd);
+    V e = z;
+    V ez = z;
+    V spread = z;
+    V spread_z = z;
+    V t = z;
+    V tz = z;
+    V t2 = z;
+    V t2z = z;
+    for (std::int64_t k = tile; k < std::min(q.end, tile + kTile); k += kVectors * lanes) {
+      if (k + kVectors * lanes <= q.begin) {
+        continue;
+      }
+      const S* columns[kVectors];
+      V squares[kVectors];
+      V along_u[kVectors];
+      V along_v[kVectors];
+      V from_mean[kVectors];
+#pragma GCC unroll 16
+      for (int i = 0; i < kVectors; ++i) {
+        columns[i] = PanelColumn(kde.panels.data(), kde.d, k + i * lanes);
+        squares[i] = along_u[i] = along_v[i] = from_mean[i] = hn::Zero(dd);
+      }
+      for (std::int64_t j = 0; j < kde.d; ++j) {
+        const V x = hn::Set(dd, q.x[j]);
+        [[maybe_unused]] const V mean = hn::Set(dd, q.mean[j]);
+        [[maybe_unused]] const V u = hn::Set(dd, q.u[j]);
+        [[maybe_unused]] const V v = hn::Set(dd, q.v[j]);
+#pragma GCC unroll 16
+        for (int i = 0; i < kVectors; ++i) {
+          const V y = LoadAs(dd, columns[i] + j * kPanel);
+          const V away = hn::MulSub(a, y, x);
+          squares[i] = hn::MulAdd(away, away, squares[i]);
+          if constexpr (kScore) {
+            const V centred = hn::Sub(y, mean);
+            along_u[i] = hn::MulAdd(u, centred, along_u[i]);
+            if constexpr (kAll) {
+              from_mean[i] = hn::MulAdd(centred, centred, from_mean[i]);
+              along_v[i] = hn::MulAdd(v, centred, along_v[i]);
+            }
+          }
+        }
+      }
+#pragma GCC unroll 16
+      for (int i = 0; i < kVectors; ++i) {
+        const V p = Posterior(dd, kde, q, k + i * lanes, squares[i]);
+        const V away = hn::Sub(squares[i], reference);
+        z = hn::MulAdd(p, away, z);
+        if constexpr (kScore) {
+          const V pe = hn::Mul(p, along_u[i]);
+          e = hn::Add(e, pe);
+          ez = hn::MulAdd(pe, away, ez);
+        }
+        if constexpr (kAll) {
+          const V p_spread = hn::Mul(p, from_mean[i]);
+          const V pt = hn::Mul(p, along_v[i]);
+          const V pt2 = hn::Mul(pt, along_v[i]);
+          spread = hn::Add(spread, p_spread);
+          spread_z = hn::MulAdd(p_spread, away, spread_z);
+          t = hn::Add(t, pt);
+          tz = hn::MulAdd(pt, away, tz);
+          t2 = hn::Add(t2, pt2);
+          t2z = hn::MulAdd(pt2, away, t2z);
+        }
+      }
     }
-    total.r2 += hn::GetLane(hn::SumOfLanes(dd, sum_r2));
-    total.tangent += hn::GetLane(hn::SumOfLanes(dd, sum_e));
-    total.covariance += hn::GetLane(hn::SumOfLanes(dd, sum_er2));
+    add_to(total.z, z);
+    if constexpr (kScore) {
+      add_to(total.e, e);
+      add_to(total.ez, ez);
+    }
+    if constexpr (kAll) {
+      add_to(total.spread, spread);
+      add_to(total.spread_z, spread_z);
+      add_to(total.t, t);
+      add_to(total.tz, tz);
+      add_to(total.t2, t2);
+      add_to(total.t2z, t2z);
+    }
   }
   return total;
+}
+
+template <class S>
+BandwidthSums SumBandwidthOf(const CpuKde<S>& kde, const GradientQuery& q, BandwidthTerms terms) {
+  switch (terms) {
+    case BandwidthTerms::kLogDensity:
+      return SumBandwidth<BandwidthTerms::kLogDensity, 4>(kde, q);
+    case BandwidthTerms::kScore:
+      return SumBandwidth<BandwidthTerms::kScore, 4>(kde, q);
+    case BandwidthTerms::kAll:
+      break;
+  }
+  return SumBandwidth<BandwidthTerms::kAll, 2>(kde, q);
 }
 
 void GradientBlockF32(const CpuKde<float>& kde, const GradientQuery* queries, std::int64_t m,
@@ -182,11 +296,13 @@ void GradientBlockF64(const CpuKde<double>& kde, const GradientQuery* queries, s
                       std::int64_t first, double* data, double* log_weights) {
   GradientBlock(kde, queries, m, first, data, log_weights);
 }
-BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& query) {
-  return SumBandwidth(kde, query);
+BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& query,
+                              BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, terms);
 }
-BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query) {
-  return SumBandwidth(kde, query);
+BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query,
+                              BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, terms);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -211,12 +327,12 @@ void gradient_block(std::size_t target, const CpuKde<double>& kde, const Gradien
   HWY_DISPATCH_TABLE(GradientBlockF64)[target](kde, queries, m, first, data, log_weights);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<float>& kde,
-                            const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query);
+                            const GradientQuery& query, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query, terms);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<double>& kde,
-                            const GradientQuery& query) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query);
+                            const GradientQuery& query, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query, terms);
 }
 
 constexpr double kLn2 = 0.693147180559945309417;
@@ -224,13 +340,14 @@ constexpr double kLn2 = 0.693147180559945309417;
 template <class T>
 struct GradientWorkspace {
   GradientWorkspace(Arena& arena, const CpuContext& context, const CpuKde<T>& kde,
-                    const Queries<T>& queries) {
+                    const Queries<T>& queries, const Gradients<T>& gradients) {
     const std::int64_t m = queries.m;
     order = arena.take<std::int64_t>(m);
     log2_sum = arena.take<double>(m);
     mean = arena.take<double>(m, kde.padded());
     x = arena.take<double>(m, kde.d);
     u = arena.take<double>(m, kde.d);
+    v = gradients.quadratic_form_weights == nullptr ? nullptr : arena.take<double>(m, kde.d);
     list = arena.take<GradientQuery>(m);
     block_size = (kde.d + 1) * kGradientBlock;
     blocks = arena.take<double>(block_size * context.threads());
@@ -242,6 +359,7 @@ struct GradientWorkspace {
   double* mean;
   double* x;
   double* u;
+  double* v;
   GradientQuery* list;
   std::int64_t block_size;
   double* blocks;
@@ -251,9 +369,11 @@ struct GradientWorkspace {
 // Whether the caller's factors of query i are finite.
 template <class T>
 bool factors_are_finite(const Gradients<T>& gradients, std::int64_t d, std::int64_t i) {
-  if (gradients.log_density_weights != nullptr &&
-      !std::isfinite(gradients.log_density_weights[i])) {
-    return false;
+  for (const T* const factors : {gradients.log_density_weights, gradients.divergence_weights,
+                                 gradients.quadratic_form_weights}) {
+    if (factors != nullptr && !std::isfinite(factors[i])) {
+      return false;
+    }
   }
   if (gradients.score_weights == nullptr) {
     return true;
@@ -276,16 +396,30 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
                : kde.to_stored(static_cast<double>(
                      gradients.score_weights[i * gradients.ld_score_weights + j]));
   }
+  const auto factor = [i](const T* factors) {
+    return factors == nullptr ? 0.0 : static_cast<double>(factors[i]);
+  };
   const DataClass& of = class_of(kde, queries, i);
   const double h = kde.to_stored(bandwidth_of(queries, i));
   GradientQuery q{};
   q.x = x;
   q.u = u;
   q.mean = workspace.mean + i * kde.padded();
-  q.g = gradients.log_density_weights == nullptr
-            ? 0
-            : static_cast<double>(gradients.log_density_weights[i]);
+  q.g = factor(gradients.log_density_weights);
+  q.b = factor(gradients.divergence_weights);
+  q.form_weight = factor(gradients.quadratic_form_weights);
+  q.v = u;
+  if (gradients.quadratic_form_weights != nullptr) {
+    double* const v = workspace.v + i * kde.d;
+    std::copy_n(queries.tangent + i * queries.ld_tangent, kde.d, v);
+    q.v = v;
+  }
   q.a = scale_of(queries, i);
+  q.mean_square = 0;
+  for (std::int64_t j = 0; j < kde.d; ++j) {
+    const double away = q.a * q.mean[j] - x[j];
+    q.mean_square += away * away;
+  }
   q.c = q.a / h / h;
   q.rate = std::clamp(0.5 / (kLn2 * h) / h, 1e-300, 1e300);
   q.log2_sum = workspace.log2_sum[i];
@@ -296,17 +430,54 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
   return q;
 }
 
+// The first terms: log-density and score.
 template <class T>
-double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
-                          const BandwidthSums& sums) {
-  const double stored_h = kde.to_stored(h);
+double first_gradient(const CpuKde<T>& kde, const GradientQuery& q, double stored_h,
+                      const BandwidthSums& sums) {
   double score = 0;  // u . s
   for (std::int64_t j = 0; j < kde.d; ++j) {
     score += q.u[j] * ((q.a * q.mean[j] - q.x[j]) / stored_h / stored_h);
   }
-  const double covariance = sums.covariance - sums.tangent * sums.r2;
-  return q.g * (sums.r2 / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
+  const double mean_square = q.mean_square + sums.z;
+  const double covariance = sums.ez - sums.e * sums.z;
+  return q.g * (mean_square / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
          q.c * (covariance / stored_h / stored_h);
+}
+
+// What divergence and quadratic form add: d/d log h of q^2 variance - size / h^2, `covariance` that
+// of the variance's terms with r^2.
+double second_gradient(const GradientQuery& q, double stored_h, double variance, double covariance,
+                       double size) {
+  return q.c * (q.c * (covariance / stored_h / stored_h - 4 * variance)) +
+         2 * size / stored_h / stored_h;
+}
+
+template <class T>
+double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
+                          BandwidthTerms terms, const BandwidthSums& sums) {
+  const double stored_h = kde.to_stored(h);
+  double gradient = first_gradient(kde, q, stored_h, sums);
+  if (terms != BandwidthTerms::kAll) {
+    return gradient;
+  }
+  double second = 0;
+  if (q.b != 0) {
+    second += q.b * second_gradient(q, stored_h, sums.spread, sums.spread_z - sums.spread * sums.z,
+                                    static_cast<double>(kde.d));
+  }
+  if (q.form_weight != 0) {
+    double size = 0;
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      size += q.v[j] * q.v[j];
+    }
+    // The posterior mean is rounded: t is taken about its own mean.
+    const double covariance =
+        sums.t2z - sums.t2 * sums.z - 2 * sums.t * (sums.tz - sums.t * sums.z);
+    second +=
+        q.form_weight * second_gradient(q, stored_h, sums.t2 - sums.t * sums.t, covariance, size);
+  }
+  // In units of 1/x^2.
+  return gradient + kde.to_stored(kde.to_stored(second));
 }
 
 // Gradients of one block of data, from its place in the cache to the caller's rows.
@@ -341,9 +512,9 @@ void clear(const CpuKde<T>& kde, const Gradients<T>& gradients) {
 
 template <class T>
 std::size_t kde_gradient_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
-                                       const Queries<T>& queries, const Gradients<T>&) {
+                                       const Queries<T>& queries, const Gradients<T>& gradients) {
   Arena arena(nullptr);
-  const GradientWorkspace<T> workspace(arena, context, kde, queries);
+  const GradientWorkspace<T> workspace(arena, context, kde, queries, gradients);
   return arena.used();
 }
 
@@ -356,7 +527,7 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     return;
   }
   Arena arena(workspace);
-  const GradientWorkspace<T> pieces(arena, context, kde, queries);
+  const GradientWorkspace<T> pieces(arena, context, kde, queries, gradients);
   const std::int64_t count = order_queries(
       kde, queries, pieces.order,
       [&](std::int64_t i) { return factors_are_finite(gradients, kde.d, i); },
@@ -382,11 +553,14 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     });
   }
   if (gradients.log_bandwidths != nullptr) {
+    const BandwidthTerms terms = wants_second(gradients)              ? BandwidthTerms::kAll
+                                 : gradients.score_weights != nullptr ? BandwidthTerms::kScore
+                                                                      : BandwidthTerms::kLogDensity;
     context.parallel_for(count, [&](std::int64_t at, int) {
       const std::int64_t i = pieces.order[at];
       const GradientQuery& q = pieces.list[at];
-      gradients.log_bandwidths[i] = static_cast<T>(
-          bandwidth_gradient(kde, q, bandwidth_of(queries, i), sum_bandwidth(target, kde, q)));
+      gradients.log_bandwidths[i] = static_cast<T>(bandwidth_gradient(
+          kde, q, bandwidth_of(queries, i), terms, sum_bandwidth(target, kde, q, terms)));
     });
   }
 }

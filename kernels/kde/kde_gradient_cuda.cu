@@ -1,8 +1,11 @@
-// Gradients of any combination of log-densities and scores, on a CUDA device, in double.
+// Gradients of any combination of log-densities and scores, and with respect to bandwidths of
+// divergences and quadratic forms too, on a CUDA device, in double.
 //
 //   setup          all queries, with u as their tangent
 //   moments        log-sum-exp, posterior mean and E r^2 of each query, sub-batch by sub-batch
 //   second order   with u: Cov_p(u . y, r^2) and the mean of u . (y - center), about that mean
+//   bandwidth      instead, where divergences or quadratic forms are in it: what d/d log h of all
+//                  four needs, with v as the tangent
 //   merge          d/d log h
 //   data gradient  a block a tile of data over all queries: kde_data_gradient_cuda.cu
 //
@@ -25,9 +28,21 @@ struct Workspace {
   Partials partials;
 };
 
+// Whether the bandwidth pass needs its weighted sums of the data.
+template <class T>
+bool needs_vectors(const Gradients<T>& gradients) {
+  return gradients.score_weights != nullptr || gradients.divergence_weights != nullptr;
+}
+
 template <class T>
 BatchNeeds needs_of(const Gradients<T>& gradients) {
   BatchNeeds needs;
+  if (wants_second(gradients)) {
+    needs.tangent = gradients.quadratic_form_weights != nullptr;
+    needs.sums = kBandwidthSums;
+    needs.vectors = needs_vectors(gradients) ? 2 : 1;  // one: the mean
+    return needs;
+  }
   needs.tangent = gradients.score_weights != nullptr;
   needs.sums = needs.tangent ? int{kSecondOrderSums} : int{kMomentSums};
   needs.vectors = needs.tangent ? 1 : 0;
@@ -40,7 +55,7 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   const BatchNeeds needs = needs_of(gradients);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, m, data.pitch, needs.tangent);
-  workspace.results.mean = needs.tangent ? arena.take<T>(m * data.pitch) : nullptr;
+  workspace.results.mean = needs.vectors > 0 ? arena.take<T>(m * data.pitch) : nullptr;
   workspace.results.mean_square = arena.take<double>(m);
   workspace.results.normaliser = arena.take<double>(m);
   workspace.tangent_means = arena.take<double>(m);
@@ -55,11 +70,35 @@ U* from(U* base, std::int64_t elements) {
   return base == nullptr ? nullptr : base + elements;
 }
 
+// The bandwidth pass about the means of the moments, and its merge.
+template <class T>
+void run_bandwidth(PassArguments<T> pass, const Gradients<T>& gradients, std::int64_t first,
+                   std::uint32_t* status, void* stream) {
+  const std::int64_t count = pass.queries.count;
+  if (gradients.log_bandwidths == nullptr) {
+    return;
+  }
+  if (pass.queries.tangent == nullptr) {
+    pass.queries.tangent = pass.queries.center;  // any rows: the sums along it go unused
+  }
+  if (!needs_vectors(gradients)) {
+    pass.partials.vectors = nullptr;
+  }
+  launch_tiled_double(pass, Pass::kBandwidth, count, stream);
+  BandwidthFactors<T> factors = {};
+  factors.log_density = from(gradients.log_density_weights, first);
+  factors.score = from(gradients.score_weights, first * gradients.ld_score_weights);
+  factors.ld_score = gradients.ld_score_weights;
+  factors.divergence = from(gradients.divergence_weights, first);
+  factors.quadratic_form = from(gradients.quadratic_form_weights, first);
+  launch_merge_bandwidth(pass, count, factors, gradients.log_bandwidths + first, status, stream);
+}
+
 // What the queries [first, first + count) need of the data: normaliser, mean, d/d log h.
 template <class T>
 void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspace<T>& workspace,
                    const Gradients<T>& gradients, std::int64_t first, std::int64_t count,
-                   void* stream) {
+                   std::uint32_t* status, void* stream) {
   const std::int64_t row = first * data.pitch;
   MomentResults<T> results = {};
   results.mean = from(workspace.results.mean, row);
@@ -76,6 +115,12 @@ void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspa
   pass.chunk_length = plan.length;
   run_moments(pass, Precision::kDouble, Visibility::kGeneral, count, stream);
   launch_merge_moments(pass, count, Precision::kDouble, Outputs<T>{}, results, stream);
+  if (wants_second(gradients)) {
+    pass.queries.center = results.mean;
+    pass.queries.tangent = from(workspace.queries.tangent, row);
+    run_bandwidth(pass, gradients, first, status, stream);
+    return;
+  }
   if (gradients.score_weights != nullptr) {
     pass.queries.center = results.mean;
     pass.queries.tangent = workspace.queries.tangent + row;
@@ -131,12 +176,15 @@ void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const Workspace<T> pieces = take_workspace(arena, data, plan, queries.m, size, gradients);
   if (queries.m > 0) {
     Queries<T> with_tangent = queries;
-    with_tangent.tangent = gradients.score_weights;
-    with_tangent.ld_tangent = gradients.ld_score_weights;
+    if (!wants_second(gradients)) {
+      with_tangent.tangent = gradients.score_weights;
+      with_tangent.ld_tangent = gradients.ld_score_weights;
+    }
     launch_setup(data, with_tangent, 0, queries.m, pieces.queries, stream);
   }
   for (std::int64_t first = 0; first < queries.m; first += size) {
-    run_sub_batch(data, plan, pieces, gradients, first, std::min(size, queries.m - first), stream);
+    run_sub_batch(data, plan, pieces, gradients, first, std::min(size, queries.m - first),
+                  queries.status, stream);
   }
   if (gradients.data != nullptr || gradients.log_weights != nullptr) {
     run_data_gradient(data, pieces, gradients, queries.m, stream);

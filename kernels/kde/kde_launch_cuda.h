@@ -76,6 +76,14 @@ template <class T>
 void launch_merge_second_order(const PassArguments<T>& pass, std::int64_t most,
                                const Outputs<T>& outputs, void* stream);
 
+// The same for top_indices and top_weights.
+template <class T>
+void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
+                      void* stream);
+
+// ---- kde_merge_gradient_cuda.cu
+// -------------------------------------------------------------------
+
 // Gradients with respect to log h, and E_p[(y - center) . tangent], from the second-order pass, or
 // without a tangent from the moments pass. log_density_weights and log_bandwidths may be null.
 template <class T>
@@ -83,10 +91,22 @@ void launch_merge_gradient(const PassArguments<T>& pass, std::int64_t most,
                            const T* log_density_weights, double* tangent_means, T* log_bandwidths,
                            void* stream);
 
-// The same for top_indices and top_weights.
+// What the terms of an objective count, for the slots of a pass; null: 0.
 template <class T>
-void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
-                      void* stream);
+struct BandwidthFactors {
+  const T* log_density;  // [m]
+  const T* score;        // [m, ld_score], in the caller's rows
+  std::int64_t ld_score;
+  const T* divergence;      // [m]
+  const T* quadratic_form;  // [m]
+};
+
+// Gradients with respect to log h of any combination, from the bandwidth pass. The pass has vectors
+// where score or divergence is given. A factor that is not finite sets kBadQuery.
+template <class T>
+void launch_merge_bandwidth(const PassArguments<T>& pass, std::int64_t most,
+                            const BandwidthFactors<T>& factors, T* log_bandwidths,
+                            std::uint32_t* status, void* stream);
 
 // ---- kde_data_gradient_cuda.cu
 // -------------------------------------------------------------------

@@ -1,4 +1,5 @@
-// Merges the partial results of a pass over the chunks of the data, in their order, into outputs.
+// Merges the partial results of a pass over the chunks of the data, in their order, into outputs;
+// the gradients' merge: kde_merge_gradient_cuda.cu.
 //
 // With chunk c's sums S_c = sum p and A_c = sum p (y - center), about reference f_c, and M = max
 // f_c:
@@ -17,15 +18,10 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_detection.h"
 #include "kde/kde_launch_cuda.h"
-#include "kde/kde_pass_cuda.cuh"
+#include "kde/kde_merge_cuda.cuh"
 
 namespace scf::kde {
 namespace {
-
-struct MergePolicy {
-  static constexpr int kThreads = 128;
-  static constexpr int kQueries = kThreads / 32;
-};
 
 constexpr double kLog2Pi = 1.8378770664093455;
 
@@ -34,93 +30,6 @@ constexpr double kLog2Pi = 1.8378770664093455;
 __device__ double distance_error(std::int64_t d) {
   return 1.5 * sqrt(16 / max(16.0, static_cast<double>(d)));
 }
-
-__device__ double warp_sum(double value) {
-  for (int step = 16; step > 0; step /= 2) {
-    value += __shfl_xor_sync(~0u, value, step);
-  }
-  return value;
-}
-// A NaN among the values stays one.
-__device__ double warp_maximum(double value) {
-  for (int step = 16; step > 0; step /= 2) {
-    const double other = __shfl_xor_sync(~0u, value, step);
-    value = other > value || isnan(other) ? other : value;
-  }
-  return value;
-}
-
-// What the warp merges: a slot of the pass and its query.
-struct Slot {
-  std::int64_t slot;
-  std::int64_t query;
-  int lane;
-};
-
-template <class T>
-__device__ bool find_slot(const QueryList<T>& list, Slot& slot) {
-  slot.lane = static_cast<int>(threadIdx.x) % 32;
-  slot.slot = static_cast<std::int64_t>(blockIdx.x) * MergePolicy::kQueries + threadIdx.x / 32;
-  const std::int64_t count = list.list == nullptr ? list.count : *list.list_size;
-  if (slot.slot >= count) {
-    return false;
-  }
-  slot.query = list.list == nullptr ? slot.slot : list.list[slot.slot];
-  return true;
-}
-
-// Brings the chunks of one slot to a common reference.
-class ChunkMerge {
- public:
-  // `factors` is shared memory of the warp, [kMaxChunks].
-  __device__ ChunkMerge(const Partials& partials, const Slot& slot, double* factors)
-      : partials_(partials), slot_(slot), factors_(factors) {
-    double largest = minus_infinity<double>();
-    for (int chunk = slot.lane; chunk < partials.chunks; chunk += 32) {
-      if (scalar(kSum, chunk) != 0) {
-        largest = max(largest, scalar(kReference, chunk));
-      }
-    }
-    reference_ = warp_maximum(largest);
-    for (int chunk = slot.lane; chunk < partials.chunks; chunk += 32) {
-      const bool any = scalar(kSum, chunk) != 0;
-      factors_[chunk] = any ? rescaled(1.0, scalar(kReference, chunk), reference_) : 0.0;
-    }
-    __syncwarp();
-  }
-
-  [[nodiscard]] __device__ double reference() const { return reference_; }
-
-  // Sum of a scalar; a product of two p has the factor squared.
-  [[nodiscard]] __device__ double sum(int which, bool squared = false) const {
-    double total = 0;
-    for (int chunk = slot_.lane; chunk < partials_.chunks; chunk += 32) {
-      const double factor = factors_[chunk];
-      total += scalar(which, chunk) * (squared ? factor * factor : factor);
-    }
-    return warp_sum(total);
-  }
-
-  // Sum of one dimension of a vector, by one lane.
-  [[nodiscard]] __device__ double vector(int kind, std::int64_t column) const {
-    double total = 0;
-    for (int chunk = 0; chunk < partials_.chunks; ++chunk) {
-      const std::int64_t at = partials_.vector_at(kind, chunk, slot_.slot) + column;
-      total = fma(factors_[chunk], partials_.vectors[at], total);
-    }
-    return total;
-  }
-
- private:
-  [[nodiscard]] __device__ double scalar(int which, int chunk) const {
-    return partials_.scalars[partials_.scalar_at(which, chunk, slot_.slot)];
-  }
-
-  const Partials& partials_;
-  const Slot& slot_;
-  double* const factors_;
-  double reference_;
-};
 
 template <class T>
 class MomentsMerge {
@@ -326,49 +235,6 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
   }
 }
 
-// d/d log h of g log p + u . s:  g (E r^2 / h^2 - d) - 2 u . s + (a / h^4) Cov_p(u . y, r^2), and E
-// t, the mean of u . (y - center), from the second-order pass with tangent u; without u (no
-// tangent) from the moments pass.
-template <class T>
-__global__ void __launch_bounds__(MergePolicy::kThreads)
-    kde_merge_gradient_kernel(const __grid_constant__ PassArguments<T> pass,
-                              const T* log_density_weights, double* tangent_means,
-                              T* log_bandwidths) {
-  __shared__ double factors[MergePolicy::kQueries][kMaxChunks];
-  Slot slot;
-  if (!find_slot(pass.queries, slot)) {
-    return;
-  }
-  const ChunkMerge merge(pass.partials, slot, factors[threadIdx.x / 32]);
-  const QueryState& state = pass.queries.states[slot.query];
-  const double h2 = state.bandwidth * state.bandwidth;
-  const double g =
-      log_density_weights == nullptr ? 0.0 : static_cast<double>(log_density_weights[slot.query]);
-  double gradient =
-      g * (pass.queries.mean_square[slot.query] / h2 - static_cast<double>(pass.data.d));
-  if (pass.queries.tangent != nullptr) {
-    const double sum = merge.sum(kSecondSum);
-    const double tangent_mean = merge.sum(kSumTangent) / sum;
-    const std::int64_t row = slot.query * pass.data.pitch;
-    double along = 0;  // tangent . (a center - x)
-    for (std::int64_t column = slot.lane; column < pass.data.d; column += 32) {
-      const auto center = static_cast<double>(pass.queries.center[row + column]);
-      const auto x = static_cast<double>(pass.queries.x[row + column]);
-      along = fma(static_cast<double>(pass.queries.tangent[row + column]),
-                  fma(state.scale, center, -x), along);
-    }
-    const double score = fma(state.scale, tangent_mean, warp_sum(along)) / h2;
-    const double covariance = merge.sum(kSumTangentDistance) / sum;
-    gradient += fma(-2.0, score, state.scale / h2 * (covariance / h2));
-    if (slot.lane == 0) {
-      tangent_means[slot.query] = tangent_mean;
-    }
-  }
-  if (slot.lane == 0 && log_bandwidths != nullptr) {
-    log_bandwidths[slot.query] = state.status == 0 ? static_cast<T>(gradient) : static_cast<T>(NAN);
-  }
-}
-
 // The K largest of the chunks' sorted lists, a warp a query: lane l holds the heads of chunks l and
 // l + 32. Chunks are in order of the data, so among equals the lowest chunk has the lowest index.
 template <class T>
@@ -420,10 +286,6 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
   }
 }
 
-unsigned merge_blocks(std::int64_t most) {
-  return static_cast<unsigned>((most + MergePolicy::kQueries - 1) / MergePolicy::kQueries);
-}
-
 }  // namespace
 
 template <class T>
@@ -442,15 +304,6 @@ void launch_merge_second_order(const PassArguments<T>& pass, std::int64_t most,
 }
 
 template <class T>
-void launch_merge_gradient(const PassArguments<T>& pass, std::int64_t most,
-                           const T* log_density_weights, double* tangent_means, T* log_bandwidths,
-                           void* stream) {
-  cuda_launch("kde_merge_gradient_kernel", kde_merge_gradient_kernel<T>, merge_blocks(most),
-              MergePolicy::kThreads, 0, stream, pass, log_density_weights, tangent_means,
-              log_bandwidths);
-}
-
-template <class T>
 void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
                       void* stream) {
   cuda_launch("kde_merge_top_kernel", kde_merge_top_kernel<T>, merge_blocks(most),
@@ -461,16 +314,12 @@ template void launch_merge_moments(const PassArguments<float>&, std::int64_t, Pr
                                    const Outputs<float>&, const MomentResults<float>&, void*);
 template void launch_merge_second_order(const PassArguments<float>&, std::int64_t,
                                         const Outputs<float>&, void*);
-template void launch_merge_gradient(const PassArguments<float>&, std::int64_t, const float*,
-                                    double*, float*, void*);
 template void launch_merge_top(const PassArguments<float>&, std::int64_t, const Outputs<float>&,
                                void*);
 template void launch_merge_moments(const PassArguments<double>&, std::int64_t, Precision,
                                    const Outputs<double>&, const MomentResults<double>&, void*);
 template void launch_merge_second_order(const PassArguments<double>&, std::int64_t,
                                         const Outputs<double>&, void*);
-template void launch_merge_gradient(const PassArguments<double>&, std::int64_t, const double*,
-                                    double*, double*, void*);
 template void launch_merge_top(const PassArguments<double>&, std::int64_t, const Outputs<double>&,
                                void*);
 

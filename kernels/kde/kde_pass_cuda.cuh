@@ -56,13 +56,18 @@ enum SecondOrderSum {
   kSumTangentSquare,    // p t^2
   kSumSpread,           // p |y - center|^2
   kSumTangentDistance,  // p t (r^2 - mean_square)
-  kSecondOrderSums
+  kSecondOrderSums,
+  // Of the bandwidth pass alone:
+  kSumTangentSquareDistance = kSecondOrderSums,  // p t^2 (r^2 - mean_square)
+  kSumSpreadDistance,                            // p |y - center|^2 (r^2 - mean_square)
+  kBandwidthSums
 };
 
 // What a pass leaves. scalars is [sums, chunks, slots]; vectors is [kinds, chunks, slots, pitch].
 struct Partials {
   double* scalars;
-  double* vectors;        // sum p (y - center), then sum p t (y - center); null: not wanted
+  double* vectors;        // sum p (y - center), then sum p t (y - center), or for the bandwidth
+                          // pass sum p (r^2 - mean_square) (y - center); null: not wanted
   double* top_exponents;  // [chunks, slots, top], largest first, -inf where fewer; log2 units
   std::int64_t* top_indices;
   std::int64_t slots;

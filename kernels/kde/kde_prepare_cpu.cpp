@@ -156,24 +156,6 @@ void check_labels(const Dataset<T>& data) {
   }
 }
 
-// Positions: given indices of positive weight, by label and then as given.
-template <class T>
-std::vector<std::int64_t> positions(const Dataset<T>& data) {
-  std::vector<std::int64_t> order;
-  order.reserve(static_cast<std::size_t>(data.n));
-  for (std::int64_t i = 0; i < data.n; ++i) {
-    if (data.weights == nullptr || data.weights[i] > 0) {
-      order.push_back(i);
-    }
-  }
-  if (data.labels != nullptr) {
-    std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
-      return data.labels[a] < data.labels[b];
-    });
-  }
-  return order;
-}
-
 template <class T>
 DataClass describe_class(const CpuKde<T>& kde, std::int32_t label, std::int64_t begin,
                          std::int64_t end) {
@@ -257,6 +239,22 @@ double CpuKde<T>::visible_weight(const DataClass& of, std::int64_t skipped) cons
 }
 
 template <class T>
+DrawView CpuKde<T>::draws() const noexcept {
+  DrawView view;
+  view.n = given;
+  view.count = n;
+  view.original = original.data();
+  view.position = position.data();
+  view.prefix = draw_prefix.data();
+  view.classes = draw_classes.classes.data();
+  view.class_count = static_cast<std::int64_t>(draw_classes.classes.size());
+  view.labelled = !classes.empty();
+  view.class_prefix = draw_classes.class_prefix.data();
+  view.pivot_class = draw_classes.pivot_class;
+  return view;
+}
+
+template <class T>
 std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
                                                  const Dataset<T>& data) {
   auto kde = std::make_shared<CpuKde<T>>();
@@ -275,7 +273,8 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
   const double largest_weight = check_weights(data);
   check_labels(data);
   const bool as_given = data.weights == nullptr && data.labels == nullptr;
-  const std::vector<std::int64_t> order = as_given ? std::vector<std::int64_t>() : positions(data);
+  const std::vector<std::int64_t> order =
+      as_given ? std::vector<std::int64_t>() : data_order(data.weights, data.labels, data.n);
   kde->n = as_given ? data.n : static_cast<std::int64_t>(order.size());
   if (kde->n < data.n || data.labels != nullptr) {
     kde->original = HostArray<std::int64_t>(allocator, kde->n);
@@ -295,6 +294,11 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
     }
   }
   describe_classes(data, *kde);
+  if (!as_given) {
+    kde->draw_prefix = HostArray<double>(allocator, data.weights != nullptr ? kde->n : 0);
+    kde->draw_classes =
+        describe_draws(data.weights, data.labels, data.n, order, kde->draw_prefix.data());
+  }
   kde->group = data.d <= 4 ? 4 : CpuKde<T>::kPanel;
   kde->groups = (data.d + kde->group - 1) / kde->group;
   const std::int64_t tiles = (kde->n + CpuKde<T>::kTile - 1) / CpuKde<T>::kTile;

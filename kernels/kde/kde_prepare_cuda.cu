@@ -31,6 +31,11 @@ struct CudaKdeArrays {
   DeviceArray<std::int32_t> labels;
   DeviceArray<std::int32_t> classes;
   DeviceArray<ClassTotals> totals;
+  DeviceArray<std::int64_t> draw_original;
+  DeviceArray<std::int64_t> draw_position;
+  DeviceArray<double> draw_prefix;
+  DeviceArray<DrawClass> draw_classes;
+  DeviceArray<double> draw_class_prefix;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -43,12 +48,18 @@ struct CudaKdeArrays {
     labels.outlive_stream();
     classes.outlive_stream();
     totals.outlive_stream();
+    draw_original.outlive_stream();
+    draw_position.outlive_stream();
+    draw_prefix.outlive_stream();
+    draw_classes.outlive_stream();
+    draw_class_prefix.outlive_stream();
   }
 };
 
 template <class T>
-CudaKde<T>::CudaKde(int device, const DataView<T>& view, std::unique_ptr<CudaKdeArrays<T>> arrays)
-    : device_(device), view_(view), arrays_(std::move(arrays)) {}
+CudaKde<T>::CudaKde(int device, const DataView<T>& view, const DrawView& draws,
+                    std::unique_ptr<CudaKdeArrays<T>> arrays)
+    : device_(device), view_(view), draws_(draws), arrays_(std::move(arrays)) {}
 
 template <class T>
 CudaKde<T>::~CudaKde() {
@@ -208,6 +219,7 @@ class HostClasses {
       check_labels();
     }
     add_totals();
+    add_draws();
   }
 
   // Padded to whole tiles; empty where there are no weights or labels.
@@ -216,6 +228,11 @@ class HostClasses {
   [[nodiscard]] const std::vector<std::int32_t>& labels() const { return labels_; }
   [[nodiscard]] const std::vector<std::int32_t>& classes() const { return classes_; }
   [[nodiscard]] const std::vector<ClassTotals>& totals() const { return totals_; }
+  // Of DrawView; empty where it has null.
+  [[nodiscard]] const std::vector<std::int64_t>& draw_original() const { return draw_original_; }
+  [[nodiscard]] const std::vector<std::int64_t>& draw_position() const { return draw_position_; }
+  [[nodiscard]] const std::vector<double>& draw_prefix() const { return draw_prefix_; }
+  [[nodiscard]] const DrawClasses& draw_classes() const { return draw_classes_; }
 
   void pad() {
     const auto rows = round_up(static_cast<std::size_t>(n_), kPaddedRows);
@@ -311,6 +328,25 @@ class HostClasses {
     }
   }
 
+  void add_draws() {
+    const T* const weights = weights_.empty() ? nullptr : weights_.data();
+    const std::int32_t* const labels = labels_.empty() ? nullptr : labels_.data();
+    if (weights == nullptr && labels == nullptr) {
+      return;
+    }
+    draw_original_ = data_order(weights, labels, n_);
+    draw_prefix_.resize(weights == nullptr ? 0 : draw_original_.size());
+    draw_classes_ = describe_draws(weights, labels, n_, draw_original_, draw_prefix_.data());
+    if (labels == nullptr && static_cast<std::int64_t>(draw_original_.size()) == n_) {
+      draw_original_.clear();
+      return;
+    }
+    draw_position_.assign(static_cast<std::size_t>(n_), -1);
+    for (std::size_t at = 0; at < draw_original_.size(); ++at) {
+      draw_position_[static_cast<std::size_t>(draw_original_[at])] = static_cast<std::int64_t>(at);
+    }
+  }
+
   std::int64_t n_;
   int largest_ = 0;  // std::frexp's exponent of the largest weight
   std::vector<T> weights_;
@@ -319,6 +355,10 @@ class HostClasses {
   std::vector<std::int32_t> labels_;
   std::vector<std::int32_t> classes_;
   std::vector<ClassTotals> totals_;
+  std::vector<std::int64_t> draw_original_;
+  std::vector<std::int64_t> draw_position_;
+  std::vector<double> draw_prefix_;
+  DrawClasses draw_classes_;
 };
 
 // Rows of the caller's data, padded. Throws for the first element that is not finite.
@@ -347,6 +387,30 @@ DeviceArray<T> lay_out(const CudaContext& context, const Dataset<T>& data, std::
                                               std::to_string(column));
   }
   return padded;
+}
+
+// Uploads what draws look up. `host` must live until the stream is synchronised.
+template <class T>
+DrawView upload_draws(const AllocatorCallbacks& allocator, const HostClasses<T>& host,
+                      std::int64_t n, CudaKdeArrays<T>& arrays, void* stream) {
+  const DrawClasses& classes = host.draw_classes();
+  arrays.draw_original = to_device(allocator, host.draw_original(), stream);
+  arrays.draw_position = to_device(allocator, host.draw_position(), stream);
+  arrays.draw_prefix = to_device(allocator, host.draw_prefix(), stream);
+  arrays.draw_classes = to_device(allocator, classes.classes, stream);
+  arrays.draw_class_prefix = to_device(allocator, classes.class_prefix, stream);
+  DrawView view;
+  view.n = n;
+  view.count = host.draw_original().empty() ? n : arrays.draw_original.size();
+  view.original = arrays.draw_original.data();
+  view.position = arrays.draw_position.data();
+  view.prefix = arrays.draw_prefix.data();
+  view.classes = arrays.draw_classes.data();
+  view.class_count = arrays.draw_classes.size();
+  view.labelled = !host.labels().empty();
+  view.class_prefix = arrays.draw_class_prefix.data();
+  view.pivot_class = classes.pivot_class;
+  return view;
 }
 
 template <class T>
@@ -402,10 +466,11 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   view.labels = arrays->labels.data();
   view.classes = arrays->classes.data();
   view.totals = arrays->totals.data();
+  const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, std::move(arrays));
+  return std::make_shared<const CudaKde<T>>(context.device(), view, draws, std::move(arrays));
 }
 
 template class CudaKde<float>;

@@ -14,12 +14,16 @@ std::string at(const char* name, std::int64_t i) {
 }
 
 template <class T>
-void check_positive(const char* name, const T* values, std::int64_t i) {
-  if (values != nullptr && !(values[i] > 0 && std::isfinite(values[i]))) {
-    char value[32];
-    std::snprintf(value, sizeof value, "%.9g", static_cast<double>(values[i]));
-    throw Error(Status::kInvalidArgument, at(name, i) + " must be > 0 and finite, got " + value);
+void check_bound(const char* name, const T* values, std::int64_t i, LeastBandwidth least) {
+  const bool zero_allowed = least == LeastBandwidth::kZero;
+  if (values == nullptr || (values[i] > 0 && std::isfinite(values[i])) ||
+      (zero_allowed && values[i] == 0)) {
+    return;
   }
+  char value[32];
+  std::snprintf(value, sizeof value, "%.9g", static_cast<double>(values[i]));
+  throw Error(Status::kInvalidArgument, at(name, i) + " must be " + (zero_allowed ? ">=" : ">") +
+                                            " 0 and finite, got " + value);
 }
 
 template <class T>
@@ -34,10 +38,10 @@ bool all_finite(const T* row, std::int64_t d) {
 }  // namespace
 
 template <class T>
-void check_query_arrays(const CpuKde<T>& kde, const Queries<T>& queries) {
+void check_query_arrays(const CpuKde<T>& kde, const Queries<T>& queries, LeastBandwidth least) {
   for (std::int64_t i = 0; i < queries.m; ++i) {
-    check_positive("bandwidths", queries.bandwidths, i);
-    check_positive("signal_scales", queries.signal_scales, i);
+    check_bound("bandwidths", queries.bandwidths, i, least);
+    check_bound("signal_scales", queries.signal_scales, i, LeastBandwidth::kAboveZero);
     if (queries.skip != nullptr && (queries.skip[i] < -1 || queries.skip[i] >= kde.given)) {
       throw Error(Status::kInvalidArgument, at("skip", i) + " must be in [-1, " +
                                                 std::to_string(kde.given) + "), got " +
@@ -63,9 +67,9 @@ bool query_is_finite(const CpuKde<T>& kde, const Queries<T>& queries, std::int64
           all_finite(queries.tangent + i * queries.ld_tangent, kde.d));
 }
 
-template void check_query_arrays(const CpuKde<float>&, const Queries<float>&);
+template void check_query_arrays(const CpuKde<float>&, const Queries<float>&, LeastBandwidth);
 template bool query_is_finite(const CpuKde<float>&, const Queries<float>&, std::int64_t);
-template void check_query_arrays(const CpuKde<double>&, const Queries<double>&);
+template void check_query_arrays(const CpuKde<double>&, const Queries<double>&, LeastBandwidth);
 template bool query_is_finite(const CpuKde<double>&, const Queries<double>&, std::int64_t);
 
 }  // namespace scf::kde

@@ -31,9 +31,12 @@ template <class T>
   return queries.skip != nullptr && queries.skip[i] >= 0 ? kde.position_of(queries.skip[i]) : -1;
 }
 
+enum class LeastBandwidth { kAboveZero, kZero };
+
 // Throws Error(kInvalidArgument) for a bad bandwidth, signal scale, skip or label in an array.
 template <class T>
-void check_query_arrays(const CpuKde<T>& kde, const Queries<T>& queries);
+void check_query_arrays(const CpuKde<T>& kde, const Queries<T>& queries,
+                        LeastBandwidth least = LeastBandwidth::kAboveZero);
 
 // Whether the rows of x and of the tangent are finite.
 template <class T>

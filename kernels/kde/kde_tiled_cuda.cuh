@@ -4,6 +4,8 @@
 //   moments       sum p, sum p^2, sum p r^2, sum p (y - center)
 //   second order  sum p, sum p t, sum p t^2, sum p |y - center|^2, sum p t (r^2 - E r^2),
 //                 sum p (y - center), sum p t (y - center),     t = (y - center) . tangent
+//   bandwidth     those scalars, sum p t^2 (r^2 - E r^2), sum p |y - center|^2 (r^2 - E r^2),
+//                 sum p (y - center), sum p (r^2 - E r^2) (y - center)
 //   top           sum p and the K largest exponents with their indices
 //
 // T is the type of the data, C that of the arithmetic. Shapes: rows [n, pitch], x and center
@@ -112,7 +114,10 @@ class TiledBlock {
   static constexpr int R = L::kQueriesPerThread;
   static constexpr int N = L::kDataPerThread;
   static constexpr int S = L::kSlabPerThread;
-  static constexpr int kSums = L::kSecond ? kSecondOrderSums - 1 : kMomentSums - 1;
+  static constexpr int kSums = (kPass == Pass::kBandwidth ? int{kBandwidthSums}
+                                : L::kSecond              ? int{kSecondOrderSums}
+                                                          : int{kMomentSums}) -
+                               1;
 
  public:
   __device__ __forceinline__ TiledBlock(const PassArguments<T>& arguments, unsigned char* shared)
@@ -370,12 +375,20 @@ class TiledBlock {
         if constexpr (L::kSecond) {
           const double tangent = tangents[r][n];
           const double weighted = weight * tangent;
-          weights_of(1, query_of(r))[column] = weighted;
+          const double distance = squares[r][n].value() - query.mean_square;
+          weights_of(1, query_of(r))[column] =
+              kPass == Pass::kBandwidth ? weight * distance : weighted;
           sums[kSumTangent - 1] += weighted;
           sums[kSumTangentSquare - 1] = fma(weighted, tangent, sums[kSumTangentSquare - 1]);
           sums[kSumSpread - 1] = fma(weight, spreads[r][n], sums[kSumSpread - 1]);
-          sums[kSumTangentDistance - 1] = fma(weighted, squares[r][n].value() - query.mean_square,
-                                              sums[kSumTangentDistance - 1]);
+          sums[kSumTangentDistance - 1] = fma(weighted, distance, sums[kSumTangentDistance - 1]);
+          if constexpr (kPass == Pass::kBandwidth) {
+            const double along = weighted * tangent;
+            const double spread = weight * spreads[r][n];
+            sums[kSumTangentSquareDistance - 1] =
+                fma(along, distance, sums[kSumTangentSquareDistance - 1]);
+            sums[kSumSpreadDistance - 1] = fma(spread, distance, sums[kSumSpreadDistance - 1]);
+          }
         }
       }
 #pragma unroll
@@ -402,7 +415,7 @@ class TiledBlock {
     }
   }
 
-  // Adds sum p (y - center), and for second order sum p t (y - center), of the tile's data.
+  // Adds sum p (y - center), and for second order the other vector too, of the tile's data.
   __device__ __forceinline__ void add_vectors(std::int64_t at, bool touched) {
     int buffer = 0;
     stage_slab(buffer, at, 0);

@@ -15,6 +15,9 @@ void launch_tiled_double(const PassArguments<T>& arguments, Pass pass, std::int6
                                                                                stream);
     case Pass::kTop:
       return launch_tiled<T, double, Pass::kTop, Visibility::kGeneral>(arguments, most, stream);
+    case Pass::kBandwidth:
+      return launch_tiled<T, double, Pass::kBandwidth, Visibility::kGeneral>(arguments, most,
+                                                                             stream);
   }
 }
 

@@ -11,7 +11,7 @@ namespace scf::kde {
 // Rows of prepared data come in multiples of this.
 inline constexpr std::int64_t kPaddedRows = 256;
 
-enum class Pass { kMoments, kSecondOrder, kTop };
+enum class Pass { kMoments, kSecondOrder, kTop, kBandwidth };
 
 // Plain: weights, labels and skips absent. Compiled apart so that they cost the plain case nothing.
 enum class Visibility { kPlain, kGeneral };
@@ -51,7 +51,8 @@ struct TileQuery {
 template <class T, class C, Pass kPass>
 struct TiledLayout : TiledPolicy<C> {
   using Policy = TiledPolicy<C>;
-  static constexpr bool kSecond = kPass == Pass::kSecondOrder;
+  // Whether the sums are about the posterior mean of an earlier pass, and along a tangent.
+  static constexpr bool kSecond = kPass == Pass::kSecondOrder || kPass == Pass::kBandwidth;
   // Blocks a multiprocessor, at least: bounds the registers of a thread to 128, or 255.
   static constexpr int kBlocks = kSecond || sizeof(C) == sizeof(float) ? 1 : 2;
   static constexpr int kVector = 16 / sizeof(T);

@@ -45,39 +45,51 @@ inline constexpr std::int64_t kMaxBlock = hn::MaxLanes(D32());  // counters
 
 struct BitsMap {
   using Out = std::uint32_t;
-  template <class DU, class V = hn::Vec<DU>>
-  static HWY_INLINE void Pair(DU /*du*/, V w0, V w1, V* first, V* second) {
-    *first = w0;
-    *second = w1;
+  template <int kCount, class DU, class V = hn::Vec<DU>>
+  static HWY_INLINE void Pairs(DU /*du*/, const V* w0, const V* w1, V* first, V* second) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      first[i] = w0[i];
+      second[i] = w1[i];
+    }
   }
 };
 
 template <class T>
 struct UniformMap {
   using Out = T;
-  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
-  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
-    *first = UniformVector<T>(du, w0);
-    *second = UniformVector<T>(du, w1);
+  template <int kCount, class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pairs(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1, V* first,
+                               V* second) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      first[i] = UniformVector<T>(du, w0[i]);
+      second[i] = UniformVector<T>(du, w1[i]);
+    }
   }
 };
 
 template <class T>
 struct RademacherMap {
   using Out = T;
-  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
-  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
-    *first = RademacherVector<T>(du, w0);
-    *second = RademacherVector<T>(du, w1);
+  template <int kCount, class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pairs(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1, V* first,
+                               V* second) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kCount; ++i) {
+      first[i] = RademacherVector<T>(du, w0[i]);
+      second[i] = RademacherVector<T>(du, w1[i]);
+    }
   }
 };
 
 template <class T>
 struct NormalMap {
   using Out = T;
-  template <class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
-  static HWY_INLINE void Pair(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, V* first, V* second) {
-    BoxMullerVectors<T>(du, w0, w1, first, second);
+  template <int kCount, class DU, class V = hn::Vec<hn::RebindToFloat<DU>>>
+  static HWY_INLINE void Pairs(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1, V* first,
+                               V* second) {
+    BoxMullerVectors<kCount, T>(du, w0, w1, first, second);
   }
 };
 
@@ -181,15 +193,18 @@ HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, cons
     for (int v = 0; v < 2; ++v) {
       Out* const here = to + v * kPerCounter * static_cast<std::int64_t>(hn::Lanes(df));
       const auto* const w = state.c[v];
-      hn::Vec<decltype(df)> x[4];
-      Map::Pair(d64, w[0], w[1], &x[0], &x[1]);
+      constexpr int kPairs = kPerCounter == 4 ? 2 : 1;
+      const hn::Vec<D64> even[2] = {w[0], w[2]};
+      const hn::Vec<D64> odd[2] = {w[1], w[3]};
+      hn::Vec<decltype(df)> first[2];
+      hn::Vec<decltype(df)> second[2];
+      Map::template Pairs<kPairs>(d64, even, odd, first, second);
       if constexpr (kPerCounter == 1) {
-        hn::StoreU(x[0], df, here);
+        hn::StoreU(first[0], df, here);
       } else if constexpr (kPerCounter == 2) {
-        hn::StoreInterleaved2(x[0], x[1], df, here);
+        hn::StoreInterleaved2(first[0], second[0], df, here);
       } else {
-        Map::Pair(d64, w[2], w[3], &x[2], &x[3]);
-        hn::StoreInterleaved4(x[0], x[1], x[2], x[3], df, here);
+        hn::StoreInterleaved4(first[0], second[0], first[1], second[1], df, here);
       }
     }
   } else {
@@ -197,33 +212,39 @@ HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, cons
     const hn::Rebind<Out, D32> dout;
     const hn::Repartition<double, D32> dpair;
     const std::int64_t lanes = hn::Lanes(d32);
-    hn::Vec<D32> w[4];
-#pragma GCC unroll 4
-    for (int i = 0; i < 4; ++i) {
-      w[i] = hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(state.c[1][i])),
+    constexpr int kPairs = kPerCounter == 4 ? 2 : 1;
+    hn::Vec<D32> even[2];
+    hn::Vec<D32> odd[2];
+    const auto merged = [&](int i) HWY_ATTR {
+      return hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(state.c[1][i])),
                          hn::BitCast(d32, state.c[0][i]));
+    };
+#pragma GCC unroll 4
+    for (int i = 0; i < kPairs; ++i) {
+      even[i] = merged(2 * i);
+      odd[i] = merged(2 * i + 1);
     }
-    hn::Vec<decltype(dout)> x[4];
-    Map::Pair(d32, w[0], w[1], &x[0], &x[1]);
+    hn::Vec<decltype(dout)> first[2];
+    hn::Vec<decltype(dout)> second[2];
+    Map::template Pairs<kPairs>(d32, even, odd, first, second);
     if constexpr (kPerCounter == 1) {
-      hn::StoreU(x[0], dout, to);
+      hn::StoreU(first[0], dout, to);
       return;
     }
-    const auto lower01 = hn::InterleaveLower(dout, x[0], x[1]);
-    const auto upper01 = hn::InterleaveUpper(dout, x[0], x[1]);
+    const auto lower01 = hn::InterleaveLower(dout, first[0], second[0]);
+    const auto upper01 = hn::InterleaveUpper(dout, first[0], second[0]);
     if constexpr (kPerCounter == 2) {
       hn::StoreU(lower01, dout, to);
       hn::StoreU(upper01, dout, to + lanes);
       return;
     }
-    Map::Pair(d32, w[2], w[3], &x[2], &x[3]);
     const auto store = [&](int at, auto pairs) HWY_ATTR {
       hn::StoreU(hn::BitCast(dout, pairs), dout, to + at * lanes);
     };
     const auto first0 = hn::BitCast(dpair, lower01);
     const auto first1 = hn::BitCast(dpair, upper01);
-    const auto second0 = hn::BitCast(dpair, hn::InterleaveLower(dout, x[2], x[3]));
-    const auto second1 = hn::BitCast(dpair, hn::InterleaveUpper(dout, x[2], x[3]));
+    const auto second0 = hn::BitCast(dpair, hn::InterleaveLower(dout, first[1], second[1]));
+    const auto second1 = hn::BitCast(dpair, hn::InterleaveUpper(dout, first[1], second[1]));
     store(0, hn::InterleaveLower(dpair, first0, second0));
     store(1, hn::InterleaveUpper(dpair, first0, second0));
     store(2, hn::InterleaveLower(dpair, first1, second1));
@@ -233,14 +254,29 @@ HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, cons
 
 // ---- Tiles -------------------------------------------------------------------------------------
 
+// At most four numbers, without a call.
 template <class Out>
 HWY_INLINE void CopyFew(const Out* from, std::int64_t count, Out* to) {
   if (count == 4) {
     std::memcpy(to, from, 4 * sizeof(Out));
+    return;
+  }
+  if ((count & 2) != 0) {
+    std::memcpy(to, from, 2 * sizeof(Out));
+    from += 2;
+    to += 2;
+  }
+  if ((count & 1) != 0) {
+    *to = *from;
+  }
+}
+
+template <class Out>
+HWY_INLINE void Copy(const Out* from, std::int64_t count, Out* to) {
+  if (count <= 4) {
+    CopyFew(from, count, to);
   } else {
-    for (std::int64_t i = 0; i < count; ++i) {
-      to[i] = from[i];
-    }
+    std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(Out));
   }
 }
 
@@ -351,21 +387,25 @@ HWY_INLINE void MapWords(const std::uint32_t* words, std::int64_t count, typenam
     const auto b = hn::BitCast(d64, hn::LoadU(d32, words + at + lanes));
     if constexpr (sizeof(typename Map::Out) == 8) {
       const hn::RebindToFloat<D64> df;
-      hn::Vec<decltype(df)> x[4];
-      Map::Pair(d64, a, hn::ShiftRight<32>(a), &x[0], &x[1]);
-      Map::Pair(d64, b, hn::ShiftRight<32>(b), &x[2], &x[3]);
-      hn::StoreInterleaved2(x[0], x[1], df, out + at);
-      hn::StoreInterleaved2(x[2], x[3], df, out + at + lanes);
+      const hn::Vec<D64> even[2] = {a, b};
+      const hn::Vec<D64> odd[2] = {hn::ShiftRight<32>(a), hn::ShiftRight<32>(b)};
+      hn::Vec<decltype(df)> first[2];
+      hn::Vec<decltype(df)> second[2];
+      Map::template Pairs<2>(d64, even, odd, first, second);
+      hn::StoreInterleaved2(first[0], second[0], df, out + at);
+      hn::StoreInterleaved2(first[1], second[1], df, out + at + lanes);
     } else {
       const hn::Rebind<typename Map::Out, D32> dout;
       const auto as32 = [&](auto v) HWY_ATTR { return hn::BitCast(d32, v); };
       const auto as64 = [&](auto v) HWY_ATTR { return hn::BitCast(d64, v); };
-      hn::Vec<decltype(dout)> x[2];
       // The pairs of a in the even lanes, those of b in the odd ones.
-      Map::Pair(d32, hn::OddEven(as32(hn::ShiftLeft<32>(b)), as32(a)),
-                hn::OddEven(as32(b), as32(hn::ShiftRight<32>(a))), &x[0], &x[1]);
-      const auto of_a = hn::OddEven(as32(hn::ShiftLeft<32>(as64(x[1]))), as32(x[0]));
-      const auto of_b = hn::OddEven(as32(x[1]), as32(hn::ShiftRight<32>(as64(x[0]))));
+      const hn::Vec<D32> even = hn::OddEven(as32(hn::ShiftLeft<32>(b)), as32(a));
+      const hn::Vec<D32> odd = hn::OddEven(as32(b), as32(hn::ShiftRight<32>(a)));
+      hn::Vec<decltype(dout)> first;
+      hn::Vec<decltype(dout)> second;
+      Map::template Pairs<1>(d32, &even, &odd, &first, &second);
+      const auto of_a = hn::OddEven(as32(hn::ShiftLeft<32>(as64(second))), as32(first));
+      const auto of_b = hn::OddEven(as32(second), as32(hn::ShiftRight<32>(as64(first))));
       hn::StoreU(hn::BitCast(dout, of_a), dout, out + at);
       hn::StoreU(hn::BitCast(dout, of_b), dout, out + at + lanes);
     }
@@ -395,13 +435,11 @@ HWY_NOINLINE void ShiftedTile(const Words& words, std::int64_t row, std::int64_t
       AlignedTile<BitsMap>(of_quad, row + r, 0, shift + paired, aligned, shift + paired)
           .Fill(batch);
       for (std::int64_t i = 0; i < batch; ++i) {
-        std::memcpy(packed + i * paired, aligned + i * (shift + paired) + shift,
-                    static_cast<std::size_t>(paired) * sizeof(std::uint32_t));
+        Copy(aligned + i * (shift + paired) + shift, paired, packed + i * paired);
       }
       MapWords<Map>(packed, batch * paired, numbers);
       for (std::int64_t i = 0; i < batch; ++i) {
-        std::memcpy(out + (r + i) * ld + c, numbers + i * paired,
-                    static_cast<std::size_t>(count) * sizeof(typename Map::Out));
+        Copy(numbers + i * paired, count, out + (r + i) * ld + c);
       }
     }
   }

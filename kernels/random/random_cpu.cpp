@@ -21,6 +21,7 @@
 #include "common/cpu_context.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
+#include "random/random_blocks.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::random {
@@ -36,7 +37,7 @@ void Fill(const CpuContext& context, Distribution distribution, const Words& wor
 
 // Sum of squares in double.
 template <class T>
-double SumOfSquares(const T* x, std::int64_t count) {
+HWY_INLINE double SumOfSquares(const T* x, std::int64_t count) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<T, decltype(d)> dt;
   const std::int64_t lanes = hn::Lanes(d);
@@ -65,7 +66,7 @@ double SumOfSquares(const T* x, std::int64_t count) {
 
 // x <- x factor, the product rounded from double.
 template <class T>
-void Scale(T* x, std::int64_t count, double factor) {
+HWY_INLINE void Scale(T* x, std::int64_t count, double factor) {
   const hn::ScalableTag<double> d;
   const hn::Rebind<T, decltype(d)> dt;
   const std::int64_t lanes = hn::Lanes(d);
@@ -81,6 +82,31 @@ void Scale(T* x, std::int64_t count, double factor) {
   }
   for (; i < count; ++i) {
     x[i] = static_cast<T>(static_cast<double>(x[i]) * factor);
+  }
+}
+
+// Rows of normals to rows of this norm.
+template <class T>
+void ScaleRows(T* x, std::int64_t rows, std::int64_t columns, std::int64_t ld, double radius) {
+  // Square roots and divisions of some rows side by side; for short rows they are most of the work.
+  constexpr std::int64_t kBatch = 64;
+  const hn::ScalableTag<double> d;
+  const std::int64_t lanes = hn::Lanes(d);
+  double factors[kBatch];
+  std::fill_n(factors, kBatch, 1.0);  // what fills the last vector up need only be defined
+  for (std::int64_t r = 0; r < rows; r += kBatch) {
+    const std::int64_t batch = std::min(kBatch, rows - r);
+    T* const first = x + r * ld;
+    for (std::int64_t i = 0; i < batch; ++i) {
+      factors[i] = SumOfSquares(first + i * ld, columns);
+    }
+    for (std::int64_t i = 0; i < batch; i += lanes) {
+      const auto sums = hn::LoadU(d, factors + i);
+      hn::StoreU(hn::Div(hn::Set(d, radius), hn::Sqrt(sums)), d, factors + i);
+    }
+    for (std::int64_t i = 0; i < batch; ++i) {
+      Scale(first + i * ld, columns, factors[i]);
+    }
   }
 }
 
@@ -105,6 +131,14 @@ double SumOfSquaresF32(const float* x, std::int64_t count) {
 double SumOfSquaresF64(const double* x, std::int64_t count) {
   return SumOfSquares(x, count);
 }
+void ScaleRowsF32(float* x, std::int64_t rows, std::int64_t columns, std::int64_t ld,
+                  double radius) {
+  ScaleRows(x, rows, columns, ld, radius);
+}
+void ScaleRowsF64(double* x, std::int64_t rows, std::int64_t columns, std::int64_t ld,
+                  double radius) {
+  ScaleRows(x, rows, columns, ld, radius);
+}
 void ScaleF32(float* x, std::int64_t count, double factor) {
   Scale(x, count, factor);
 }
@@ -126,6 +160,8 @@ HWY_EXPORT(SumOfSquaresF32);
 HWY_EXPORT(SumOfSquaresF64);
 HWY_EXPORT(ScaleF32);
 HWY_EXPORT(ScaleF64);
+HWY_EXPORT(ScaleRowsF32);
+HWY_EXPORT(ScaleRowsF64);
 
 namespace {
 
@@ -135,10 +171,6 @@ struct FillPolicy {
   static constexpr std::int64_t kMinPart = 1 << 12;
   static constexpr std::int64_t kManyRows = 64;  // enough to be parallel over rows
 };
-
-std::int64_t ceil_divide(std::int64_t a, std::int64_t b) {
-  return a / b + (a % b != 0 ? 1 : 0);
-}
 
 // The functions of one target for numbers of one type.
 template <class T>
@@ -150,6 +182,8 @@ struct Functions<float> {
   decltype(&HWY_STATIC_DISPATCH(FillF32)) fill = HWY_DISPATCH_TABLE(FillF32)[at];
   double (*sum_of_squares)(const float*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF32)[at];
   void (*scale)(float*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF32)[at];
+  void (*scale_rows)(float*, std::int64_t, std::int64_t, std::int64_t,
+                     double) = HWY_DISPATCH_TABLE(ScaleRowsF32)[at];
 };
 template <>
 struct Functions<double> {
@@ -158,21 +192,9 @@ struct Functions<double> {
   decltype(&HWY_STATIC_DISPATCH(FillF64)) fill = HWY_DISPATCH_TABLE(FillF64)[at];
   double (*sum_of_squares)(const double*, std::int64_t) = HWY_DISPATCH_TABLE(SumOfSquaresF64)[at];
   void (*scale)(double*, std::int64_t, double) = HWY_DISPATCH_TABLE(ScaleF64)[at];
+  void (*scale_rows)(double*, std::int64_t, std::int64_t, std::int64_t,
+                     double) = HWY_DISPATCH_TABLE(ScaleRowsF64)[at];
 };
-
-// Calls fill(row, rows, column, columns) for the fixed blocks of a matrix, in parallel.
-template <class Fill>
-void for_each_block(const CpuContext& context, std::int64_t m, std::int64_t d, const Fill& fill) {
-  constexpr std::int64_t kNumbers = FillPolicy::kTaskNumbers;
-  const std::int64_t columns = std::min(d, kNumbers);
-  const std::int64_t rows = kNumbers / columns;
-  const std::int64_t across = ceil_divide(d, columns);
-  context.parallel_for(ceil_divide(m, rows) * across, [&](std::int64_t block, int) {
-    const std::int64_t row = block / across * rows;
-    const std::int64_t column = block % across * columns;
-    fill(row, std::min(rows, m - row), column, std::min(columns, d - column));
-  });
-}
 
 // Rows uniform on the sphere.
 template <class T>
@@ -225,13 +247,13 @@ class SphereRows {
   void fill_short_rows(std::int64_t row, std::int64_t rows) const {
     functions_.fill(context_, Distribution::kSphere, words_, row, rows, 0, d_, out_ + row * ld_,
                     ld_);
-    for (T* x = out_ + row * ld_; rows > 0; --rows, x += ld_) {
-      if (d_ == 1) {  // two points, exactly
-        x[0] = static_cast<T>(std::copysign(radius_, static_cast<double>(x[0])));
-        continue;
-      }
-      const double sum = functions_.sum_of_squares(x, d_);
-      functions_.scale(x, d_, factor_of(&sum));
+    T* const x = out_ + row * ld_;
+    if (d_ > 1) {
+      functions_.scale_rows(x, rows, d_, ld_, radius_);
+      return;
+    }
+    for (std::int64_t i = 0; i < rows; ++i) {  // two points, exactly
+      x[i * ld_] = static_cast<T>(std::copysign(radius_, static_cast<double>(x[i * ld_])));
     }
   }
 
@@ -297,7 +319,7 @@ void random_bits_cpu(const CpuContext& context, const Stream& stream, std::int64
   const Words words = read_words(stream);
   const auto fill = HWY_DISPATCH_TABLE(FillBits)[dispatch_index(context.targets())];
   for_each_block(
-      context, m, d,
+      context, m, d, FillPolicy::kTaskNumbers,
       [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         fill(context, words, row, rows, column, columns, out + row * ld + column, ld);
       });
@@ -316,7 +338,7 @@ void random_fill_cpu(const CpuContext& context, Distribution distribution, const
   }
   const Functions<T> functions(context);
   for_each_block(
-      context, m, d,
+      context, m, d, FillPolicy::kTaskNumbers,
       [&](std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns) {
         functions.fill(context, distribution, words, row, rows, column, columns,
                        out + row * ld + column, ld);

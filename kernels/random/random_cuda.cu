@@ -11,11 +11,11 @@
 // thread writes its normals, the group sums their squares in double in a fixed order, and each
 // thread reads back what it wrote itself, scaled: 3 d elements of traffic, of which two in the
 // cache.
-#include <algorithm>
 #include <cub/block/block_reduce.cuh>
 #include <cub/warp/warp_reduce.cuh>
 
 #include "common/cuda_check.cuh"
+#include "random/quad_cuda.cuh"
 #include "random/random_cuda.cuh"
 
 namespace scf::random {
@@ -34,68 +34,6 @@ struct SpherePolicy {
   static constexpr std::int64_t kFourThreads = 16;
   static constexpr std::int64_t kWarp = 1024;
 };
-
-// Four elements as 16-byte accesses.
-template <class T>
-struct Quad;
-template <>
-struct Quad<float> {
-  static __device__ void write(float* to, const float v[4]) {
-    *reinterpret_cast<float4*>(to) = make_float4(v[0], v[1], v[2], v[3]);
-  }
-  static __device__ void read(const float* from, float v[4]) {
-    const float4 quad = *reinterpret_cast<const float4*>(from);
-    v[0] = quad.x;
-    v[1] = quad.y;
-    v[2] = quad.z;
-    v[3] = quad.w;
-  }
-};
-template <>
-struct Quad<std::uint32_t> {
-  static __device__ void write(std::uint32_t* to, const std::uint32_t v[4]) {
-    *reinterpret_cast<uint4*>(to) = make_uint4(v[0], v[1], v[2], v[3]);
-  }
-};
-template <>
-struct Quad<double> {
-  static __device__ void write(double* to, const double v[4]) {
-    reinterpret_cast<double2*>(to)[0] = make_double2(v[0], v[1]);
-    reinterpret_cast<double2*>(to)[1] = make_double2(v[2], v[3]);
-  }
-  static __device__ void read(const double* from, double v[4]) {
-    const double2 low = reinterpret_cast<const double2*>(from)[0];
-    const double2 high = reinterpret_cast<const double2*>(from)[1];
-    v[0] = low.x;
-    v[1] = low.y;
-    v[2] = high.x;
-    v[3] = high.y;
-  }
-};
-
-template <class T>
-__device__ void store(T* to, const T v[4], std::int64_t count) {
-  if (count >= 4 && reinterpret_cast<std::uintptr_t>(to) % 16 == 0) {
-    Quad<T>::write(to, v);
-    return;
-  }
-  for (int i = 0; i < 4; ++i) {
-    if (i < count) {
-      to[i] = v[i];
-    }
-  }
-}
-
-template <class T>
-__device__ void load(const T* from, T v[4], std::int64_t count) {
-  if (count >= 4 && reinterpret_cast<std::uintptr_t>(from) % 16 == 0) {
-    Quad<T>::read(from, v);
-    return;
-  }
-  for (int i = 0; i < 4; ++i) {
-    v[i] = i < count ? from[i] : T(0);
-  }
-}
 
 // Numbers of a quad, of which `count` are needed.
 struct Bits {
@@ -236,23 +174,12 @@ __global__ void __launch_bounds__(SpherePolicy::kThreads)
 
 // ---- Launches ----------------------------------------------------------------------------------
 
-unsigned grid_of(std::int64_t count, std::int64_t per_block, std::int64_t most) {
-  return static_cast<unsigned>(std::min(most, count / per_block + (count % per_block != 0)));
-}
-
 template <class Numbers>
 void fill(const Stream& stream, std::int64_t m, std::int64_t d, typename Numbers::Out* out,
           std::int64_t ld, void* cuda_stream) {
-  const std::int64_t quads = d / 4 + (d % 4 != 0);
-  unsigned wide = 1;
-  while (wide < FillPolicy::kThreads && wide < quads) {
-    wide *= 2;
-  }
-  const dim3 block(wide, FillPolicy::kThreads / wide);
-  const dim3 grid(grid_of(quads, block.x, FillPolicy::kMaxGrid),
-                  grid_of(m, block.y, FillPolicy::kMaxGrid));
-  cuda_launch("random_fill_kernel", random_fill_kernel<Numbers>, grid, block, 0, cuda_stream,
-              stream, m, d, out, ld);
+  const QuadGrid shape = quad_grid(m, d, FillPolicy::kThreads, FillPolicy::kMaxGrid);
+  cuda_launch("random_fill_kernel", random_fill_kernel<Numbers>, shape.grid, shape.block, 0,
+              cuda_stream, stream, m, d, out, ld);
 }
 
 template <class T, int kGroup>

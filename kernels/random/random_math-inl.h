@@ -45,16 +45,6 @@ HWY_INLINE hn::Vec<hn::RebindToFloat<DU>> RademacherVector(DU du, hn::Vec<DU> w)
   return hn::Or(hn::Set(df, T(1)), sign);
 }
 
-// c0 + x (c1 + x (c2 + ...)), the coefficients given from the last to c0.
-template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
-HWY_INLINE V Horner(D /*d*/, V /*x*/, V sum) {
-  return sum;
-}
-template <class D, class V = hn::Vec<D>, class T = hn::TFromD<D>, class... Rest>
-HWY_INLINE V Horner(D d, V x, V sum, T next, Rest... rest) {
-  return Horner(d, x, hn::MulAdd(sum, x, hn::Set(d, next)), rest...);
-}
-
 // turn() of random_math.h; bit 31 of t, the top one of a lane, is its sign bit here.
 template <class DF, class DU, class V = hn::Vec<DF>>
 HWY_INLINE void Turn(DF df, DU du, hn::Vec<DU> t, V radius, V cosine, V sine, V* first, V* second) {
@@ -69,83 +59,139 @@ HWY_INLINE void Turn(DF df, DU du, hn::Vec<DU> t, V radius, V cosine, V sine, V*
   *second = hn::Mul(radius, hn::Xor(swapped_sine, second_sign));
 }
 
-template <class DU, class DF = hn::RebindToFloat<DU>>
-HWY_INLINE void BoxMullerF32(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, hn::Vec<DF>* first,
-                             hn::Vec<DF>* second) {
-  using K = BoxMuller<float>;
-  const DF df;
-  const hn::RebindToSigned<DU> di;
-  const auto high = hn::BroadcastSignBit(hn::BitCast(di, w0));
-  const auto y = hn::ConvertTo(df, hn::Xor(hn::BitCast(di, w0), high));
-  const auto minus_q = hn::MulAdd(y, hn::Set(df, -0x1p-32f), hn::Set(df, -0x1p-33f));
-  const auto one = hn::Set(df, 1.0f);
-  const auto u = hn::Abs(hn::Add(hn::And(hn::BitCast(df, high), one), minus_q));
-  const auto bits = hn::BitCast(di, u);
-  const auto exponent = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, K::kRootHalfBits)));
-  const auto m = hn::BitCast(df, hn::Sub(bits, hn::ShiftLeft<23>(exponent)));
-  const auto is_zero = hn::RebindMask(df, hn::Eq(exponent, hn::Zero(di)));
-  const auto f = hn::IfThenElse(is_zero, minus_q, hn::Sub(m, one));
-  const auto p = Horner(df, f, hn::Set(df, K::kLog7), K::kLog6, K::kLog5, K::kLog4, K::kLog3,
-                        K::kLog2, K::kLog1, K::kLog0, -2.0f);
-  const auto radius = hn::Sqrt(
-      hn::MulAdd(p, f, hn::Mul(hn::ConvertTo(df, exponent), hn::Set(df, K::kMinusTwoLn2))));
-
-  const auto t = hn::Add(w1, hn::Set(du, 1u << 29));
-  const auto rest =
-      hn::Sub(hn::BitCast(di, hn::And(t, hn::Set(du, 0x3FFFFFFFu))), hn::Set(di, 1 << 29));
-  const auto angle =
-      hn::MulAdd(hn::ConvertTo(df, rest), hn::Set(df, K::kAngle), hn::Set(df, K::kAngle / 2));
-  const auto x = hn::Mul(angle, angle);
-  const auto s = Horner(df, x, hn::Set(df, K::kSin2), K::kSin1, K::kSin0);
-  const auto sine = hn::MulAdd(s, hn::Mul(angle, x), angle);
-  const auto cosine = Horner(df, x, hn::Set(df, K::kCos3), K::kCos2, K::kCos1, K::kCos0, 1.0f);
-  Turn(df, du, t, radius, cosine, sine, first, second);
+// sum[i] <- c0 + x[i] (c1 + x[i] (c2 + ...)), step by step for all of them: the last coefficient is
+// in sum, the others are given from the last but one to c0.
+template <int kCount, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE void HornerMany(D /*d*/, const V* /*x*/, V* /*sum*/) {}
+template <int kCount, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>, class... Rest>
+HWY_INLINE void HornerMany(D d, const V* x, V* sum, T next, Rest... rest) {
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    sum[i] = hn::MulAdd(sum[i], x[i], hn::Set(d, next));
+  }
+  HornerMany<kCount>(d, x, sum, rest...);
 }
 
-template <class DU, class DF = hn::RebindToFloat<DU>>
-HWY_INLINE void BoxMullerF64(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, hn::Vec<DF>* first,
-                             hn::Vec<DF>* second) {
+// kCount vectors of pairs, step by step for all of them: one alone is a chain of a hundred cycles.
+template <int kCount, class DU, class DF = hn::RebindToFloat<DU>>
+HWY_INLINE void BoxMullerF32(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1,
+                             hn::Vec<DF>* first, hn::Vec<DF>* second) {
+  using K = BoxMuller<float>;
+  using V = hn::Vec<DF>;
+  const DF df;
+  const hn::RebindToSigned<DU> di;
+  const auto one = hn::Set(df, 1.0f);
+  V f[kCount];
+  V e[kCount];
+  V p[kCount];
+  V angle[kCount];
+  V x[kCount];
+  V sine[kCount];
+  V cosine[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto high = hn::BroadcastSignBit(hn::BitCast(di, w0[i]));
+    const auto y = hn::ConvertTo(df, hn::Xor(hn::BitCast(di, w0[i]), high));
+    const auto minus_q = hn::MulAdd(y, hn::Set(df, -0x1p-32f), hn::Set(df, -0x1p-33f));
+    const auto u = hn::Abs(hn::Add(hn::And(hn::BitCast(df, high), one), minus_q));
+    const auto bits = hn::BitCast(di, u);
+    const auto exponent = hn::ShiftRight<23>(hn::Sub(bits, hn::Set(di, K::kRootHalfBits)));
+    const auto m = hn::BitCast(df, hn::Sub(bits, hn::ShiftLeft<23>(exponent)));
+    const auto is_zero = hn::RebindMask(df, hn::Eq(exponent, hn::Zero(di)));
+    f[i] = hn::IfThenElse(is_zero, minus_q, hn::Sub(m, one));
+    e[i] = hn::ConvertTo(df, exponent);
+    p[i] = hn::Set(df, K::kLog7);
+  }
+  HornerMany<kCount>(df, f, p, K::kLog6, K::kLog5, K::kLog4, K::kLog3, K::kLog2, K::kLog1, K::kLog0,
+                     -2.0f);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    p[i] = hn::Sqrt(hn::MulAdd(e[i], hn::Set(df, K::kMinusTwoLn2), hn::Mul(p[i], f[i])));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto t = hn::Add(w1[i], hn::Set(du, 1u << 29));
+    const auto rest =
+        hn::Sub(hn::BitCast(di, hn::And(t, hn::Set(du, 0x3FFFFFFFu))), hn::Set(di, 1 << 29));
+    angle[i] =
+        hn::MulAdd(hn::ConvertTo(df, rest), hn::Set(df, K::kAngle), hn::Set(df, K::kAngle / 2));
+    x[i] = hn::Mul(angle[i], angle[i]);
+    sine[i] = hn::Set(df, K::kSin2);
+    cosine[i] = hn::Set(df, K::kCos3);
+  }
+  HornerMany<kCount>(df, x, sine, K::kSin1, K::kSin0);
+  HornerMany<kCount>(df, x, cosine, K::kCos2, K::kCos1, K::kCos0, 1.0f);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    sine[i] = hn::MulAdd(sine[i], hn::Mul(angle[i], x[i]), angle[i]);
+    const auto t = hn::Add(w1[i], hn::Set(du, 1u << 29));
+    Turn(df, du, t, p[i], cosine[i], sine[i], &first[i], &second[i]);
+  }
+}
+
+template <int kCount, class DU, class DF = hn::RebindToFloat<DU>>
+HWY_INLINE void BoxMullerF64(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1,
+                             hn::Vec<DF>* first, hn::Vec<DF>* second) {
   using K = BoxMuller<double>;
+  using V = hn::Vec<DF>;
   const DF df;
   // A double of 2^52 or more whose low bits are an integer; subtracting 2^52 leaves that integer.
   const auto magic = hn::Set(du, std::uint64_t{0x4330000000000000});
-  const auto low = hn::And(w0, hn::Set(du, std::uint64_t{0xFFFFFFFF}));
-  const auto word = hn::Sub(hn::BitCast(df, hn::Or(low, magic)), hn::Set(df, 0x1p52 - 0.5));
-  const auto u = hn::Mul(word, hn::Set(df, 0x1p-32));
-  // As (bits - root half) >> 52, shifted into the positive: not every target shifts signed lanes.
-  constexpr std::uint64_t kOne = 0x3FF0000000000000;
-  const auto bits = hn::Add(hn::BitCast(du, u), hn::Set(du, kOne - K::kRootHalfBits));
-  const auto exponent =
-      hn::Sub(hn::BitCast(df, hn::Or(hn::ShiftRight<52>(bits), magic)), hn::Set(df, 0x1p52 + 1023));
-  const auto m = hn::Add(hn::And(bits, hn::Set(du, std::uint64_t{0x000FFFFFFFFFFFFF})),
-                         hn::Set(du, static_cast<std::uint64_t>(K::kRootHalfBits)));
-  const auto f = hn::Sub(hn::BitCast(df, m), hn::Set(df, 1.0));
-  const auto s = hn::Div(f, hn::Add(f, hn::Set(df, 2.0)));
-  const auto z = hn::Mul(s, s);
-  const auto p = Horner(df, z, hn::Set(df, K::kLog6), K::kLog5, K::kLog4, K::kLog3, K::kLog2,
-                        K::kLog1, K::kLog0, -4.0);
-  const auto radius = hn::Sqrt(hn::MulAdd(p, s, hn::Mul(exponent, hn::Set(df, K::kMinusTwoLn2))));
-
-  const auto t = hn::Add(w1, hn::Set(du, std::uint64_t{1} << 29));
-  const auto part = hn::And(t, hn::Set(du, std::uint64_t{0x3FFFFFFF}));
-  const auto rest = hn::Sub(hn::BitCast(df, hn::Or(part, magic)), hn::Set(df, 0x1p52 + 0x1p29));
-  const auto angle = hn::MulAdd(rest, hn::Set(df, K::kAngle), hn::Set(df, K::kAngle / 2));
-  const auto x = hn::Mul(angle, angle);
-  const auto q =
-      Horner(df, x, hn::Set(df, K::kSin5), K::kSin4, K::kSin3, K::kSin2, K::kSin1, K::kSin0);
-  const auto sine = hn::MulAdd(q, hn::Mul(angle, x), angle);
-  const auto cosine = Horner(df, x, hn::Set(df, K::kCos6), K::kCos5, K::kCos4, K::kCos3, K::kCos2,
-                             K::kCos1, K::kCos0, 1.0);
-  Turn(df, du, hn::ShiftLeft<32>(t), radius, cosine, sine, first, second);
+  V s[kCount];
+  V z[kCount];
+  V e[kCount];
+  V p[kCount];
+  V angle[kCount];
+  V x[kCount];
+  V sine[kCount];
+  V cosine[kCount];
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto low = hn::And(w0[i], hn::Set(du, std::uint64_t{0xFFFFFFFF}));
+    const auto word = hn::Sub(hn::BitCast(df, hn::Or(low, magic)), hn::Set(df, 0x1p52 - 0.5));
+    const auto u = hn::Mul(word, hn::Set(df, 0x1p-32));
+    // As (bits - root half) >> 52, shifted into the positive: not every target shifts signed lanes.
+    constexpr std::uint64_t kOne = 0x3FF0000000000000;
+    const auto bits = hn::Add(hn::BitCast(du, u), hn::Set(du, kOne - K::kRootHalfBits));
+    e[i] = hn::Sub(hn::BitCast(df, hn::Or(hn::ShiftRight<52>(bits), magic)),
+                   hn::Set(df, 0x1p52 + 1023));
+    const auto m = hn::Add(hn::And(bits, hn::Set(du, std::uint64_t{0x000FFFFFFFFFFFFF})),
+                           hn::Set(du, static_cast<std::uint64_t>(K::kRootHalfBits)));
+    const auto f = hn::Sub(hn::BitCast(df, m), hn::Set(df, 1.0));
+    s[i] = hn::Div(f, hn::Add(f, hn::Set(df, 2.0)));
+    z[i] = hn::Mul(s[i], s[i]);
+    p[i] = hn::Set(df, K::kLog6);
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    const auto t = hn::Add(w1[i], hn::Set(du, std::uint64_t{1} << 29));
+    const auto part = hn::And(t, hn::Set(du, std::uint64_t{0x3FFFFFFF}));
+    const auto rest = hn::Sub(hn::BitCast(df, hn::Or(part, magic)), hn::Set(df, 0x1p52 + 0x1p29));
+    angle[i] = hn::MulAdd(rest, hn::Set(df, K::kAngle), hn::Set(df, K::kAngle / 2));
+    x[i] = hn::Mul(angle[i], angle[i]);
+    sine[i] = hn::Set(df, K::kSin5);
+    cosine[i] = hn::Set(df, K::kCos6);
+  }
+  HornerMany<kCount>(df, x, sine, K::kSin4, K::kSin3, K::kSin2, K::kSin1, K::kSin0);
+  HornerMany<kCount>(df, x, cosine, K::kCos5, K::kCos4, K::kCos3, K::kCos2, K::kCos1, K::kCos0,
+                     1.0);
+  HornerMany<kCount>(df, z, p, K::kLog5, K::kLog4, K::kLog3, K::kLog2, K::kLog1, K::kLog0, -4.0);
+#pragma GCC unroll 4
+  for (int i = 0; i < kCount; ++i) {
+    p[i] = hn::Sqrt(hn::MulAdd(e[i], hn::Set(df, K::kMinusTwoLn2), hn::Mul(p[i], s[i])));
+    sine[i] = hn::MulAdd(sine[i], hn::Mul(angle[i], x[i]), angle[i]);
+    const auto t = hn::Add(w1[i], hn::Set(du, std::uint64_t{1} << 29));
+    Turn(df, du, hn::ShiftLeft<32>(t), p[i], cosine[i], sine[i], &first[i], &second[i]);
+  }
 }
 
-template <class T, class DU, class DF = hn::RebindToFloat<DU>>
-HWY_INLINE void BoxMullerVectors(DU du, hn::Vec<DU> w0, hn::Vec<DU> w1, hn::Vec<DF>* first,
-                                 hn::Vec<DF>* second) {
+template <int kCount, class T, class DU, class DF = hn::RebindToFloat<DU>>
+HWY_INLINE void BoxMullerVectors(DU du, const hn::Vec<DU>* w0, const hn::Vec<DU>* w1,
+                                 hn::Vec<DF>* first, hn::Vec<DF>* second) {
   if constexpr (sizeof(T) == 4) {
-    BoxMullerF32(du, w0, w1, first, second);
+    BoxMullerF32<kCount>(du, w0, w1, first, second);
   } else {
-    BoxMullerF64(du, w0, w1, first, second);
+    BoxMullerF64<kCount>(du, w0, w1, first, second);
   }
 }
 

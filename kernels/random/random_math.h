@@ -164,7 +164,7 @@ SCF_HOST_DEVICE inline NormalPair<float> box_muller(std::uint32_t w0, std::uint3
   p = detail::multiply_add(p, f, K::kLog0);
   p = detail::multiply_add(p, f, -2.0f);
   const float radius =
-      sqrtf(detail::multiply_add(p, f, static_cast<float>(exponent) * K::kMinusTwoLn2));
+      sqrtf(detail::multiply_add(static_cast<float>(exponent), K::kMinusTwoLn2, p * f));
 
   const std::uint32_t t = w1 + (1u << 29);
   const auto rest = static_cast<std::int32_t>(t & 0x3FFFFFFFu) - (1 << 29);
@@ -197,7 +197,7 @@ SCF_HOST_DEVICE inline NormalPair<double> box_muller(std::uint32_t w0, std::uint
   p = detail::multiply_add(p, z, K::kLog0);
   p = detail::multiply_add(p, z, -4.0);
   const double radius =
-      sqrt(detail::multiply_add(p, s, static_cast<double>(exponent) * K::kMinusTwoLn2));
+      sqrt(detail::multiply_add(static_cast<double>(exponent), K::kMinusTwoLn2, p * s));
 
   const std::uint32_t t = w1 + (1u << 29);
   const auto rest = static_cast<std::int32_t>(t & 0x3FFFFFFFu) - (1 << 29);

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "run_json.h"
 #include "scratch.h"
 #include "subprocess.h"
 
@@ -15,14 +16,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kLogTwoPi = 1.83787706640934548356;
-
-Json run_json(std::vector<std::string> arguments) {
-  arguments.emplace_back("--json");
-  const Outcome outcome = run_command(arguments);
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.err, "");
-  return Json::parse(outcome.out);
-}
 
 // Two data a distance r apart see each other alone: log p = -r^2/2h^2 - log h - log(2 pi)/2 and the
 // Hyvarinen score r^2/2h^4 - 1/h^2, both best at h = r.
@@ -68,12 +61,8 @@ TEST(BandwidthCommand, ABestAtTheEdgeIsSaid) {
 // Normal data: the default grid must hold the best, near the textbook's rule 1.06 s n^(-1/5).
 TEST(BandwidthCommand, TheDefaultGridHoldsTheBestOfNormalData) {
   const ScratchFolder scratch;
-  const std::vector<double> uniform = uniform_numbers(5, 2000);
-  std::vector<double> data;
-  for (std::size_t i = 0; i < uniform.size(); i += 2) {
-    data.push_back(1000 + 7 * std::sqrt(-2 * std::log1p(-uniform[i])) *
-                              std::cos(2 * M_PI * uniform[i + 1]));
-  }
+  std::vector<double> data = normal_numbers(5, 1000);
+  for (double& value : data) value = 1000 + 7 * value;
   const std::string file = scratch.write("normal.npy", npy_of(data, 1000, 0));
   const Json json = run_json({"bandwidth", file});
   EXPECT_EQ(json["n"], 1000);

@@ -119,10 +119,155 @@ Case options(const std::string& name, const std::vector<std::string>& more,
   return c;
 }
 
+// A command that is right, but for what is added.
+Case loss(const std::string& name, const std::string& which, const std::vector<std::string>& more,
+          const std::string& message) {
+  Case c{"loss_" + name, {"loss", which}, message};
+  const auto given = [&](const char* option) {
+    return std::find(more.begin(), more.end(), option) != more.end();
+  };
+  for (const char* option : {"--data", "--model"}) {
+    if (!given(option)) c.arguments.insert(c.arguments.end(), {option, "@good.npy"});
+  }
+  if (!given("--model-bandwidth")) {
+    c.arguments.insert(c.arguments.end(), {"--model-bandwidth", "1"});
+  }
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> loss_cases() {
+  return {
+      {"loss_none", {"loss"}, "LOSS is required"},
+      {"loss_no_data",
+       {"loss", "ism", "--model", "@good.npy", "--model-bandwidth", "1"},
+       "--data is required"},
+      {"loss_no_model",
+       {"loss", "ism", "--data", "@good.npy", "--model-bandwidth", "1"},
+       "--model is required"},
+      {"loss_no_bandwidth",
+       {"loss", "ism", "--data", "@good.npy", "--model", "@good.npy"},
+       "--model-bandwidth is required"},
+      loss("unknown", "mse", {}, "mse"),
+      loss("second", "ism", {"dsm"}, "dsm"),
+      loss("data_empty", "ism", {"--data", ""}, "--data: must not be empty"),
+      loss("model_absent", "ism", {"--model", "@absent.npy"}, "No such file"),
+      loss("data_nan", "ism", {"--data", "@nan.npy"}, "row 1, column 1 (from 0) is nan"),
+      loss("model_columns", "ism", {"--model", "@wide.npy"}, "has 3 columns, the data have 2"),
+      loss("model_bandwidth", "ism", {"--model-bandwidth", "0"},
+           "--model-bandwidth must be in (0, inf), got 0"),
+      loss("model_weights", "ism", {"--model-weights", "@weights2.csv"}, "expected 3 weights"),
+      loss("esm_no_data_bandwidth", "esm", {}, "--data-bandwidth is required by esm"),
+      loss("esm_data_bandwidth", "esm", {"--data-bandwidth", "nan"},
+           "--data-bandwidth must be in (0, inf), got nan"),
+      loss("dsm_no_sigma", "dsm", {}, "--sigma is required by dsm"),
+      loss("fddsm_no_sigma", "fddsm", {}, "--sigma is required by fddsm"),
+      loss("dde_no_sigma", "dde", {}, "--sigma is required by dde"),
+      loss("sigma", "dsm", {"--sigma", "-1"}, "--sigma must be in (0, inf), got -1"),
+      loss("sigma_nan", "dde", {"--sigma", "nan"}, "--sigma must be in (0, inf), got nan"),
+      loss("epsilon", "fdssm", {"--epsilon", "0"}, "--epsilon must be in (0, inf), got 0"),
+      loss("projections", "ssm", {"--projections", "0"},
+           "--projections must be in [1, 65536], got 0"),
+      loss("probe", "ssm", {"--probe", "uniform"}, "uniform"),
+      loss("seed_negative", "ssm", {"--seed", "-1"},
+           "--seed: must be a whole number in [0, 18446744073709551615], got -1"),
+      loss("seed_large", "ssm", {"--seed", "18446744073709551616"}, "--seed"),
+      loss("repeat", "ssm", {"--repeat", "0"}, "--repeat must be in [1, 1000000], got 0"),
+      loss("threads", "ism", {"--threads", "0"}, "--threads must be in [1, 4096], got 0"),
+      loss("leave_one_out_count", "ism", {"--model-leave-one-out", "--data", "@one.npy"},
+           "as many samples as data of the model, got 1 and 3"),
+      loss("leave_one_out_of_one", "ism",
+           {"--model-leave-one-out", "--data", "@one.npy", "--model", "@one.npy"},
+           "at least two data"),
+      loss("leave_one_out_of_one_weight", "ism",
+           {"--model-leave-one-out", "--model-weights", "@weights_one.csv"}, "at least two data"),
+      loss("data_leave_one_out_of_one", "esm",
+           {"--data-bandwidth", "1", "--data-leave-one-out", "--data", "@one.npy"},
+           "at least two data"),
+      loss("too_large_for_f32", "ism", {"--data", "@huge_value.npy", "--dtype", "f32"},
+           "row 1, column 0 (from 0): 1e+300 is too large for f32"),
+  };
+}
+
+Case divergence(const std::string& name, const std::string& which,
+                const std::vector<std::string>& more, const std::string& message) {
+  Case c{"divergence_" + name, {"divergence", which}, message};
+  for (const char* const option : {"--p", "--q", "--p-bandwidth", "--q-bandwidth"}) {
+    if (std::find(more.begin(), more.end(), option) != more.end()) continue;
+    const bool file = std::string(option).size() == 3;
+    c.arguments.insert(c.arguments.end(), {option, file ? "@good.npy" : "1"});
+  }
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> divergence_cases() {
+  return {
+      {"divergence_none", {"divergence"}, "DIVERGENCE is required"},
+      {"divergence_no_p",
+       {"divergence", "kl", "--q", "@good.npy", "--p-bandwidth", "1", "--q-bandwidth", "1"},
+       "--p is required"},
+      {"divergence_no_q_bandwidth",
+       {"divergence", "kl", "--p", "@good.npy", "--q", "@good.npy", "--p-bandwidth", "1"},
+       "--q-bandwidth is required"},
+      divergence("unknown", "hellinger", {}, "hellinger"),
+      divergence("p_absent", "kl", {"--p", "@absent.npy"}, "No such file"),
+      divergence("q_columns", "kl", {"--q", "@wide.npy"}, "has 3 columns, the data have 2"),
+      divergence("p_bandwidth", "kl", {"--p-bandwidth", "0"},
+                 "--p-bandwidth must be in (0, inf), got 0"),
+      divergence("q_bandwidth", "kl", {"--q-bandwidth", "nan"},
+                 "--q-bandwidth must be in (0, inf), got nan"),
+      divergence("q_weights", "kl", {"--q-weights", "@weights_negative.csv"},
+                 "weight 1 (from 0) is -2"),
+      divergence("at_columns", "kl", {"--at", "@wide.npy"}, "has 3 columns, the data have 2"),
+      divergence("at_nan", "kl", {"--at", "@nan.npy"}, "row 1, column 1"),
+      divergence("at_q_absent", "js", {"--at", "@good.npy", "--at-q", "@absent.npy"},
+                 "No such file"),
+      divergence("at_empty", "kl", {"--at", ""}, "--at: must not be empty"),
+      divergence("draws", "kl", {"--draws", "0"}, "--draws must be in [1, 1000000000], got 0"),
+      divergence("draws_of_none", "kl", {"--at", "@good.npy", "--draws", "10"},
+                 "--draws is for points that are not given"),
+      divergence("draws_of_neither", "js",
+                 {"--at", "@good.npy", "--at-q", "@good.npy", "--draws", "10"},
+                 "--draws is for points that are not given"),
+      divergence("seed", "kl", {"--seed", "1.5"}, "--seed"),
+  };
+}
+
+Case fit(const std::string& name, const std::vector<std::string>& more,
+         const std::string& message) {
+  Case c{"fit_bandwidth_" + name, {"fit-bandwidth", "@good.npy"}, message};
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> fit_bandwidth_cases() {
+  return {
+      {"fit_bandwidth_none", {"fit-bandwidth", "--loss", "ism"}, "DATA is required"},
+      fit("no_loss", {}, "--loss is required"),
+      fit("esm", {"--loss", "esm"}, "esm"),
+      fit("dsm_no_sigma", {"--loss", "dsm"}, "--sigma is required by dsm"),
+      fit("epsilon", {"--loss", "fdssm", "--epsilon", "inf"}, "--epsilon must be in (0, inf)"),
+      fit("projections", {"--loss", "ssm-vr", "--projections", "65537"},
+          "--projections must be in [1, 65536], got 65537"),
+      fit("min", {"--loss", "ism", "--min", "0"}, "--min must be in (0, inf)"),
+      fit("ends", {"--loss", "ism", "--min", "2", "--max", "2"}, "--min must be below --max"),
+      fit("end", {"--loss", "ism", "--max", "1e-300", "--min", "1e-300"}, "below --max"),
+      fit("tolerance", {"--loss", "ism", "--tolerance", "0"}, "--tolerance must be in (0, inf)"),
+      fit("weights", {"--loss", "ism", "--weights", "@weights_one.csv"}, "at least two data"),
+      {"fit_bandwidth_one", {"fit-bandwidth", "@one.npy", "--loss", "ism"}, "at least two data"},
+      {"fit_bandwidth_same",
+       {"fit-bandwidth", "@same.npy", "--loss", "likelihood"},
+       "all data are equal"},
+      fit("none_finite", {"--loss", "ism", "--dtype", "f32", "--min", "1e-30", "--max", "1e-25"},
+          "finite"),
+  };
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases = {
       // The command line.
-      {"no_command", {}, "a command is required: info, kde or bandwidth"},
+      {"no_command", {}, "a command is required: info, kde, bandwidth, loss, divergence or fit-"},
       {"unknown_command", {"density"}, "density"},
       {"unknown_global_option", {"--colour"}, "--colour"},
       {"info_argument", {"info", "x"}, "x"},
@@ -287,6 +432,9 @@ std::vector<Case> all_cases() {
        "neither criterion is finite at any bandwidth from 1e-30 to 1e-25"},
       {"bandwidth_data_nan", {"bandwidth", "@nan.npy", "--plot", "@p.png"}, "row 1, column 1"},
   };
+  for (const auto& more : {loss_cases(), divergence_cases(), fit_bandwidth_cases()}) {
+    cases.insert(cases.end(), more.begin(), more.end());
+  }
   return cases;
 }
 
@@ -326,7 +474,8 @@ TEST(CommandErrors, ADamagedFileIsNamedOnce) {
 }
 
 TEST(CommandErrors, HelpIsNoError) {
-  for (const std::string command : {"info", "kde", "bandwidth"}) {
+  for (const std::string command :
+       {"info", "kde", "bandwidth", "loss", "divergence", "fit-bandwidth"}) {
     const Outcome outcome = run_command({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("Usage"), std::string::npos);
@@ -346,7 +495,12 @@ TEST(CommandErrors, AnAbsentBackendExitsWith3) {
   const std::string good = scratch.path("good.npy");
   const std::vector<std::vector<std::string>> lines = {
       {"kde", good, "--bandwidth", "1", "--device", "cuda", "--out", scratch.path("out")},
-      {"bandwidth", good, "--device", "cuda", "--plot", scratch.path("p.png")}};
+      {"bandwidth", good, "--device", "cuda", "--plot", scratch.path("p.png")},
+      {"loss", "ism", "--data", good, "--model", good, "--model-bandwidth", "1", "--device",
+       "cuda"},
+      {"divergence", "kl", "--p", good, "--p-bandwidth", "1", "--q", good, "--q-bandwidth", "1",
+       "--device", "cuda"},
+      {"fit-bandwidth", good, "--loss", "ism", "--device", "cuda"}};
   for (const auto& line : lines) {
     const Outcome outcome = run_command(line);
     EXPECT_EQ(outcome.exit_code, 3) << outcome.err;

@@ -81,6 +81,66 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"Terminated", SIGTERM, 143, "terminated", kLongSearch}),
     [](const auto& info) { return info.param.name; });
 
+// Calls into the library that end when they are done, and leave no file: a signal ends the command
+// within the call.
+class InterruptAtOnce : public ::testing::TestWithParam<Case> {};
+
+TEST_P(InterruptAtOnce, SaysSo) {
+  const ScratchFolder scratch;
+  const std::string data = write_data(scratch);
+  std::vector<std::string> arguments = GetParam().arguments;
+  for (std::string& argument : arguments) {
+    if (argument == "@data") argument = data;
+  }
+  Running command(arguments);
+  ASSERT_TRUE(command.wait_for_processor_time(1));  // reading the data takes a tenth of that
+  command.send(GetParam().signal);
+  const auto start = std::chrono::steady_clock::now();
+  const Outcome outcome = command.finish();
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::duration<double>(kPatience));
+  EXPECT_EQ(outcome.exit_code, GetParam().exit_code);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err, "scorefield: " + GetParam().line + "\n");
+}
+
+const std::vector<std::string> kLongLoss = {
+    "loss", "ism",     "--data", "@data", "--model", "@data", "--model-bandwidth",
+    "1",    "--dtype", "f64"};
+
+INSTANTIATE_TEST_SUITE_P(
+    All, InterruptAtOnce,
+    ::testing::Values(Case{"Loss", SIGINT, 130, "interrupted", kLongLoss},
+                      Case{"LossTerminated", SIGTERM, 143, "terminated", kLongLoss},
+                      Case{"LossHungUp", SIGHUP, 129, "hung up", kLongLoss},
+                      Case{"LossQuit", SIGQUIT, 131, "quit", kLongLoss},
+                      Case{"Divergence",
+                           SIGINT,
+                           130,
+                           "interrupted",
+                           {"divergence", "kl", "--p", "@data", "--p-bandwidth", "1", "--q",
+                            "@data", "--q-bandwidth", "2", "--draws", "1000000"}},
+                      Case{"FitBandwidth",
+                           SIGINT,
+                           130,
+                           "interrupted",
+                           {"fit-bandwidth", "@data", "--loss", "ism", "--min", "0.1", "--max",
+                            "10"}}),
+    [](const auto& info) { return info.param.name; });
+
+TEST(Progress, IsClearedWhereASignalEndsTheCommandAtOnce) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(uniform_numbers(12, 4000), 2000, 2));
+  Running command({"loss", "dsm", "--data", data, "--model", data, "--model-bandwidth", "1",
+                   "--sigma", "1", "--repeat", "1000000"},
+                  Running::ErrorsTo::kTerminal);
+  EXPECT_TRUE(command.wait_for_error_text("evaluations [", kPatience));
+  command.send(SIGINT);
+  const Outcome outcome = command.finish();
+  EXPECT_EQ(outcome.exit_code, 130);
+  const std::string end = "\r\033[Kscorefield: interrupted";
+  EXPECT_NE(outcome.err.find(end), std::string::npos) << outcome.err;
+}
+
 TEST(Progress, IsShownOnATerminalWithTheTimeLeft) {
   const ScratchFolder scratch;
   Running command({"bandwidth", write_data(scratch), "--points", "1000"},

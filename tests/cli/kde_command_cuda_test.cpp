@@ -5,20 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "run_json.h"
 #include "scratch.h"
-#include "subprocess.h"
 
 namespace scf::test {
 namespace {
 
 using Json = nlohmann::json;
-
-Json run_json(const std::vector<std::string>& arguments) {
-  const Outcome outcome = run_command(arguments);
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.err, "");
-  return Json::parse(outcome.out);
-}
 
 TEST(KdeCommandCuda, MeanLogDensityIsTheCpus) {
   const ScratchFolder scratch;
@@ -27,7 +20,7 @@ TEST(KdeCommandCuda, MeanLogDensityIsTheCpus) {
   constexpr double kTotalOfFour = 20.652337904439118;
   for (const char* dtype : {"f32", "f64"}) {
     std::vector<std::string> arguments = {"kde",     data,  "--bandwidth", ".03",
-                                          "--dtype", dtype, "--json",      "--device"};
+                                          "--dtype", dtype, "--device"};
     arguments.emplace_back("cpu");
     const double cpu = run_json(arguments).at("mean_log_density");
     arguments.back() = "cuda";

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "run_json.h"
 #include "scratch.h"
 #include "subprocess.h"
 
@@ -18,15 +19,6 @@ namespace {
 using Json = nlohmann::json;
 
 constexpr double kLogTwoPi = 1.83787706640934548356;
-
-// Runs a command that must succeed and print one JSON object.
-Json run_json(std::vector<std::string> arguments) {
-  arguments.emplace_back("--json");
-  const Outcome outcome = run_command(arguments);
-  EXPECT_EQ(outcome.exit_code, 0) << outcome.err;
-  EXPECT_EQ(outcome.err, "");
-  return Json::parse(outcome.out);
-}
 
 const std::vector<double> kFour = {.001, .002, .002, .002, .004, .009, .001, .007};
 constexpr double kTotalOfFour = 20.652337904439118;

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -130,6 +131,16 @@ std::vector<double> uniform_numbers(std::uint64_t seed, std::size_t count) {
   std::mt19937_64 engine(seed);
   std::vector<double> numbers(count);
   for (double& number : numbers) number = static_cast<double>(engine() >> 11) * 0x1p-53;
+  return numbers;
+}
+
+std::vector<double> normal_numbers(std::uint64_t seed, std::size_t count) {
+  const std::vector<double> uniform = uniform_numbers(seed, 2 * count);
+  std::vector<double> numbers;
+  for (std::size_t i = 0; i < uniform.size(); i += 2) {
+    numbers.push_back(std::sqrt(-2 * std::log1p(-uniform[i])) *
+                      std::cos(2 * M_PI * uniform[i + 1]));
+  }
   return numbers;
 }
 

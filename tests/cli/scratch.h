@@ -53,5 +53,7 @@ template <class T>
 
 // Deterministic numbers, uniform in [0, 1).
 [[nodiscard]] std::vector<double> uniform_numbers(std::uint64_t seed, std::size_t count);
+// And standard normal.
+[[nodiscard]] std::vector<double> normal_numbers(std::uint64_t seed, std::size_t count);
 
 }  // namespace scf::test

@@ -9,7 +9,11 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <fstream>
+#include <sstream>
 #include <stdexcept>
+#include <string>
+#include <thread>
 
 namespace scf::test {
 
@@ -108,6 +112,27 @@ bool Running::wait_for_error_text(const std::string& text, double seconds) {
     if (elapsed() > seconds || !read_some(50)) break;
   }
   return outcome_.err.find(text) != std::string::npos;
+}
+
+bool Running::wait_for_processor_time(double seconds) const {
+  const auto ticks = seconds * static_cast<double>(::sysconf(_SC_CLK_TCK));
+  for (;;) {
+    std::ifstream file("/proc/" + std::to_string(process_) + "/stat");
+    std::string line;
+    if (!std::getline(file, line)) return false;
+    // After the name in parentheses: the state, ten numbers, user and system time.
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    std::string state;
+    fields >> state;
+    if (state == "Z" || state == "X") return false;
+    double number = 0;
+    for (int i = 0; i < 10; ++i) fields >> number;
+    double user = 0;
+    double system = 0;
+    fields >> user >> system;
+    if (user + system >= ticks) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
 }
 
 Outcome Running::finish() {

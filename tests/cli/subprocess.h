@@ -26,6 +26,8 @@ class Running {
   void send(int signal) const;
   // Reads its output for up to `seconds` or until stderr contains `text`; true if it does.
   bool wait_for_error_text(const std::string& text, double seconds);
+  // Waits until it has computed for so long; false where it ended before.
+  bool wait_for_processor_time(double seconds) const;
   Outcome finish();  // waits for its end
 
  private:

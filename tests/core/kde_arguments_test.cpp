@@ -441,7 +441,17 @@ TEST_F(KdeGradient, RefusesBadArguments) {
   expect_refused("data must not overlap score_weights");
   gradients_.data = data_gradient_.data();
   gradients_.score_weights = nullptr;
-  expect_refused("one of log_density_weights and score_weights must not be NULL");
+  expect_refused(
+      "one of log_density_weights, score_weights, divergence_weights and quadratic_form_weights "
+      "must not be NULL");
+  gradients_.quadratic_form_weights = weights_.data();
+  params_.tangent = nullptr;
+  expect_refused("tangent must not be NULL where quadratic_form_weights is given");
+  gradients_.divergence_weights = weights_.data();
+  gradients_.quadratic_form_weights = nullptr;
+  expect_refused("data must be NULL where divergence_weights or quadratic_form_weights is given",
+                 SCF_ERROR_UNSUPPORTED);
+  gradients_.divergence_weights = nullptr;
   gradients_.score_weights = weights_.data();
   gradients_.reserved = 2;
   expect_refused("gradients.reserved must be 0, got 2");

@@ -36,6 +36,12 @@ const Init kInits[] = {
     init_of<scf_kde_query_params, scf_kde_query_params_init>("kde_query_params"),
     init_of<scf_kde_outputs, scf_kde_outputs_init>("kde_outputs"),
     init_of<scf_kde_gradients, scf_kde_gradients_init>("kde_gradients"),
+    init_of<scf_divergence_points, scf_divergence_points_init>("divergence_points"),
+    init_of<scf_divergence_outputs, scf_divergence_outputs_init>("divergence_outputs"),
+    init_of<scf_local_variance_points, scf_local_variance_points_init>("local_variance_points"),
+    init_of<scf_kde_divergence_params, scf_kde_divergence_params_init>("kde_divergence_params"),
+    init_of<scf_kde_loss_params, scf_kde_loss_params_init>("kde_loss_params"),
+    init_of<scf_bandwidth_fit, scf_bandwidth_fit_init>("bandwidth_fit"),
 };
 
 // Runs an init function on a block of canaries and returns the block.

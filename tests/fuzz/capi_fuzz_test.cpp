@@ -119,6 +119,8 @@ struct Entry<float> {
   static constexpr auto create = scf_kde_create_f32;
   static constexpr auto evaluate = scf_kde_evaluate_f32;
   static constexpr auto gradient = scf_kde_gradient_f32;
+  static constexpr auto loss = scf_kde_loss_f32;
+  static constexpr auto fit = scf_kde_fit_bandwidth_f32;
 };
 
 template <>
@@ -126,6 +128,8 @@ struct Entry<double> {
   static constexpr auto create = scf_kde_create_f64;
   static constexpr auto evaluate = scf_kde_evaluate_f64;
   static constexpr auto gradient = scf_kde_gradient_f64;
+  static constexpr auto loss = scf_kde_loss_f64;
+  static constexpr auto fit = scf_kde_fit_bandwidth_f64;
 };
 
 template <class T>
@@ -138,10 +142,15 @@ class Fuzzer {
   int run() {
     create();
     for (int call = 0; call < 4; ++call) {
-      if (random_.chance(0.6)) {
+      const double chosen = random_.uniform();
+      if (chosen < 0.45) {
         evaluate();
-      } else {
+      } else if (chosen < 0.75) {
         gradient();
+      } else if (chosen < 0.95) {
+        loss();
+      } else {
+        fit();
       }
     }
     scf_kde_destroy(kde_);
@@ -316,8 +325,16 @@ class Fuzzer {
     gradients.score_weights =
         maybe(0.7, [&]() -> const void* { return memory_.input(elements(m * ld)); });
     gradients.ld_score_weights = any_size(random_, ld);
-    gradients.data = matrix(n_, &gradients.ld_data);
-    gradients.log_weights = vector(n_);
+    gradients.divergence_weights =
+        maybe(0.2, [&]() -> const void* { return memory_.input(elements(m)); });
+    gradients.quadratic_form_weights =
+        maybe(0.2, [&]() -> const void* { return memory_.input(elements(m)); });
+    const bool second =
+        gradients.divergence_weights != nullptr || gradients.quadratic_form_weights != nullptr;
+    if (!second || random_.chance(0.1)) {
+      gradients.data = matrix(n_, &gradients.ld_data);
+      gradients.log_weights = vector(n_);
+    }
     gradients.log_bandwidths = vector(m);
     gradients.struct_size = any_struct_size(random_, sizeof gradients);
     const std::int64_t ldx = d_ + random_.below(kMostGap);
@@ -331,6 +348,99 @@ class Fuzzer {
       return Entry<T>::gradient(context(), kde_, x, m, any_size(random_, ldx), given, &gradients,
                                 workspace, size, nullptr);
     });
+  }
+
+  // A selector that is mostly one of `count`.
+  std::int32_t any_choice(std::int32_t count) {
+    return random_.chance(0.03) ? static_cast<std::int32_t>(random_.bits())
+                                : static_cast<std::int32_t>(random_.below(count));
+  }
+
+  scf_loss_params loss_params(std::int64_t m) {
+    scf_loss_params params;
+    check(scf_loss_params_init(&params, sizeof params));
+    params.form = random_.chance(0.9) ? SCF_FORM_SCORE : any_choice(4);
+    params.weighting = any_choice(3);
+    params.probe = any_choice(3);
+    params.weighting_exponent = any_scalar(random_);
+    params.weights = maybe(0.6, [&]() -> const void* { return memory_.input(positive(m)); });
+    params.sigma = any_scalar(random_);
+    params.signal_scale = random_.chance(0.5) ? 1 : any_scalar(random_);
+    params.sigmas = maybe(0.3, [&]() -> const void* { return memory_.input(positive(m)); });
+    params.signal_scales = maybe(0.3, [&]() -> const void* { return memory_.input(positive(m)); });
+    params.epsilon = any_scalar(random_);
+    params.projections = any_size(random_, 1 + random_.below(3));
+    params.variance_reduced = any_choice(2);
+    params.per_dimension = any_choice(2);
+    params.seed = random_.bits();
+    params.offset = random_.chance(0.9) ? random_.bits() >> 32 : random_.bits();
+    params.first_row = any_size(random_, random_.below(1000));
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    params.noise = maybe(0.3, [&]() -> const void* { return memory_.input(elements(m * ld)); });
+    params.ld_noise = any_size(random_, ld);
+    params.probes =
+        maybe(0.3, [&]() -> const void* { return memory_.input(elements(3 * m * ld)); });
+    params.ld_probes = any_size(random_, ld);
+    params.mask = maybe(0.3, [&]() -> const std::uint8_t* {
+      std::vector<std::uint8_t> mask(m);
+      for (auto& byte : mask) byte = static_cast<std::uint8_t>(random_.below(3));
+      return memory_.input(mask);
+    });
+    params.gradient_scale = any_scalar(random_);
+    params.status = maybe(
+        0.7, [&]() -> std::uint32_t* { return memory_.input(std::vector<std::uint32_t>(1, 0)); });
+    params.struct_size = any_struct_size(random_, sizeof params);
+    return params;
+  }
+
+  void loss() {
+    std::int64_t m = random_.below(kMostRows);
+    const auto params = loss_params(m);
+    const auto query = query_params(m);
+    const auto data_query = query_params(m);
+    scf_kde_loss_params which;
+    check(scf_kde_loss_params_init(&which, sizeof which));
+    which.loss = any_choice(9);
+    which.data_kde = random_.chance(0.9) ? kde_ : nullptr;
+    which.data_query = random_.chance(0.9) ? &data_query : nullptr;
+    which.struct_size = any_struct_size(random_, sizeof which);
+    scf_loss_outputs outputs;
+    check(scf_loss_outputs_init(&outputs, sizeof outputs));
+    outputs.values = vector(m);
+    outputs.mean = static_cast<double*>(vector(1, sizeof(double)));
+    outputs.standard_error = static_cast<double*>(vector(1, sizeof(double)));
+    outputs.struct_size = any_struct_size(random_, sizeof outputs);
+    const std::int64_t ldx = d_ + random_.below(kMostGap);
+    const T* x = maybe(0.99, [&]() -> const T* { return memory_.input(elements(m * ldx)); });
+    m = any_size(random_, m);
+    const scf_status status = Entry<T>::loss(
+        context(), kde_, random_.chance(0.01) ? nullptr : &which,
+        random_.chance(0.01) ? nullptr : &params, x, m, any_size(random_, ldx),
+        random_.chance(0.01) ? nullptr : &query, random_.chance(0.05) ? nullptr : &outputs,
+        static_cast<double*>(vector(1, sizeof(double))), nullptr);
+    check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    ASSERT_TRUE(memory_.intact());
+  }
+
+  void fit() {
+    const auto params = loss_params(n_);
+    scf_kde_loss_params which;
+    check(scf_kde_loss_params_init(&which, sizeof which));
+    which.loss = any_choice(9);
+    scf_bandwidth_fit fit;
+    check(scf_bandwidth_fit_init(&fit, sizeof fit));
+    fit.least = any_scalar(random_);
+    fit.most = random_.chance(0.7) ? 100 * fit.least : any_scalar(random_);
+    fit.tolerance = any_scalar(random_);
+    fit.max_evaluations = static_cast<std::int32_t>(random_.below(40));
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    const T* data = maybe(0.99, [&]() -> const T* { return memory_.input(elements(n_ * ld)); });
+    const scf_status status =
+        Entry<T>::fit(context(), kde_, &which, &params, data, any_size(random_, ld), &fit, nullptr);
+    check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    EXPECT_EQ(std::isfinite(fit.bandwidth), status == SCF_SUCCESS);
   }
 
   const Context& context_;

@@ -64,7 +64,7 @@ TEST_P(KdeConcurrency, GradientOfOneDataset) {
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     const auto problem = any_problem<T>({129, 17, 3}, 102);
-    const GradientInputs<T> inputs{gradient_weights<T>(17, 1), gradient_weights<T>(51, 2)};
+    const GradientInputs<T> inputs{gradient_weights<T>(17, 1), gradient_weights<T>(51, 2), {}, {}};
     const Context context(GetParam().backend);
     const PreparedKde<T> kde(context, problem);
     const auto alone = gradient(context, problem, inputs);

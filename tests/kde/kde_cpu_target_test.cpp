@@ -91,9 +91,15 @@ TEST_P(KdeCpuTarget, Gradients) {
     const Context context(Backend::kCpu, {0, GetParam().target});
     for (const Shape& shape : gradient_shapes(Backend::kCuda)) {
       const auto problem = any_problem<T>(shape, 400);
-      const GradientInputs<T> inputs{gradient_weights<T>(shape.m, 1),
-                                     gradient_weights<T>(shape.m * shape.d, 2)};
+      GradientInputs<T> inputs{
+          gradient_weights<T>(shape.m, 1), gradient_weights<T>(shape.m * shape.d, 2), {}, {}};
       EXPECT_TRUE(keeps_promise(problem, inputs, gradient(context, problem, inputs)));
+      inputs.divergence_weights = gradient_weights<T>(shape.m, 3);
+      if (!problem.tangent.empty()) {
+        inputs.quadratic_form_weights = gradient_weights<T>(shape.m, 4);
+      }
+      EXPECT_TRUE(
+          keeps_promise(problem, inputs, gradient(context, problem, inputs, {false, false, true})));
     }
   });
 }

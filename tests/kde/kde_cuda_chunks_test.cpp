@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <type_traits>
 
 #include "support/kde_call.h"
 #include "support/kde_data.h"
@@ -26,6 +27,16 @@ std::vector<BackendCase> cuda_cases() {
   return cases;
 }
 
+// The gradient of the bandwidths with all its terms; the problem must have a tangent.
+template <class T>
+::testing::AssertionResult keeps_promise_of_bandwidths(const Context& context,
+                                                       const KdeProblem<T>& problem) {
+  const GradientInputs<T> inputs{
+      gradient_weights<T>(problem.m, 1), gradient_weights<T>(problem.m * problem.d, 2),
+      gradient_weights<T>(problem.m, 3), gradient_weights<T>(problem.m, 4)};
+  return keeps_promise(problem, inputs, gradient(context, problem, inputs, {false, false, true}));
+}
+
 // Several chunks of the tiled kernel, and a last one that is not full.
 TEST_P(KdeCudaChunks, ManyDataInManyDimensions) {
   const BackendCase& where = GetParam();
@@ -33,9 +44,11 @@ TEST_P(KdeCudaChunks, ManyDataInManyDimensions) {
     using T = decltype(tag);
     const Context context(where.backend);
     for (const std::int64_t d : {5, 17}) {
-      const auto problem = any_problem<T>({1337, 5, d}, static_cast<std::uint64_t>(900 + d));
+      auto problem = any_problem<T>({1337, 5, d}, static_cast<std::uint64_t>(900 + d));
       SCOPED_TRACE(describe(problem));
       EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, possible_outputs(problem))));
+      problem.tangent = gradient_weights<T>(5 * d, 6);
+      EXPECT_TRUE(keeps_promise_of_bandwidths(context, problem));
     }
   });
 }
@@ -70,6 +83,7 @@ TEST_P(KdeCudaChunks, DataThatComeNearer) {
                     problem.data.begin() + k * shape.d);
       }
       EXPECT_TRUE(keeps_promise_in_all_requests(context, problem));
+      EXPECT_TRUE(keeps_promise_of_bandwidths(context, problem));
     }
   });
 }
@@ -84,6 +98,17 @@ TEST_P(KdeCudaChunks, SeveralSubBatches) {
     const auto results =
         evaluate(context, problem, OutputSet(Output::kLogDensity) | Output::kScore);
     EXPECT_TRUE(keeps_promise(problem, results));
+  });
+}
+
+// The gradient's workspace holds fewer sooner.
+TEST_P(KdeCudaChunks, SeveralSubBatchesOfGradients) {
+  const BackendCase& where = GetParam();
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    const std::int64_t d = std::is_same_v<T, float> ? 17003 : 11003;
+    EXPECT_TRUE(keeps_promise_of_bandwidths(context, normal_problem<T>({2, 67, d}, 6)));
   });
 }
 

@@ -17,7 +17,7 @@ class KdeGradientErrors : public OnEachBackend {};
 
 template <class T>
 GradientInputs<T> inputs_of(const KdeProblem<T>& problem) {
-  return {gradient_weights<T>(problem.m, 1), gradient_weights<T>(problem.m * problem.d, 2)};
+  return {gradient_weights<T>(problem.m, 1), gradient_weights<T>(problem.m * problem.d, 2), {}, {}};
 }
 
 TEST_P(KdeGradientErrors, RefusesBadArguments) {
@@ -156,6 +156,77 @@ TEST_P(KdeGradientErrors, BadEntriesOfArrays) {
       EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
       EXPECT_TRUE(message_names("bandwidth"));
       EXPECT_TRUE(call.outputs_untouched());
+    }
+  });
+}
+
+// Of divergences and quadratic forms only the bandwidths' gradient is known, and the latter needs a
+// tangent.
+TEST_P(KdeGradientErrors, OfSecondMoments) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = normal_problem<T>({6, 4, 3}, 6);
+    const PreparedKde<T> kde(context, problem);
+    const std::vector<T> weights = gradient_weights<T>(4, 3);
+    const DeviceBlock workspace(context, 1 << 20, DeviceBlock::Guards::kCanaries);
+    const auto expect_refused = [&](const GradientInputs<T>& inputs, GradientWanted wanted,
+                                    scf_status status, const char* argument) {
+      GradientCall<T> call(context, kde.get(), problem, inputs, wanted);
+      std::size_t bytes = 0;
+      EXPECT_EQ(call.workspace_size(&bytes), status);
+      EXPECT_TRUE(message_names(argument));
+      EXPECT_EQ(call.run_with(workspace.data(), workspace.bytes()), status);
+      EXPECT_TRUE(message_names(argument));
+      EXPECT_TRUE(call.outputs_untouched());
+    };
+    for (const bool form : {false, true}) {
+      const GradientInputs<T> inputs =
+          form ? GradientInputs<T>{{}, {}, {}, weights} : GradientInputs<T>{{}, {}, weights, {}};
+      expect_refused(inputs, {true, false, true}, SCF_ERROR_UNSUPPORTED, "data");
+      expect_refused(inputs, {false, true, true}, SCF_ERROR_UNSUPPORTED, "log_weights");
+    }
+    GradientCall<T> call(context, kde.get(), problem, {{}, {}, weights, weights},
+                         {false, false, true});
+    call.gradients.log_bandwidths = const_cast<void*>(call.gradients.divergence_weights);
+    EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(message_names("divergence_weights"));
+    call.gradients.log_bandwidths = const_cast<void*>(call.gradients.quadratic_form_weights);
+    EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(message_names("quadratic_form_weights"));
+    call.queries.params.ld_tangent = 2;
+    EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(message_names("ld_tangent"));
+    problem.tangent.clear();
+    expect_refused({{}, {}, {}, weights}, {false, false, true}, SCF_ERROR_INVALID_ARGUMENT,
+                   "tangent");
+  });
+}
+
+// A query or factor that is not finite is NaN by itself and changes no other.
+TEST_P(KdeGradientErrors, NanInSecondMoments) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const auto problem = normal_problem<T>({37, 11, 3}, 7);
+    auto inputs = inputs_of(problem);
+    inputs.divergence_weights = gradient_weights<T>(11, 4);
+    inputs.quadratic_form_weights = gradient_weights<T>(11, 5);
+    const auto good = gradient(context, problem, inputs, {false, false, true});
+    EXPECT_EQ(good.status_word, 0u);
+    for (const double bad : {kNan, kInfinity}) {
+      for (int spoilt = 0; spoilt < 6; ++spoilt) {
+        auto spoilt_problem = problem;
+        auto spoilt_inputs = inputs;
+        std::vector<T>* const all[] = {
+            &spoilt_problem.queries,           &spoilt_problem.tangent,
+            &spoilt_inputs.score_weights,      &spoilt_inputs.log_density_weights,
+            &spoilt_inputs.divergence_weights, &spoilt_inputs.quadratic_form_weights};
+        (*all[spoilt])[spoilt < 3 ? 8 * 3 + 1 : 8] = static_cast<T>(bad);
+        auto results = gradient(context, spoilt_problem, spoilt_inputs, {false, false, true});
+        EXPECT_EQ(results.status_word, SCF_KDE_STATUS_BAD_QUERY) << spoilt;
+        EXPECT_TRUE(std::isnan(results.log_bandwidths[8])) << spoilt;
+        results.log_bandwidths[8] = good.log_bandwidths[8];
+        EXPECT_EQ(results.log_bandwidths, good.log_bandwidths) << spoilt;
+      }
     }
   });
 }

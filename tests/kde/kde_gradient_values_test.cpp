@@ -19,7 +19,28 @@ namespace {
 template <class T>
 GradientInputs<T> random_inputs(const KdeProblem<T>& problem, std::uint64_t seed) {
   return {gradient_weights<T>(problem.m, seed),
-          gradient_weights<T>(problem.m * problem.d, seed + 1)};
+          gradient_weights<T>(problem.m * problem.d, seed + 1),
+          {},
+          {}};
+}
+
+// All four terms; the problem must have a tangent.
+template <class T>
+GradientInputs<T> all_inputs(const KdeProblem<T>& problem, std::uint64_t seed) {
+  auto inputs = random_inputs(problem, seed);
+  inputs.divergence_weights = gradient_weights<T>(problem.m, seed + 2);
+  inputs.quadratic_form_weights = gradient_weights<T>(problem.m, seed + 3);
+  return inputs;
+}
+
+constexpr GradientWanted kBandwidthsAlone{false, false, true};
+
+// A problem with any options and a tangent.
+template <class T>
+KdeProblem<T> any_problem_with_tangent(const Shape& shape, std::uint64_t seed) {
+  auto problem = any_problem<T>(shape, seed);
+  if (problem.tangent.empty()) problem.tangent = gradient_weights<T>(shape.m * shape.d, seed);
+  return problem;
 }
 
 template <class T>
@@ -60,6 +81,21 @@ TEST_P(KdeGradientValues, AnyOptions) {
   });
 }
 
+TEST_P(KdeGradientValues, BandwidthsOfAllTerms) {
+  const ShapeCase& where = GetParam();
+  const std::uint64_t count = where.backend == Backend::kCpu ? 4 : 1;
+  with_dtype(where.dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(where.backend);
+    for (std::uint64_t seed = 160; seed < 160 + count; ++seed) {
+      const auto problem = any_problem_with_tangent<T>(where.shape, seed);
+      SCOPED_TRACE(describe(problem));
+      check(context, problem, all_inputs(problem, seed), kBandwidthsAlone,
+            seed % 2 == 0 ? odd_layout<T>() : Layout{});
+    }
+  });
+}
+
 INSTANTIATE_TEST_SUITE_P(Kde, KdeGradientValues,
                          ::testing::ValuesIn(on_all_backends(gradient_shapes)),
                          parameter_name<ShapeCase>);
@@ -90,6 +126,31 @@ TEST_P(KdeGradient, OfEitherTermAlone) {
   });
 }
 
+TEST_P(KdeGradient, BandwidthsOfAnySubsetOfTerms) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const auto problem = any_problem_with_tangent<T>(shape(), 171);
+    for (int bits = 1; bits < 16; ++bits) {
+      SCOPED_TRACE("terms " + std::to_string(bits));
+      auto inputs = all_inputs(problem, 30);
+      if ((bits & 1) == 0) inputs.log_density_weights.clear();
+      if ((bits & 2) == 0) inputs.score_weights.clear();
+      if ((bits & 4) == 0) inputs.divergence_weights.clear();
+      if ((bits & 8) == 0) inputs.quadratic_form_weights.clear();
+      check(context, problem, inputs, kBandwidthsAlone);
+    }
+  });
+}
+
+// Terms that nothing is asked of cost nothing and write nothing.
+TEST_P(KdeGradient, OfSecondMomentsWithNothingAskedFor) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const auto problem = any_problem_with_tangent<T>(shape(), 172);
+    check(context, problem, all_inputs(problem, 31), {false, false, false});
+  });
+}
+
 TEST_P(KdeGradient, AnySubsetOfOutputs) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);
@@ -108,6 +169,7 @@ TEST_P(KdeGradient, SmallAndLargeBandwidths) {
       auto problem = normal_problem<T>(shape(), 73);
       problem.bandwidth = bandwidth;
       check(context, problem, random_inputs(problem, 6));
+      check(context, problem, all_inputs(problem, 6), kBandwidthsAlone);
     }
   });
 }
@@ -122,12 +184,14 @@ TEST_P(KdeGradient, ScaledDataAndOffsets) {
       problem.bandwidth = std::ldexp(problem.bandwidth, power);
       problem.note = "scaled";
       check(context, problem, random_inputs(problem, 7));
+      check(context, problem, all_inputs(problem, 7), kBandwidthsAlone);
     }
     auto problem = normal_problem<T>(shape(), 75);
     for (T& y : problem.data) y += T(100);
     for (T& x : problem.queries) x += T(100);
     problem.note = "offset 100";
     check(context, problem, random_inputs(problem, 8));
+    check(context, problem, all_inputs(problem, 8), kBandwidthsAlone);
   });
 }
 
@@ -140,6 +204,7 @@ TEST_P(KdeGradient, LeaveOneOut) {
     problem.skip.resize(21);
     std::iota(problem.skip.begin(), problem.skip.end(), 0);
     check(context, problem, random_inputs(problem, 9));
+    check(context, problem, all_inputs(problem, 9), kBandwidthsAlone);
   });
 }
 
@@ -196,13 +261,14 @@ TEST_P(KdeGradient, IsTheSlopeOfTheObjective) {
       const std::vector<double> g(inputs.log_density_weights.begin(),
                                   inputs.log_density_weights.end());
       const std::vector<double> u(inputs.score_weights.begin(), inputs.score_weights.end());
-      const auto scales = Precise(moved).gradient(g, u);
+      const ReferenceObjective<double> of{g, u, {}, {}};
+      const auto scales = Precise(moved).gradient(of);
       const auto slope = [&](double& value, double step, long double width) {
         const double centre = value;
         value = centre + step;
-        const long double up = Precise(moved).objective(g, u);
+        const long double up = Precise(moved).objective(of);
         value = centre - step;
-        const long double down = Precise(moved).objective(g, u);
+        const long double down = Precise(moved).objective(of);
         value = centre;
         return static_cast<double>((up - down) / width);
       };
@@ -226,6 +292,62 @@ TEST_P(KdeGradient, IsTheSlopeOfTheObjective) {
                     1e-6 * (1 + static_cast<double>(scales.log_bandwidths_scale[i])))
             << "log_bandwidths[" << i << "]";
       }
+    }
+  });
+}
+
+// The last two terms against central differences of scf_kde_evaluate's divergence and quadratic
+// form over log h, weights, labels and leave-one-out included.
+TEST(KdeGradientOfSecondMoments, IsTheSlopeOfTheEvaluation) {
+  const Context context(Backend::kCpu);
+  for (std::uint64_t seed = 180; seed < 192; ++seed) {
+    auto problem = any_problem_with_tangent<double>({41, 9, 3}, seed);
+    if (problem.bandwidths.empty()) problem.bandwidths.assign(9, problem.bandwidth);
+    SCOPED_TRACE(describe(problem));
+    const auto both = OutputSet(Output::kDivergence) | Output::kQuadraticForm;
+    const double step = 0x1p-13;
+    const auto at = [&](double shift) {
+      auto moved = problem;
+      for (double& h : moved.bandwidths) h *= std::exp(shift);
+      return evaluate(context, moved, both);
+    };
+    // Of fourth order: the error of the slope is about step^4 and eps / step.
+    const auto far_up = at(2 * step);
+    const auto up = at(step);
+    const auto down = at(-step);
+    const auto far_down = at(-2 * step);
+    const std::vector<double> ones(9, 1);
+    const auto of_divergence =
+        gradient(context, problem, {{}, {}, ones, {}}, kBandwidthsAlone).log_bandwidths;
+    const auto of_form =
+        gradient(context, problem, {{}, {}, {}, ones}, kBandwidthsAlone).log_bandwidths;
+    const auto expect_slope = [&](auto member, const std::vector<double>& analytic) {
+      for (int i = 0; i < 9; ++i) {
+        const double slope = (8 * ((up.*member)[i] - (down.*member)[i]) -
+                              ((far_up.*member)[i] - (far_down.*member)[i])) /
+                             (12 * step);
+        const double h = problem.bandwidths[i];
+        EXPECT_NEAR(analytic[i], slope, 1e-7 * (std::fabs(analytic[i]) + 20 / (h * h))) << i;
+      }
+    };
+    expect_slope(&KdeResults<double>::divergence, of_divergence);
+    expect_slope(&KdeResults<double>::quadratic_form, of_form);
+  }
+}
+
+// One datum is a Gaussian: div s = -d/h^2, v.J v = -|v|^2/h^2 everywhere.
+TEST_P(KdeGradient, OfSecondMomentsOfOneDatum) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = normal_problem<T>({1, 3, 5}, 193);
+    problem.bandwidth = 0.25;
+    const std::vector<T> ones(3, T(1));
+    const auto slopes = gradient(context, problem, {{}, {}, ones, ones}, kBandwidthsAlone);
+    for (int i = 0; i < 3; ++i) {
+      double square = 0;
+      for (int c = 0; c < 5; ++c) square += std::pow(double{problem.tangent[5 * i + c]}, 2);
+      EXPECT_NEAR(slopes.log_bandwidths[i], 2 * (5 + square) / 0.0625,
+                  4 * std::numeric_limits<T>::epsilon() * 2 * (5 + square) / 0.0625);
     }
   });
 }
@@ -289,29 +411,39 @@ TEST_P(KdeGradient, RepeatsBitForBit) {
     EXPECT_TRUE(same_bits(once.data, again.data));
     EXPECT_TRUE(same_bits(once.log_weights, again.log_weights));
     EXPECT_TRUE(same_bits(once.log_bandwidths, again.log_bandwidths));
+    const auto with_tangent = any_problem_with_tangent<T>(shape(), 92);
+    const auto all = all_inputs(with_tangent, 12);
+    EXPECT_TRUE(same_bits(gradient(context, with_tangent, all, kBandwidthsAlone).log_bandwidths,
+                          gradient(context, with_tangent, all, kBandwidthsAlone).log_bandwidths));
   });
 }
 
 TEST_P(KdeGradient, LogBandwidthsDoNotDependOnTheSplit) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);
-    const auto problem = any_problem<T>(shape(), 93);
-    const auto inputs = random_inputs(problem, 13);
-    const GradientWanted wanted{false, false, true};
-    const auto whole = gradient(context, problem, inputs, wanted);
-    std::vector<T> pieces;
-    for (std::int64_t first = 0; first < problem.m; first += 3) {
-      const std::int64_t count = std::min<std::int64_t>(3, problem.m - first);
-      const auto begin = static_cast<std::ptrdiff_t>(first);
-      const auto end = static_cast<std::ptrdiff_t>(first + count);
-      const GradientInputs<T> part{
-          {inputs.log_density_weights.begin() + begin, inputs.log_density_weights.begin() + end},
-          {inputs.score_weights.begin() + begin * problem.d,
-           inputs.score_weights.begin() + end * problem.d}};
-      const auto some = gradient(context, slice_queries(problem, first, count), part, wanted);
-      pieces.insert(pieces.end(), some.log_bandwidths.begin(), some.log_bandwidths.end());
+    const auto problem = any_problem_with_tangent<T>(shape(), 93);
+    for (const bool second : {false, true}) {
+      const auto inputs = second ? all_inputs(problem, 13) : random_inputs(problem, 13);
+      const auto whole = gradient(context, problem, inputs, kBandwidthsAlone);
+      std::vector<T> pieces;
+      for (std::int64_t first = 0; first < problem.m; first += 3) {
+        const std::int64_t count = std::min<std::int64_t>(3, problem.m - first);
+        const auto begin = static_cast<std::ptrdiff_t>(first);
+        const auto end = static_cast<std::ptrdiff_t>(first + count);
+        const auto part_of = [&](const std::vector<T>& all, std::int64_t width) {
+          return all.empty()
+                     ? all
+                     : std::vector<T>(all.begin() + begin * width, all.begin() + end * width);
+        };
+        const GradientInputs<T> part{
+            part_of(inputs.log_density_weights, 1), part_of(inputs.score_weights, problem.d),
+            part_of(inputs.divergence_weights, 1), part_of(inputs.quadratic_form_weights, 1)};
+        const auto some =
+            gradient(context, slice_queries(problem, first, count), part, kBandwidthsAlone);
+        pieces.insert(pieces.end(), some.log_bandwidths.begin(), some.log_bandwidths.end());
+      }
+      EXPECT_TRUE(same_bits(whole.log_bandwidths, pieces)) << describe(problem);
     }
-    EXPECT_TRUE(same_bits(whole.log_bandwidths, pieces)) << describe(problem);
   });
 }
 
@@ -324,14 +456,20 @@ TEST_P(KdeGradientOnCpu, AnyNumberOfThreads) {
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     for (const Shape& shape : {Shape{700, 300, 2}, Shape{129, 67, 65}}) {
-      const auto problem = any_problem<T>(shape, 94);
+      const auto problem = any_problem_with_tangent<T>(shape, 94);
       const auto inputs = random_inputs(problem, 14);
+      const auto all = all_inputs(problem, 14);
       const auto one = gradient(Context(Backend::kCpu, {1, ""}), problem, inputs);
+      const auto one_all =
+          gradient(Context(Backend::kCpu, {1, ""}), problem, all, kBandwidthsAlone);
       for (const int threads : {2, 3, 5}) {
         const auto many = gradient(Context(Backend::kCpu, {threads, ""}), problem, inputs);
         EXPECT_TRUE(same_bits(one.data, many.data)) << threads << " threads, " << describe(problem);
         EXPECT_TRUE(same_bits(one.log_weights, many.log_weights)) << threads;
         EXPECT_TRUE(same_bits(one.log_bandwidths, many.log_bandwidths)) << threads;
+        const auto many_all =
+            gradient(Context(Backend::kCpu, {threads, ""}), problem, all, kBandwidthsAlone);
+        EXPECT_TRUE(same_bits(one_all.log_bandwidths, many_all.log_bandwidths)) << threads;
       }
     }
   });

@@ -92,7 +92,7 @@ TEST_P(KdeLargeOffsets, Gradients) {
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     auto problem = normal_problem<T>({kRows, kRows, 1}, 402);
-    const GradientInputs<T> inputs{{}, gradient_weights<T>(kRows, 1)};
+    const GradientInputs<T> inputs{{}, gradient_weights<T>(kRows, 1), {}, {}};
     const Context context(GetParam().backend);
     const SparseMatrix<T> weights(1, inputs.score_weights);
     const SparseMatrix<T> out(1);

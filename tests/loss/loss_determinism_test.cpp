@@ -17,23 +17,6 @@
 namespace scf::test {
 namespace {
 
-template <class T>
-::testing::AssertionResult same_results(const LossResults<T>& left, const LossResults<T>& right) {
-  std::string complaints;
-  const auto compare = [&](const std::string& name, const auto& a, const auto& b) {
-    const auto same = same_bits(a, b);
-    if (!same) complaints += name + ": " + same.message() + "\n";
-  };
-  compare("values", left.values, right.values);
-  compare("mean", left.mean, right.mean);
-  compare("standard_error", left.standard_error, right.standard_error);
-  for (std::size_t k = 0; k < left.gradients.size(); ++k) {
-    compare("gradient " + std::to_string(k), left.gradients[k], right.gradients[k]);
-  }
-  return complaints.empty() ? ::testing::AssertionSuccess()
-                            : ::testing::AssertionFailure() << complaints;
-}
-
 struct SampleShape {
   std::int64_t m;
   std::int64_t d;

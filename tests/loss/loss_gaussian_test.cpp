@@ -34,7 +34,7 @@ double expected_ism() {
 
 class LossGaussian : public OnEachBackend {
  protected:
-  [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 20'000 : 500; }
+  [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 20'000 : 1'000; }
 
   [[nodiscard]] Rows data(std::uint64_t seed) const {
     Random random(seed);

@@ -28,7 +28,7 @@ MixtureModel other_mixture() {
 
 class LossMixture : public OnEachBackend {
  protected:
-  [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 20'000 : 400; }
+  [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 20'000 : 1'000; }
 
   template <class T>
   [[nodiscard]] LossProblem<T> problem(Loss loss, std::uint64_t seed) const {

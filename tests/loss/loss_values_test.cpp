@@ -1,8 +1,9 @@
-// Every loss and every perturb call against the reference, any options, over dimensions and numbers
-// of samples.
+// Every loss and every perturb call against the reference, with any options, over dimensions and
+// numbers of samples.
 #include <gtest/gtest.h>
 
 #include "loss_shapes.h"
+#include "support/errors.h"
 #include "support/loss_call.h"
 #include "support/loss_problem.h"
 #include "support/loss_reference.h"
@@ -13,20 +14,22 @@ namespace {
 
 class LossValues : public OnBackend<LossCase> {
  protected:
-  // body(context, problem, layout) over the numbers of samples.
+  // body(context, problem, layout) over the dimensions and their numbers of samples.
   template <class Body>
   void walk(Loss loss, Body&& body) const {
     const LossCase& where = GetParam();
     const Context context(where.backend);
     const auto start = static_cast<std::int64_t>(loss);
-    std::uint64_t seed = 1000 * static_cast<std::uint64_t>(where.d + 10'000 * start);
     with_dtype(where.dtype, [&](auto tag) {
       using T = decltype(tag);
-      for (const std::int64_t m : sample_counts(where, start)) {
-        LossLayout layout;
-        if (seed % 3 == 1) layout = odd_loss_layout<T>();
-        layout.gradients_in_place = seed % 4 == 3;
-        body(context, any_loss<T>(loss, m, where.d, seed++), layout);
+      for (const std::int64_t d : where.group.dimensions) {
+        std::uint64_t seed = 1000 * static_cast<std::uint64_t>(d + 10'000 * start);
+        for (const std::int64_t m : sample_counts(where.backend, d, start)) {
+          LossLayout layout;
+          if (seed % 3 == 1) layout = odd_loss_layout<T>();
+          layout.gradients_in_place = seed % 4 == 3;
+          body(context, any_loss<T>(loss, m, d, seed++), layout);
+        }
       }
     });
   }
@@ -83,6 +86,22 @@ TEST_P(LossValues, FdssmPerturb) {
 TEST_P(LossValues, FddsmPerturb) {
   check_perturb(Loss::kFddsm);
 }
+
+class LossOfManySamples : public OnEachBackend {};
+
+// So many that partial sums have partial sums.
+TEST_P(LossOfManySamples, MeanAndStandardError) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : {Loss::kIsm, Loss::kFdssmEnergy}) {
+      auto problem = any_loss<T>(loss, on_cpu() ? 300'007 : 40'009, 1, 47);
+      EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Loss, LossOfManySamples, ::testing::ValuesIn(all_backend_cases()),
+                         parameter_name<BackendCase>);
 
 INSTANTIATE_TEST_SUITE_P(Loss, LossValues, ::testing::ValuesIn(all_loss_cases()),
                          parameter_name<LossCase>);

@@ -285,6 +285,20 @@ void decode_half_with_integer(Decoder& decoder, Instruction* in, Type out, Type 
   *in = std::move(second);
 }
 
+// Of a source register that is wider than the type read of it, cvt reads the low bits.
+void narrow_source(Decoder& decoder, Instruction* in, Type from) {
+  const Operand& given = decoder.operand(1);
+  Symbol symbol;
+  if (from.bits == 64 || given.kind != Operand::Kind::kName || !decoder.find(given.name, &symbol) ||
+      symbol.kind != Symbol::Kind::kRegister || symbol.type.bytes() != 8) {
+    return;
+  }
+  Instruction first = *in;
+  first.destination = in->source[0] = decoder.new_row(kU32);
+  first.execute = &apply1<uint32_t, uint64_t, Cast<uint32_t, uint64_t>>;
+  decoder.emit(std::move(first));
+}
+
 }  // namespace
 
 void decode_convert(Decoder& decoder, Instruction* in) {
@@ -300,6 +314,7 @@ void decode_convert(Decoder& decoder, Instruction* in) {
   in->destination = decoder.destination(0);
   in->source[0] = decoder.source(1, from);
   in->register_bytes = static_cast<uint8_t>(decoder.register_type(decoder.operand(0)).bits / 8);
+  narrow_source(decoder, in, from);
   if (out.is_float() && from.is_float()) {
     decode_float_to_float(decoder, in, out, from);
   } else if (!out.is_float() && !from.is_float()) {

@@ -177,6 +177,8 @@ GradientCall<T>::GradientCall(const Context& owner, const scf_kde* prepared,
       log_density_weights_(owner, inputs.log_density_weights, 1, problem.m, problem.m),
       score_weights_(owner, inputs.score_weights, problem.m, problem.d,
                      problem.d + layout.tangent_gap, layout.misalignment),
+      divergence_weights_(owner, inputs.divergence_weights, 1, problem.m, problem.m),
+      quadratic_form_weights_(owner, inputs.quadratic_form_weights, 1, problem.m, problem.m),
       data_(owner, wanted.data, problem.n, problem.d, problem.d + layout.output_gap,
             layout.misalignment),
       log_weights_(owner, wanted.log_weights, 1, problem.n, problem.n),
@@ -189,6 +191,8 @@ GradientCall<T>::GradientCall(const Context& owner, const scf_kde* prepared,
   gradients.ld_data = data_.ld();
   gradients.log_weights = log_weights_.data();
   gradients.log_bandwidths = log_bandwidths_.data();
+  gradients.divergence_weights = divergence_weights_.data();
+  gradients.quadratic_form_weights = quadratic_form_weights_.data();
 }
 
 template <class T>

@@ -110,8 +110,10 @@ KdeResults<T> evaluate(const Context& context, const KdeProblem<T>& problem, Out
 
 template <class T>
 struct GradientInputs {
-  std::vector<T> log_density_weights;  // g [m], or empty
-  std::vector<T> score_weights;        // u [m, d], or empty
+  std::vector<T> log_density_weights;     // g [m], or empty
+  std::vector<T> score_weights;           // u [m, d], or empty
+  std::vector<T> divergence_weights;      // b [m], or empty
+  std::vector<T> quadratic_form_weights;  // c [m], or empty
 };
 
 template <class T>
@@ -153,6 +155,8 @@ class GradientCall {
   const Context& owner_;
   DeviceMatrix<T> log_density_weights_;
   DeviceMatrix<T> score_weights_;
+  DeviceMatrix<T> divergence_weights_;
+  DeviceMatrix<T> quadratic_form_weights_;
   DeviceMatrix<T> data_;
   DeviceMatrix<T> log_weights_;
   DeviceMatrix<T> log_bandwidths_;

@@ -36,7 +36,8 @@ template <class T>
                                          const GradientInputs<T>& inputs,
                                          const GradientResults<T>& results) {
   const auto reference =
-      KdeReference<T>(problem).gradient(inputs.log_density_weights, inputs.score_weights);
+      KdeReference<T>(problem).gradient({inputs.log_density_weights, inputs.score_weights,
+                                         inputs.divergence_weights, inputs.quadratic_form_weights});
   const std::string context = describe(problem);
   const std::string complaints =
       check_gradient("data gradient", context, results.data, reference.data, reference.data_scale,

@@ -16,6 +16,12 @@ Real log_two_pi() {
   return std::log(2 * std::acos(Real(-1)));
 }
 
+// 0 where the vector is empty.
+template <class Real, class T>
+Real entry(const std::vector<T>& values, std::int64_t i) {
+  return values.empty() ? Real(0) : static_cast<Real>(values[i]);
+}
+
 }  // namespace
 
 template <class T, class Real>
@@ -200,21 +206,22 @@ void KdeReference<T, Real>::add_covariance(std::int64_t i, const View& seen,
 }
 
 template <class T, class Real>
-Real KdeReference<T, Real>::objective(const std::vector<T>& g, const std::vector<T>& u) const {
+Real KdeReference<T, Real>::objective(const ReferenceObjective<T>& of) const {
   Real value = 0;
   for (std::int64_t i = 0; i < problem_.m; ++i) {
     const ReferenceRow<Real> at = row(i);
-    if (!g.empty()) value += static_cast<Real>(g[i]) * at.log_density;
-    for (std::int64_t c = 0; c < problem_.d && !u.empty(); ++c) {
-      value += static_cast<Real>(u[i * problem_.d + c]) * at.score[c];
+    value += entry<Real>(of.log_density, i) * at.log_density;
+    value += entry<Real>(of.divergence, i) * at.divergence;
+    value += entry<Real>(of.quadratic_form, i) * at.quadratic_form;
+    for (std::int64_t c = 0; c < problem_.d; ++c) {
+      value += entry<Real>(of.score, i * problem_.d + c) * at.score[c];
     }
   }
   return value;
 }
 
 template <class T, class Real>
-ReferenceGradient<Real> KdeReference<T, Real>::gradient(const std::vector<T>& g,
-                                                        const std::vector<T>& u) const {
+ReferenceGradient<Real> KdeReference<T, Real>::gradient(const ReferenceObjective<T>& of) const {
   ReferenceGradient<Real> total;
   total.data.assign(problem_.n * problem_.d, 0);
   total.log_weights.assign(problem_.n, 0);
@@ -223,8 +230,9 @@ ReferenceGradient<Real> KdeReference<T, Real>::gradient(const std::vector<T>& g,
   total.log_weights_scale.assign(problem_.n, 0);
   total.log_bandwidths_scale.assign(problem_.m, 0);
   for (std::int64_t i = 0; i < problem_.m; ++i) {
-    const Real g_i = g.empty() ? Real(0) : static_cast<Real>(g[i]);
-    add_gradient(i, g_i, u.empty() ? nullptr : &u[i * problem_.d], total);
+    add_gradient(i, entry<Real>(of.log_density, i),
+                 of.score.empty() ? nullptr : &of.score[i * problem_.d], total);
+    add_second_gradient(i, entry<Real>(of.divergence, i), entry<Real>(of.quadratic_form, i), total);
   }
   return total;
 }
@@ -284,6 +292,61 @@ void KdeReference<T, Real>::add_gradient(std::int64_t i, Real g, const T* u,
       g * (mean_square * inverse - d) - 2 * along_score + curvature * covariance;
   total.log_bandwidths_scale[i] = std::fabs(g) * (mean_square * inverse + d) +
                                   2 * along_score_scale + curvature * covariance_scale;
+}
+
+// What the divergence and the quadratic form add to dlog h, with w_k = |y_k - m|^2 or ((y_k -
+// m).v)^2 and size = d or |v|^2:
+//   -4 (a^2/h^4) sum_k p_k w_k + 2 size/h^2 + (a^2/h^6) sum_k p_k (w_k - E w)(r_k^2 - E r^2)
+template <class T, class Real>
+void KdeReference<T, Real>::add_second_gradient(std::int64_t i, Real b, Real c,
+                                                ReferenceGradient<Real>& total) const {
+  const View seen = view(i);
+  const std::int64_t d = problem_.d;
+  const std::vector<Real> m = mean(seen);
+  const Real inverse = 1 / (seen.h * seen.h);
+  const Real factor = seen.a * seen.a * inverse * inverse;
+  const auto add = [&](Real weight, Real size, const auto& term_of) {
+    if (weight == 0) return;
+    std::vector<Real> terms(problem_.n, 0);
+    Real mean_term = 0;
+    Real mean_square = 0;
+    for (std::int64_t k = 0; k < problem_.n; ++k) {
+      if (!sees(i, k)) continue;
+      terms[k] = term_of(k);
+      mean_term += seen.probability[k] * terms[k];
+      mean_square += seen.probability[k] * seen.square[k];
+    }
+    Real covariance = 0;
+    Real covariance_scale = 0;
+    for (std::int64_t k = 0; k < problem_.n; ++k) {
+      const Real p = seen.probability[k];
+      if (p < kInvisible) continue;
+      covariance += p * (terms[k] - mean_term) * (seen.square[k] - mean_square);
+      covariance_scale += p * (terms[k] + mean_term) * (seen.square[k] + mean_square);
+    }
+    total.log_bandwidths[i] +=
+        weight * (factor * (inverse * covariance - 4 * mean_term) + 2 * size * inverse);
+    total.log_bandwidths_scale[i] +=
+        std::fabs(weight) *
+        (factor * (inverse * covariance_scale + 4 * mean_term) + 2 * size * inverse);
+  };
+  add(b, static_cast<Real>(d), [&](std::int64_t k) {
+    Real square = 0;
+    for (std::int64_t j = 0; j < d; ++j) square += (datum(k, j) - m[j]) * (datum(k, j) - m[j]);
+    return square;
+  });
+  Real tangent_square = 0;
+  for (std::int64_t j = 0; j < d; ++j) {
+    const Real v = entry<Real>(problem_.tangent, i * d + j);
+    tangent_square += v * v;
+  }
+  add(c, tangent_square, [&](std::int64_t k) {
+    Real along = 0;
+    for (std::int64_t j = 0; j < d; ++j) {
+      along += entry<Real>(problem_.tangent, i * d + j) * (datum(k, j) - m[j]);
+    }
+    return along * along;
+  });
 }
 
 template class KdeReference<float, double>;

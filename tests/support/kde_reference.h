@@ -35,8 +35,18 @@ struct ReferenceRow {
   Real effective_sample_size_condition = 0;  // relative to the value
 };
 
-// Gradients of sum_i ( g_i log p(x_i) + u_i . s(x_i) ). A scale is what the terms of an entry sum
-// to in absolute value, the measure of what rounding may do to it.
+// An objective sum_i ( g_i log p(x_i) + u_i . s(x_i) + b_i div s(x_i) + c_i v_i . J(x_i) v_i ), v
+// the problem's tangent. Empty means 0.
+template <class T>
+struct ReferenceObjective {
+  std::vector<T> log_density;     // g [m]
+  std::vector<T> score;           // u [m, d]
+  std::vector<T> divergence;      // b [m]
+  std::vector<T> quadratic_form;  // c [m]
+};
+
+// Its gradients; those of data and log_weights are of the first two terms. A scale is what the
+// terms of an entry sum to in absolute value, the measure of what rounding may do to it.
 template <class Real>
 struct ReferenceGradient {
   std::vector<Real> data;                  // [n, d]
@@ -59,12 +69,10 @@ class KdeReference {
 
   [[nodiscard]] ReferenceRow<Real> row(std::int64_t i) const;
 
-  // g is [m] or empty for 0, u is [m, d] or empty for 0.
-  [[nodiscard]] ReferenceGradient<Real> gradient(const std::vector<T>& g,
-                                                 const std::vector<T>& u) const;
+  [[nodiscard]] ReferenceGradient<Real> gradient(const ReferenceObjective<T>& of) const;
 
   // The value whose gradient that is.
-  [[nodiscard]] Real objective(const std::vector<T>& g, const std::vector<T>& u) const;
+  [[nodiscard]] Real objective(const ReferenceObjective<T>& of) const;
 
  private:
   // What a query sees, before anything is summed over its dimensions.
@@ -78,6 +86,7 @@ class KdeReference {
   [[nodiscard]] std::vector<Real> mean(const View& seen) const;
   void add_covariance(std::int64_t i, const View& seen, ReferenceRow<Real>& row) const;
   void add_gradient(std::int64_t i, Real g, const T* u, ReferenceGradient<Real>& total) const;
+  void add_second_gradient(std::int64_t i, Real b, Real c, ReferenceGradient<Real>& total) const;
 
   const KdeProblem<T>& problem_;
 };

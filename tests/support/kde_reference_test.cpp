@@ -149,19 +149,26 @@ TEST(KdeReference, GradientIsThatOfTheObjective) {
     if (problem.bandwidths.empty()) problem.bandwidths.assign(4, problem.bandwidth);
     const auto g = gradient_weights<double>(4, seed);
     const auto u = gradient_weights<double>(8, seed + 100);
-    const auto analytic = Reference(problem).gradient(g, u);
-    const auto slope = [&](double& value, double step, long double width) {
+    if (problem.tangent.empty()) problem.tangent = gradient_weights<double>(8, seed + 400);
+    // Of divergence and quadratic form only the gradient of the bandwidths is known.
+    const ReferenceObjective<double> first{g, u, {}, {}};
+    const ReferenceObjective<double> all{g, u, gradient_weights<double>(4, seed + 200),
+                                         gradient_weights<double>(4, seed + 300)};
+    const auto analytic = Reference(problem).gradient(first);
+    const auto analytic_all = Reference(problem).gradient(all);
+    const auto slope = [&](const ReferenceObjective<double>& of, double& value, double step,
+                           long double width) {
       const double centre = value;
       value = centre + step;
-      const long double up = Reference(problem).objective(g, u);
+      const long double up = Reference(problem).objective(of);
       value = centre - step;
-      const long double down = Reference(problem).objective(g, u);
+      const long double down = Reference(problem).objective(of);
       value = centre;
       return (up - down) / width;
     };
     for (std::size_t k = 0; k < problem.data.size(); ++k) {
       const double step = 0x1p-18;
-      EXPECT_NEAR(slope(problem.data[k], step, 2 * step), analytic.data[k],
+      EXPECT_NEAR(slope(first, problem.data[k], step, 2 * step), analytic.data[k],
                   1e-6 * (1 + analytic.data_scale[k / 2]))
           << "data " << k;
     }
@@ -172,16 +179,21 @@ TEST(KdeReference, GradientIsThatOfTheObjective) {
       }
       const double relative = 0x1p-18;
       const double step = problem.weights[k] * relative;
-      EXPECT_NEAR(slope(problem.weights[k], step, std::log1p(relative) - std::log1p(-relative)),
-                  analytic.log_weights[k], 1e-6 * (1 + analytic.log_weights_scale[k]))
+      EXPECT_NEAR(
+          slope(first, problem.weights[k], step, std::log1p(relative) - std::log1p(-relative)),
+          analytic.log_weights[k], 1e-6 * (1 + analytic.log_weights_scale[k]))
           << "weight " << k;
     }
     for (std::size_t i = 0; i < problem.bandwidths.size(); ++i) {
       const double relative = 0x1p-18;
       const double step = problem.bandwidths[i] * relative;
-      EXPECT_NEAR(slope(problem.bandwidths[i], step, std::log1p(relative) - std::log1p(-relative)),
-                  analytic.log_bandwidths[i], 1e-6 * (1 + analytic.log_bandwidths_scale[i]))
+      const long double width = std::log1p(relative) - std::log1p(-relative);
+      EXPECT_NEAR(slope(first, problem.bandwidths[i], step, width), analytic.log_bandwidths[i],
+                  1e-6 * (1 + analytic.log_bandwidths_scale[i]))
           << "bandwidth " << i;
+      EXPECT_NEAR(slope(all, problem.bandwidths[i], step, width), analytic_all.log_bandwidths[i],
+                  1e-6 * (1 + analytic_all.log_bandwidths_scale[i]))
+          << "bandwidth " << i << " of all terms";
     }
   }
 }

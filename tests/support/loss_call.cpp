@@ -98,53 +98,50 @@ scf_status LossCall<T>::workspace_size(std::size_t* bytes) const {
 }
 
 template <class T>
-scf_status LossCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+scf_status LossCall<T>::enqueue(void* workspace, std::size_t workspace_bytes) {
   const auto& a = arguments;
   const auto* p = params_pointer;
   const auto* o = outputs_pointer;
-  scf_status status = SCF_ERROR_INTERNAL;
   switch (loss_) {
     case Loss::kEsm:
-      status = of_dtype<T>(scf_esm_loss_f32, scf_esm_loss_f64)(
+      return of_dtype<T>(scf_esm_loss_f32, scf_esm_loss_f64)(
           context, p, m, d, a[0].values, a[0].ld, a[1].values, a[1].ld, o, a[0].gradient,
           a[0].ld_gradient, workspace, workspace_bytes, stream);
-      break;
     case Loss::kIsm:
-      status = of_dtype<T>(scf_ism_loss_f32, scf_ism_loss_f64)(
+      return of_dtype<T>(scf_ism_loss_f32, scf_ism_loss_f64)(
           context, p, m, d, a[0].values, a[0].ld, a[1].values, o, a[0].gradient, a[0].ld_gradient,
           a[1].gradient, workspace, workspace_bytes, stream);
-      break;
     case Loss::kDsm:
-      status = of_dtype<T>(scf_dsm_loss_f32, scf_dsm_loss_f64)(
+      return of_dtype<T>(scf_dsm_loss_f32, scf_dsm_loss_f64)(
           context, p, m, d, x, ldx, a[0].values, a[0].ld, o, a[0].gradient, a[0].ld_gradient,
           workspace, workspace_bytes, stream);
-      break;
     case Loss::kSsm:
-      status = of_dtype<T>(scf_ssm_loss_f32, scf_ssm_loss_f64)(
+      return of_dtype<T>(scf_ssm_loss_f32, scf_ssm_loss_f64)(
           context, p, m, d, a[0].values, a[0].ld, a[1].values, a[1].ld, o, a[0].gradient,
           a[0].ld_gradient, a[1].gradient, a[1].ld_gradient, workspace, workspace_bytes, stream);
-      break;
     case Loss::kFdssmEnergy:
-      status = of_dtype<T>(scf_fdssm_energy_loss_f32, scf_fdssm_energy_loss_f64)(
+      return of_dtype<T>(scf_fdssm_energy_loss_f32, scf_fdssm_energy_loss_f64)(
           context, p, m, d, a[0].values, a[1].values, a[2].values, o, a[0].gradient, a[1].gradient,
           a[2].gradient, workspace, workspace_bytes, stream);
-      break;
     case Loss::kFdssmScore:
-      status = of_dtype<T>(scf_fdssm_score_loss_f32, scf_fdssm_score_loss_f64)(
+      return of_dtype<T>(scf_fdssm_score_loss_f32, scf_fdssm_score_loss_f64)(
           context, p, m, d, a[0].values, a[0].ld, a[1].values, a[1].ld, o, a[0].gradient,
           a[0].ld_gradient, a[1].gradient, a[1].ld_gradient, workspace, workspace_bytes, stream);
-      break;
     case Loss::kFddsm:
-      status = of_dtype<T>(scf_fddsm_loss_f32, scf_fddsm_loss_f64)(
+      return of_dtype<T>(scf_fddsm_loss_f32, scf_fddsm_loss_f64)(
           context, p, m, d, a[0].values, a[1].values, o, a[0].gradient, a[1].gradient, workspace,
           workspace_bytes, stream);
-      break;
     case Loss::kDde:
-      status = of_dtype<T>(scf_dde_loss_f32, scf_dde_loss_f64)(
-          context, p, m, d, a[0].values, a[0].ld, o, a[0].gradient, a[0].ld_gradient, workspace,
-          workspace_bytes, stream);
-      break;
+      return of_dtype<T>(scf_dde_loss_f32, scf_dde_loss_f64)(context, p, m, d, a[0].values, a[0].ld,
+                                                             o, a[0].gradient, a[0].ld_gradient,
+                                                             workspace, workspace_bytes, stream);
   }
+  return SCF_ERROR_INTERNAL;
+}
+
+template <class T>
+scf_status LossCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+  const scf_status status = enqueue(workspace, workspace_bytes);
   owner_.synchronize();
   return status;
 }
@@ -224,21 +221,24 @@ PerturbCall<T>::PerturbCall(const Context& owner, const LossProblem<T>& problem,
 }
 
 template <class T>
-scf_status PerturbCall<T>::run() {
+scf_status PerturbCall<T>::enqueue() {
   const auto& o = outputs;
-  scf_status status = SCF_ERROR_INTERNAL;
   if (loss_ == Loss::kSsm) {
-    status = of_dtype<T>(scf_ssm_perturb_f32, scf_ssm_perturb_f64)(context, params_pointer, m, d,
-                                                                   o[0].values, o[0].ld, stream);
-  } else {
-    auto function = of_dtype<T>(scf_dsm_perturb_f32, scf_dsm_perturb_f64);
-    if (loss_ == Loss::kFddsm) function = of_dtype<T>(scf_fddsm_perturb_f32, scf_fddsm_perturb_f64);
-    if (loss_ == Loss::kFdssmEnergy || loss_ == Loss::kFdssmScore) {
-      function = of_dtype<T>(scf_fdssm_perturb_f32, scf_fdssm_perturb_f64);
-    }
-    status = function(context, params_pointer, m, d, x, ldx, o[0].values, o[0].ld, o[1].values,
-                      o[1].ld, stream);
+    return of_dtype<T>(scf_ssm_perturb_f32, scf_ssm_perturb_f64)(context, params_pointer, m, d,
+                                                                 o[0].values, o[0].ld, stream);
   }
+  auto function = of_dtype<T>(scf_dsm_perturb_f32, scf_dsm_perturb_f64);
+  if (loss_ == Loss::kFddsm) function = of_dtype<T>(scf_fddsm_perturb_f32, scf_fddsm_perturb_f64);
+  if (loss_ == Loss::kFdssmEnergy || loss_ == Loss::kFdssmScore) {
+    function = of_dtype<T>(scf_fdssm_perturb_f32, scf_fdssm_perturb_f64);
+  }
+  return function(context, params_pointer, m, d, x, ldx, o[0].values, o[0].ld, o[1].values, o[1].ld,
+                  stream);
+}
+
+template <class T>
+scf_status PerturbCall<T>::run() {
+  const scf_status status = enqueue();
   owner_.synchronize();
   return status;
 }
@@ -271,6 +271,7 @@ std::vector<std::vector<T>> perturb(const Context& context, const LossProblem<T>
   return call.results();
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type.
 #define SCF_TEST_INSTANTIATE(T)                                                            \
   template class LossParams<T>;                                                            \
   template class LossCall<T>;                                                              \
@@ -282,5 +283,6 @@ std::vector<std::vector<T>> perturb(const Context& context, const LossProblem<T>
 SCF_TEST_INSTANTIATE(float)
 SCF_TEST_INSTANTIATE(double)
 #undef SCF_TEST_INSTANTIATE
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace scf::test

@@ -74,6 +74,8 @@ class LossCall {
   scf_status run();
   // The loss alone, with the workspace given.
   scf_status run_with(void* workspace, std::size_t workspace_bytes);
+  // The same without waiting.
+  scf_status enqueue(void* workspace, std::size_t workspace_bytes);
   scf_status workspace_size(std::size_t* bytes) const;
 
   [[nodiscard]] LossResults<T> results() const;
@@ -132,6 +134,8 @@ class PerturbCall {
               bool second = true);
   PerturbCall(PerturbCall&&) = delete;
   scf_status run();
+  // The same without waiting.
+  scf_status enqueue();
   [[nodiscard]] std::vector<std::vector<T>> results() const;
   [[nodiscard]] bool canaries_intact() const;
   [[nodiscard]] bool outputs_untouched() const;

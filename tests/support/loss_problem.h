@@ -62,6 +62,9 @@ struct LossProblem {
   std::vector<T> probes;           // [K m, d]
   std::vector<std::uint8_t> mask;  // [m]
 
+  // Relative error of noise and probes where they stand for what the library regenerates.
+  double noise_error = 0;
+
   std::uint64_t seed = 0;  // of the case itself
   std::string note;        // what is particular about the case
 

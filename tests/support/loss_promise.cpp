@@ -95,11 +95,29 @@ template <class T>
   return complaints.result();
 }
 
-#define SCF_TEST_INSTANTIATE(T)                                                 \
-  template ::testing::AssertionResult matches_reference(const LossProblem<T>&,  \
-                                                        const LossResults<T>&); \
-  template ::testing::AssertionResult perturb_matches_reference(                \
-      const LossProblem<T>&, const std::vector<std::vector<T>>&);
+template <class T>
+::testing::AssertionResult same_results(const LossResults<T>& left, const LossResults<T>& right) {
+  Complaints complaints;
+  const auto compare = [&](const std::string& name, const auto& a, const auto& b) {
+    const auto same = same_bits(a, b);
+    if (!same) complaints.note(::testing::AssertionFailure() << name << ": " << same.message());
+  };
+  compare("values", left.values, right.values);
+  compare("mean", left.mean, right.mean);
+  compare("standard_error", left.standard_error, right.standard_error);
+  for (std::size_t k = 0; k < left.gradients.size(); ++k) {
+    compare("gradient " + std::to_string(k), left.gradients[k], right.gradients[k]);
+  }
+  return complaints.result();
+}
+
+#define SCF_TEST_INSTANTIATE(T)                                                                   \
+  template ::testing::AssertionResult matches_reference(const LossProblem<T>&,                    \
+                                                        const LossResults<T>&);                   \
+  template ::testing::AssertionResult same_results(const LossResults<T>&, const LossResults<T>&); \
+  template ::testing::AssertionResult perturb_matches_reference(                                  \
+      const LossProblem<T>&,                                                                      \
+      const std::vector<std::vector<T>>&); /* NOLINT(bugprone-macro-parentheses) */
 SCF_TEST_INSTANTIATE(float)
 SCF_TEST_INSTANTIATE(double)
 #undef SCF_TEST_INSTANTIATE

@@ -53,6 +53,10 @@ template <class T>
 ::testing::AssertionResult matches_reference(const LossProblem<T>& problem,
                                              const LossResults<T>& results);
 
+// Everything bit for bit, but the status word.
+template <class T>
+::testing::AssertionResult same_results(const LossResults<T>& left, const LossResults<T>& right);
+
 // The two matrices that the perturb call of a loss gives: perturbed and target, or plus and minus;
 // for SSM the probes alone.
 template <class T>

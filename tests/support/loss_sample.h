@@ -51,7 +51,7 @@ class LossSample {
 
   // z, standard normal.
   [[nodiscard]] BoundedRow<T> noise() const {
-    if (!problem_.noise.empty()) return of_caller(problem_.noise, i_);
+    if (!problem_.noise.empty()) return noise_of_caller(problem_.noise, i_);
     return regenerated(reference_normal<Real>(words(0), problem_.d), 1);
   }
 
@@ -66,7 +66,7 @@ class LossSample {
   // v_k of SSM.
   [[nodiscard]] BoundedRow<T> probe(std::int64_t k) const {
     const std::int64_t d = problem_.d;
-    if (!problem_.probes.empty()) return of_caller(problem_.probes, k * problem_.m + i_);
+    if (!problem_.probes.empty()) return noise_of_caller(problem_.probes, k * problem_.m + i_);
     if (problem_.probe == SCF_PROBE_GAUSSIAN) {
       return regenerated(reference_normal<Real>(words(k), d), 1);
     }
@@ -94,6 +94,13 @@ class LossSample {
     return numbers;
   }
 
+  [[nodiscard]] BoundedRow<T> noise_of_caller(const std::vector<T>& rows, std::int64_t row) const {
+    BoundedRow<T> numbers = of_caller(rows, row);
+    const auto relative = static_cast<Real>(problem_.noise_error);
+    for (Number& number : numbers) number.error = relative * std::fabs(number.value);
+    return numbers;
+  }
+
   // `scale`: what the stated accuracy is of; 0 for what is exact.
   [[nodiscard]] BoundedRow<T> regenerated(const std::vector<Real>& values, Real scale) const {
     BoundedRow<T> numbers;
@@ -111,7 +118,7 @@ class LossSample {
       for (Number& component : point) component = component * radius;
       return point;
     }
-    BoundedRow<T> point = of_caller(direction, i_);
+    BoundedRow<T> point = noise_of_caller(direction, i_);
     Real square = 0;
     for (const Number& component : point) square += component.value * component.value;
     const Real norm = std::sqrt(square);

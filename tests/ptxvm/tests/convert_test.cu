@@ -17,6 +17,21 @@ PTX_UNARY(s64_to_u16, u16, "h", u64, "l", "cvt.u16.u64 %0, %1;")
 PTX_UNARY(sat_s8, u32, "r", u32, "r", "cvt.sat.s8.s32 %0, %1;")
 PTX_UNARY(sat_u8, u32, "r", u32, "r", "cvt.sat.u8.s32 %0, %1;")
 
+// A source register may be wider than the type that is read of it.
+PTX_UNARY(low_s32_to_s64, u64, "l", u64, "l", "cvt.s64.s32 %0, %1;")
+PTX_UNARY(low_u16_to_u32, u32, "r", u64, "l", "cvt.u32.u16 %0, %1;")
+PTX_UNARY(low_s32_to_f64, double, "d", u64, "l", "cvt.rn.f64.s32 %0, %1;")
+
+TEST(Convert, LowBitsOfWideRegisters) {
+  const auto a = integers<u64>(0);
+  check(
+      low_s32_to_s64, [](u64 x) { return u64(int64_t(int32_t(x))); }, a);
+  check(
+      low_u16_to_u32, [](u64 x) { return u32(uint16_t(x)); }, a);
+  check(
+      low_s32_to_f64, [](u64 x) { return double(int32_t(x)); }, a);
+}
+
 TEST(Convert, Integers) {
   const auto a = integers<u32>(0);
   check(

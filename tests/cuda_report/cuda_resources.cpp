@@ -112,6 +112,9 @@ int tiled_bytes(const std::string& name) {
   if (name.find("second order") != std::string::npos) {
     return kde::TiledLayout<T, C, kde::Pass::kSecondOrder>::kBytes;
   }
+  if (name.find("bandwidth") != std::string::npos) {
+    return kde::TiledLayout<T, C, kde::Pass::kBandwidth>::kBytes;
+  }
   return name.find("top") != std::string::npos
              ? kde::TiledLayout<T, C, kde::Pass::kTop>::kBytes
              : kde::TiledLayout<T, C, kde::Pass::kMoments>::kBytes;
@@ -187,12 +190,14 @@ std::string readable_name(const std::string& mangled) {
   replace_all(name, "(scf::kde::Pass)0", "moments");
   replace_all(name, "(scf::kde::Pass)1", "second order");
   replace_all(name, "(scf::kde::Pass)2", "top");
+  replace_all(name, "(scf::kde::Pass)3", "bandwidth");
   replace_all(name, "(scf::kde::Visibility)0", "plain");
   replace_all(name, "(scf::kde::Visibility)1", "general");
   name = std::regex_replace(name, std::regex(R"(\((\w+)\)(\d+))"), "$2");  // "(int)3"
   name = std::regex_replace(name, std::regex(R"((\d+)l\b)"), "$1");
   replace_all(name, "(anonymous namespace)::", "");
-  replace_all(name, "scf::kde::", "");
+  name = std::regex_replace(name, std::regex(R"(\bscf::(\w+::)*)"), "");
+  replace_all(name, " >", ">");
   name = name.substr(0, name.find('('));
   const std::string result = "void ";
   return name.rfind(result, 0) == 0 ? name.substr(result.size()) : name;

@@ -1,4 +1,4 @@
-// What the emulator counts of the KDE's kernels is about as much as their formulas say.
+// What the emulator counts of the kernels is about as much as their formulas say.
 #include "cuda_counts.h"
 
 #include <gtest/gtest.h>
@@ -23,11 +23,11 @@ TEST(CudaCounts, WorkGrowsWithTheDimensions) {
   const KernelCounts many = busiest({"score", "f32", 1024, 32, 64});
   EXPECT_EQ(few.kernel.rfind("kde_", 0), 0u) << few.kernel;
   EXPECT_GE(few.launches, 1);
-  EXPECT_GE(few.instructions_per_pair, 2 * 2 + 1);
-  EXPECT_LT(few.instructions_per_pair, 1000);
-  EXPECT_GE(many.instructions_per_pair + many.multiply_adds_per_pair, 2 * 64);
-  EXPECT_LT(many.instructions_per_pair, 32 * few.instructions_per_pair);
-  EXPECT_GT(many.global_bytes_per_pair, 0);
+  EXPECT_GE(few.instructions_per_unit, 2 * 2 + 1);
+  EXPECT_LT(few.instructions_per_unit, 1000);
+  EXPECT_GE(many.instructions_per_unit + many.multiply_adds_per_unit, 2 * 64);
+  EXPECT_LT(many.instructions_per_unit, 32 * few.instructions_per_unit);
+  EXPECT_GT(many.global_bytes_per_unit, 0);
   EXPECT_GE(many.sectors_over_ideal, 1);
 }
 
@@ -35,7 +35,23 @@ TEST(CudaCounts, WorkGrowsWithTheDimensions) {
 TEST(CudaCounts, QueriesShareTheData) {
   const KernelCounts alone = busiest({"score", "f64", 1024, 1, 16});
   const KernelCounts together = busiest({"score", "f64", 1024, 64, 16});
-  EXPECT_LT(together.global_bytes_per_pair, alone.global_bytes_per_pair / 4);
+  EXPECT_LT(together.global_bytes_per_unit, alone.global_bytes_per_unit / 4);
+}
+
+// A loss reads its inputs and writes its gradient once, a value a row besides, and draws its noise
+// instead of reading it; no formula takes fewer instructions than its least.
+TEST(CudaCounts, LossesMoveEveryElementOnce) {
+  for (const Workload& workload : reported_workloads()) {
+    if (workload.operation != "dsm" || workload.dtype != "f32") {
+      continue;
+    }
+    const KernelCounts counts = busiest(workload);
+    SCOPED_TRACE(counts.kernel);
+    const double values = (4.0 + 8.0) / static_cast<double>(workload.d);
+    EXPECT_GE(counts.global_bytes_per_unit, workload.least_bytes);
+    EXPECT_LT(counts.global_bytes_per_unit, workload.least_bytes + values + 0.5);
+    EXPECT_GE(counts.instructions_per_unit, workload.least_instructions);
+  }
 }
 
 TEST(CudaCounts, ProgramsThatFailAreErrors) {

@@ -36,22 +36,62 @@ class ReportFile {
 };
 
 KernelCounts counts_of(const Workload& workload, const std::string& name, const Json& report) {
-  const double pairs = static_cast<double>(workload.n) * static_cast<double>(workload.m);
+  const double units = workload.units();
   const Json& global = report.at("global");
   const Json& shared = report.at("shared");
   KernelCounts counts;
   counts.workload = workload;
   counts.kernel = readable_name(name);
   counts.launches = report.at("launches");
-  counts.instructions_per_pair = report.at("thread_instructions").get<double>() / pairs;
+  counts.instructions_per_unit = report.at("thread_instructions").get<double>() / units;
   counts.lanes_active = report.at("lanes_active");
-  counts.global_bytes_per_pair =
-      (global.at("bytes_read").get<double>() + global.at("bytes_written").get<double>()) / pairs;
+  counts.global_bytes_per_unit =
+      (global.at("bytes_read").get<double>() + global.at("bytes_written").get<double>()) / units;
   counts.sectors_over_ideal = global.at("sectors_over_ideal");
-  counts.bank_conflicts_per_pair = shared.at("bank_conflicts").get<double>() / pairs;
-  counts.wavefronts_per_pair = shared.at("wavefronts").get<double>() / pairs;
-  counts.multiply_adds_per_pair = report.at("matrix_multiply_adds").get<double>() / pairs;
+  counts.bank_conflicts_per_unit = shared.at("bank_conflicts").get<double>() / units;
+  counts.wavefronts_per_unit = shared.at("wavefronts").get<double>() / units;
+  counts.multiply_adds_per_unit = report.at("matrix_multiply_adds").get<double>() / units;
   return counts;
+}
+
+// ---- The least work of an element
+// ----------------------------------------------------------------
+
+// Philox4x32-10: a round takes 2 multiplications of 32 bits to 64 and 4 exclusive ors, for 4 words.
+constexpr double kWord = 10 * 6 / 4.0;
+// Box-Muller in single precision, for 2 numbers: 17 instructions to ln u, a square root, 3 to the
+// angle, 8 of polynomials, 8 to turn and scale. Double precision takes more terms: no figure.
+constexpr double kNormal = kWord + 37 / 2.0;
+
+struct RowOperation {
+  const char* name;
+  int matrices;         // read or written once
+  double instructions;  // of the formula, noise included
+};
+
+// Formulas: a residual, its square added up, and a gradient are 3; a target with noise or a
+// reference is 1 more; a probe's product and its gradient 2.
+constexpr RowOperation kRowOperations[] = {
+    {"random_uniform", 1, kWord + 2},
+    {"random_rademacher", 1, kWord + 1},
+    {"random_normal", 1, kNormal},
+    {"esm", 3, 3},
+    {"ism", 2, 2},
+    {"dsm_perturb", 2, kNormal + 1},
+    {"dsm", 2, kNormal + 4},
+    {"ssm", 4, kWord + 1 + 4},
+    {"ssm_vr", 4, kWord + 1 + 4},
+    {"dde", 2, kNormal + 4},
+};
+
+// 8192 elements or so, whatever d.
+Workload row_workload(const RowOperation& operation, const std::string& dtype, std::int64_t d) {
+  Workload workload{operation.name, dtype, 0, 8192 / d, d};
+  const int bytes = dtype == "f32" ? 4 : 8;
+  const double accesses = operation.matrices * bytes / 16.0;
+  workload.least_bytes = operation.matrices * bytes;
+  workload.least_instructions = dtype == "f32" ? operation.instructions + accesses : 0;
+  return workload;
 }
 
 std::string quoted(const std::string& text) {
@@ -66,6 +106,13 @@ std::vector<Workload> reported_workloads() {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {
         workloads.push_back({operation, dtype, 1024, 512, d});
+      }
+    }
+  }
+  for (const RowOperation& operation : kRowOperations) {
+    for (const char* dtype : {"f32", "f64"}) {
+      for (const std::int64_t d : {2, 64, 784}) {
+        workloads.push_back(row_workload(operation, dtype, d));
       }
     }
   }
@@ -88,16 +135,16 @@ std::vector<KernelCounts> count_work(const std::string& program, const std::stri
   double total = 0;
   for (const auto& [name, kernel] : report.at("kernels").items()) {
     kernels.push_back(counts_of(workload, name, kernel));
-    total += kernels.back().instructions_per_pair;
+    total += kernels.back().instructions_per_unit;
   }
   if (kernels.empty()) {
     throw std::runtime_error("no kernel ran: " + command);
   }
   for (KernelCounts& kernel : kernels) {
-    kernel.share_of_instructions = kernel.instructions_per_pair / total;
+    kernel.share_of_instructions = kernel.instructions_per_unit / total;
   }
   std::stable_sort(kernels.begin(), kernels.end(), [](const auto& a, const auto& b) {
-    return a.instructions_per_pair > b.instructions_per_pair;
+    return a.instructions_per_unit > b.instructions_per_unit;
   });
   return kernels;
 }

@@ -1,6 +1,7 @@
 // cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE]: a table of what each CUDA
 // kernel takes of a multiprocessor, for sm_80 and sm_90; with --work also one of what the kernels
-// do for a pair, counted while PROGRAM (cuda_workload) runs on the emulator.
+// do for a pair or an element, counted while PROGRAM (cuda_workload) runs on the emulator.
+#include <array>
 #include <cstdio>
 #include <exception>
 #include <fstream>
@@ -63,27 +64,39 @@ void print_resources(const std::vector<KernelResources>& kernels) {
   }
 }
 
+// A least figure, where there is one.
+std::string shown(double least) {
+  if (least == 0) {
+    return "";
+  }
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", least);
+  return text.data();
+}
+
 void print_counts(const std::vector<KernelCounts>& kernels) {
   std::printf(
-      "\nFor a pair of query and datum, counted by ptxvm: instructions of threads, work and not "
-      "time.\n"
-      "What prepares the data once is divided by the pairs too.\n"
-      "\n| operation | dtype | n | m | d | kernel | instructions | lanes active | global B | "
-      "sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds |\n"
-      "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+      "\nFor a pair of query and datum (n = 0: for an element of a batch), counted by ptxvm: "
+      "instructions of threads, work and not time.\n"
+      "What prepares the data once is divided by the pairs too. least: bytes that must move; "
+      "instructions of the formula alone, with 16-byte accesses.\n"
+      "\n| operation | dtype | n | m | d | kernel | instructions | least | lanes active | global B "
+      "| least | sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds |\n"
+      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (const KernelCounts& kernel : kernels) {
     if (kernel.share_of_instructions < kLeastShare) {
       continue;
     }
     const scf::test::Workload& work = kernel.workload;
     std::printf(
-        "| %s | %s | %lld | %lld | %lld | %s | %.2f | %.0f%% | %.3f | %.2f | %.4f | %.4f | %.1f "
-        "|\n",
+        "| %s | %s | %lld | %lld | %lld | %s | %.2f | %s | %.0f%% | %.3f | %s | %.2f | %.4f | "
+        "%.4f | %.1f |\n",
         work.operation.c_str(), work.dtype.c_str(), static_cast<long long>(work.n),
         static_cast<long long>(work.m), static_cast<long long>(work.d), kernel.kernel.c_str(),
-        kernel.instructions_per_pair, 100 * kernel.lanes_active, kernel.global_bytes_per_pair,
-        kernel.sectors_over_ideal, kernel.wavefronts_per_pair, kernel.bank_conflicts_per_pair,
-        kernel.multiply_adds_per_pair);
+        kernel.instructions_per_unit, shown(work.least_instructions).c_str(),
+        100 * kernel.lanes_active, kernel.global_bytes_per_unit, shown(work.least_bytes).c_str(),
+        kernel.sectors_over_ideal, kernel.wavefronts_per_unit, kernel.bank_conflicts_per_unit,
+        kernel.multiply_adds_per_unit);
   }
 }
 
@@ -107,16 +120,18 @@ Json to_json(const KernelCounts& kernel) {
           {"n", kernel.workload.n},
           {"m", kernel.workload.m},
           {"d", kernel.workload.d},
+          {"least_instructions_per_unit", kernel.workload.least_instructions},
+          {"least_global_bytes_per_unit", kernel.workload.least_bytes},
           {"kernel", kernel.kernel},
           {"launches", kernel.launches},
-          {"instructions_per_pair", kernel.instructions_per_pair},
+          {"instructions_per_unit", kernel.instructions_per_unit},
           {"share_of_instructions", kernel.share_of_instructions},
           {"lanes_active", kernel.lanes_active},
-          {"global_bytes_per_pair", kernel.global_bytes_per_pair},
+          {"global_bytes_per_unit", kernel.global_bytes_per_unit},
           {"sectors_over_ideal", kernel.sectors_over_ideal},
-          {"shared_wavefronts_per_pair", kernel.wavefronts_per_pair},
-          {"bank_conflicts_per_pair", kernel.bank_conflicts_per_pair},
-          {"matrix_multiply_adds_per_pair", kernel.multiply_adds_per_pair}};
+          {"shared_wavefronts_per_unit", kernel.wavefronts_per_unit},
+          {"bank_conflicts_per_unit", kernel.bank_conflicts_per_unit},
+          {"matrix_multiply_adds_per_unit", kernel.multiply_adds_per_unit}};
 }
 
 template <class Row>

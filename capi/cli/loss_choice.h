@@ -1,0 +1,71 @@
+// Which loss of score matching, with what noise: the options that `loss` and `fit-bandwidth` share,
+// and what they become in the C API.
+#pragma once
+
+#include <scorefield/scorefield.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "table.h"
+
+namespace scf::cli {
+
+struct LossChoice {
+  std::string loss;
+  std::optional<double> sigma;
+  std::optional<double> epsilon;  // default: from the bandwidth and the dtype
+  int projections = 1;
+  std::string probe = "rademacher";
+  std::uint64_t seed = 0;
+};
+
+// A loss by its name, and what it has a use for: options for what is missing here are ignored.
+struct LossKind {
+  static constexpr unsigned kNoise = 1;
+  static constexpr unsigned kSigma = 2;
+  static constexpr unsigned kEpsilon = 4;
+  static constexpr unsigned kProbes = 8;
+  static constexpr unsigned kDataScore = 16;
+
+  const char* name;
+  std::int32_t loss;  // SCF_LOSS_*
+  std::int32_t variance_reduced;
+  unsigned uses;
+
+  [[nodiscard]] constexpr bool has(unsigned use) const { return (uses & use) != 0; }
+};
+
+// Throws InputError where there is no such loss.
+[[nodiscard]] const LossKind& kind_of(const LossChoice& choice);
+
+[[nodiscard]] std::vector<std::string> loss_names();     // all
+[[nodiscard]] std::vector<std::string> fitting_names();  // those that fit bandwidths
+[[nodiscard]] std::vector<std::string> probe_names();
+
+// Throws InputError for an option that the loss needs and lacks, or that is out of its bounds.
+void check_loss_choice(const LossChoice& choice);
+
+// The choice with its epsilon set, where the loss has one, for a model of this bandwidth: of the
+// roundings and truncations of a finite difference neither may take over, see loss.h. FD-DSM's
+// difference is epsilon sqrt(d) long.
+[[nodiscard]] LossChoice with_epsilon(LossChoice choice, double bandwidth, std::int64_t d,
+                                      Dtype dtype);
+
+// All of the loss's params but the offset.
+[[nodiscard]] scf_loss_params loss_params(const LossChoice& choice);
+
+// Words of a row of d random numbers: whole blocks of the generator's four.
+[[nodiscard]] std::uint64_t row_words(std::int64_t d);
+
+// Words of noise that one evaluation takes of each row, at most.
+[[nodiscard]] std::uint64_t noise_words(const LossChoice& choice, std::int64_t d);
+
+// What the loss used, as JSON members and as lines of text.
+void add_choice(nlohmann::ordered_json& json, const LossChoice& choice);
+[[nodiscard]] std::string choice_text(const LossChoice& choice);
+
+}  // namespace scf::cli

@@ -1,0 +1,60 @@
+// `scorefield loss`, `divergence` and `fit-bandwidth` with --device cuda: the numbers of the CPU,
+// from a GPU or from the emulator.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "run_json.h"
+#include "scratch.h"
+
+namespace scf::test {
+namespace {
+
+using Json = nlohmann::json;
+
+// Runs on both devices and compares one result, relative to its size or 1.
+void expect_same(const std::vector<std::string>& line, const char* key, double tolerance) {
+  for (const std::string dtype : {"f32", "f64"}) {
+    const std::vector<std::string> typed = joined(line, {"--dtype", dtype});
+    const double cpu = run_json(joined(typed, {"--device", "cpu"})).at(key);
+    const Json cuda = run_json(joined(typed, {"--device", "cuda"}));
+    EXPECT_EQ(cuda.at("device"), "cuda");
+    EXPECT_EQ(cuda.at("dtype"), dtype);
+    EXPECT_NEAR(cuda.at(key).get<double>(), cpu, tolerance * (1 + std::abs(cpu)))
+        << line[1] << " " << dtype;
+  }
+}
+
+TEST(ModelCommandsCuda, LossesAreTheCpus) {
+  const ScratchFolder scratch;
+  const std::string samples = scratch.write("x.csv", "0.1,0.2\n-1,0.5\n0.7,-0.3\n");
+  const std::string model = scratch.write("y.csv", "0,0\n1,0.5\n");
+  for (const std::string loss : {"esm", "ism", "dsm", "ssm", "likelihood"}) {
+    expect_same({"loss", loss, "--data", samples, "--model", model, "--model-bandwidth", "0.8",
+                 "--data-bandwidth", "1", "--sigma", "0.5", "--repeat", "2"},
+                "loss", 1e-4);
+  }
+}
+
+TEST(ModelCommandsCuda, DivergencesAreTheCpus) {
+  const ScratchFolder scratch;
+  const std::string p = scratch.write("p.csv", "0,0\n1,0.5\n");
+  const std::string q = scratch.write("q.csv", "0.5,0\n");
+  for (const std::string divergence : {"kl", "js"}) {
+    expect_same({"divergence", divergence, "--p", p, "--p-bandwidth", "0.5", "--q", q,
+                 "--q-bandwidth", "0.8", "--draws", "20"},
+                "value", 1e-4);
+  }
+}
+
+TEST(ModelCommandsCuda, FittedBandwidthsAreTheCpus) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.csv", "0\n0.7\n1.9\n3\n");
+  expect_same({"fit-bandwidth", data, "--loss", "ism", "--tolerance", "0.01"}, "bandwidth", 0.02);
+}
+
+}  // namespace
+}  // namespace scf::test

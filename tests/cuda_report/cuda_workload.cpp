@@ -1,0 +1,137 @@
+// cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
+// its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
+// KDE of N normal data at M normal queries; or, of M rows and with no use for N,
+// random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon), or
+// LOSS_perturb.
+#include <cstdio>
+#include <exception>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "support/kde_call.h"
+#include "support/kde_data.h"
+#include "support/loss_call.h"
+#include "support/loss_problem.h"
+#include "support/shapes.h"
+
+namespace scf::test {
+namespace {
+
+template <class T>
+bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
+  const bool known = operation == "score" || operation == "jacobian" || operation == "gradient";
+  if (!known) {
+    return false;
+  }
+  auto problem = normal_problem<T>(shape, 1);
+  const OutputSet score = OutputSet(Output::kLogDensity) | Output::kScore;
+  if (operation == "score") {
+    evaluate(context, problem, score);
+  } else if (operation == "jacobian") {
+    problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
+    evaluate(context, problem, score | Output::kJacobianProduct);
+  } else {
+    GradientInputs<T> inputs;
+    inputs.score_weights.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
+    gradient(context, problem, inputs);
+  }
+  return true;
+}
+
+scf_status draw(scf_context* context, const std::string& distribution, const Shape& shape,
+                float* out) {
+  const auto [m, d] = std::pair(shape.m, shape.d);
+  if (distribution == "uniform") {
+    return scf_random_uniform_f32(context, nullptr, m, d, out, d, nullptr);
+  }
+  if (distribution == "normal") {
+    return scf_random_normal_f32(context, nullptr, m, d, out, d, nullptr);
+  }
+  if (distribution == "rademacher") {
+    return scf_random_rademacher_f32(context, nullptr, m, d, out, d, nullptr);
+  }
+  return scf_random_sphere_f32(context, nullptr, m, d, 1, out, d, nullptr);
+}
+
+scf_status draw(scf_context* context, const std::string& distribution, const Shape& shape,
+                double* out) {
+  const auto [m, d] = std::pair(shape.m, shape.d);
+  if (distribution == "uniform") {
+    return scf_random_uniform_f64(context, nullptr, m, d, out, d, nullptr);
+  }
+  if (distribution == "normal") {
+    return scf_random_normal_f64(context, nullptr, m, d, out, d, nullptr);
+  }
+  if (distribution == "rademacher") {
+    return scf_random_rademacher_f64(context, nullptr, m, d, out, d, nullptr);
+  }
+  return scf_random_sphere_f64(context, nullptr, m, d, 1, out, d, nullptr);
+}
+
+template <class T>
+bool run_random(const std::string& operation, const Context& context, const Shape& shape) {
+  for (const char* distribution : {"uniform", "normal", "rademacher", "sphere"}) {
+    if (operation == std::string("random_") + distribution) {
+      DeviceMatrix<T> out(context, true, shape.m, shape.d, shape.d);
+      require_success(draw(context.get(), distribution, shape, out.data()), operation);
+      context.synchronize();
+      return true;
+    }
+  }
+  return false;
+}
+
+template <class T>
+bool run_loss(const std::string& operation, const Context& context, const Shape& shape) {
+  for (const Loss loss : all_losses()) {
+    auto problem = normal_loss<T>(loss, shape.m, shape.d, 1);
+    problem.form = SCF_FORM_EPSILON;
+    const std::string name = name_of(loss);
+    problem.variance_reduced = operation.rfind(name + "_vr", 0) == 0 ? 1 : 0;
+    if (operation == name || operation == name + "_vr") {
+      evaluate_loss(context, problem);
+      return true;
+    }
+    if (has_perturb(loss) && operation == name + "_perturb") {
+      PerturbCall<T> call(context, problem, {}, false);
+      require_success(call.run(), operation);
+      return true;
+    }
+  }
+  return false;
+}
+
+template <class T>
+void run(const std::string& operation, const Shape& shape) {
+  const Context context(Backend::kCuda);
+  if (!run_kde<T>(operation, context, shape) && !run_random<T>(operation, context, shape) &&
+      !run_loss<T>(operation, context, shape)) {
+    throw std::invalid_argument("no operation '" + operation + "'");
+  }
+}
+
+}  // namespace
+}  // namespace scf::test
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.size() != 5 || (arguments[1] != "f32" && arguments[1] != "f64")) {
+    std::fprintf(stderr, "usage: cuda_workload OPERATION f32|f64 N M D\n");
+    return 2;
+  }
+  try {
+    const scf::test::Shape shape{std::stoll(arguments[2]), std::stoll(arguments[3]),
+                                 std::stoll(arguments[4])};
+    if (arguments[1] == "f32") {
+      scf::test::run<float>(arguments[0], shape);
+    } else {
+      scf::test::run<double>(arguments[0], shape);
+    }
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "cuda_workload: %s\n", error.what());
+    return 1;
+  }
+  return 0;
+}
