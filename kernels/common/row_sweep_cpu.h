@@ -25,7 +25,21 @@ struct RowSweep {
   double* sums[kMost] = {};
   // Every row has the same coefficients: element 0 of each is read.
   bool uniform = false;
+  // Outputs are written past the caches, where their alignment allows it: they are far larger, and
+  // none lies on an input. flush_streams() must follow before another thread reads them.
+  bool streams = false;
 };
+
+// Whether an output of that many elements is better written past the caches: it is as large as a
+// large last cache.
+template <class T>
+[[nodiscard]] constexpr bool is_streamed(std::int64_t rows, std::int64_t columns) {
+  constexpr double kBytes = 32 << 20;
+  return static_cast<double>(rows) * static_cast<double>(columns) * sizeof(T) >= kBytes;
+}
+
+// Waits until what was written past the caches can be seen by other threads.
+void flush_streams();
 
 // r = in0 - (c0 in1 + c1 in2), out0 = c2 r, sum0 = |r|^2. in1 and in2 may be null: absent.
 template <class T>

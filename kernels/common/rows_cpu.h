@@ -21,6 +21,7 @@
 
 #include "common/cpu_context.h"
 #include "common/memory.h"
+#include "common/row_sweep_cpu.h"
 #include "common/rows.h"
 
 namespace scf {
@@ -70,9 +71,11 @@ struct RowWorkspaceCpu {
   return {count == 0 ? 0 : gradient_scale / static_cast<double>(count), nullptr};
 }
 
-// Moments of the values of [rows] rows that count; `values` is used up.
+// Moments of the values [rows] that count, which also go to `out` unless it is null; `values` is
+// used up. A value whose T is not finite is taken as that T.
 template <class T>
-[[nodiscard]] Moments block_moments(double* values, const std::uint8_t* mask, std::int64_t rows);
+[[nodiscard]] Moments take_values(const CpuContext& context, double* values,
+                                  const std::uint8_t* mask, std::int64_t rows, T* out);
 
 // The moments of all blocks, merged in order.
 [[nodiscard]] Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks);
@@ -104,10 +107,7 @@ void run_row_block(const RowPlanCpu& plan, const RowBatch<T>& batch, const Opera
       }
     }
   }
-  if (batch.values != nullptr) {
-    std::transform(values, values + (end - begin), batch.values + begin,
-                   [](double value) { return static_cast<T>(value); });
-  }
+  flush_streams();
 }
 
 }  // namespace detail
@@ -123,7 +123,8 @@ template <class T, class Operation>
     double* const values = workspace.values + thread * plan.block_rows;
     detail::run_row_block(plan, batch, operation, begin, end, thread, values);
     workspace.partials[block] =
-        block_moments<T>(values, batch.mask == nullptr ? nullptr : batch.mask + begin, end - begin);
+        take_values<T>(context, values, batch.mask == nullptr ? nullptr : batch.mask + begin,
+                       end - begin, batch.values == nullptr ? nullptr : batch.values + begin);
   });
   return merge_moments_cpu(workspace.partials, plan.blocks);
 }
@@ -137,6 +138,7 @@ void run_tiles_cpu(const CpuContext& context, const RowPlanCpu& plan, const Oper
     for (std::int64_t row = begin; row < end; row += plan.tile_rows) {
       operation(row, std::min(plan.tile_rows, end - row), thread);
     }
+    flush_streams();
   });
 }
 

@@ -14,6 +14,62 @@
 #include "loss/loss_sweep_cpu.h"
 
 namespace scf::loss {
+
+// ---- ESM, ISM, DSM, DDE ------------------------------------------------------------------------
+
+template <Form kForm, class T>
+void set_targets(const Levels<T>& levels, std::int64_t row, std::int64_t count, T* noise,
+                 T* reference) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Level level = {levels.sigma_of(row + i), levels.signal_scale_of(row + i)};
+    const Target target = target_of(kForm, level);
+    noise[i] = static_cast<T>(target.noise);
+    reference[i] = static_cast<T>(target.x);
+  }
+}
+
+// What ResidualRows::before() gives, with its choices made once; see residual_cpu.h. What lies in
+// arrays has been checked.
+template <class T>
+void set_coefficients(const ResidualRows<T>& rows, std::int64_t row, std::int64_t count,
+                      double* weights, T* noise, T* reference, T* gradient) {
+  if (rows.uniform()) {
+    scf::set_coefficients<T, ResidualRows<T>>(rows, row, count, weights, noise, reference,
+                                              gradient);
+    return;
+  }
+  switch (rows.form) {
+    case Form::kScore:
+      set_targets<Form::kScore>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kEpsilon:
+      set_targets<Form::kEpsilon>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kX0:
+      set_targets<Form::kX0>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kV:
+      set_targets<Form::kV>(rows.levels, row, count, noise, reference);
+      break;
+  }
+  const double scale = rows.mean.get();
+  const double factor = rows.constant_factor();
+  if (rows.weighting == Weighting::kNone) {
+    std::fill_n(weights, count, factor);
+  } else if (rows.weighting == Weighting::kArray) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      weights[i] = factor * static_cast<double>(rows.weights[row + i]);
+    }
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      weights[i] = factor * power(rows.levels.sigma_of(row + i), rows.exponent);
+    }
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    gradient[i] = static_cast<T>(weights[i] * scale);
+  }
+}
+
 namespace {
 
 constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;  // of a tile
@@ -63,6 +119,12 @@ MeanScale mean_scale(const Batch<T>& batch) {
   return mean_scale_cpu(batch.settings.gradient_scale, batch.settings.mask, batch.m);
 }
 
+// Rows [row, ...) of a matrix.
+template <class T>
+Matrix<T> from(const Matrix<T>& matrix, std::int64_t row) {
+  return {matrix.row(row), matrix.ld};
+}
+
 template <class T>
 void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
                std::int64_t column = 0) {
@@ -97,7 +159,8 @@ class SsmOperation {
         arrays_(arrays),
         buffers_(buffers),
         share_(batch.per_sample() / static_cast<double>(batch.settings.projections)),
-        scale_(mean_scale(batch).get()) {}
+        scale_(mean_scale(batch).get()),
+        large_(is_streamed<T>(batch.m, batch.d)) {}
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
     std::fill_n(values, rows, 0.0);
@@ -136,14 +199,15 @@ class SsmOperation {
     for (std::int64_t i = 0; i < rows; ++i) {
       factors[i] = static_cast<T>(std::sqrt(static_cast<double>(batch_.d) / sums[i]));
     }
-    accumulate(v, nullptr, rows, factors, {buffer, v.ld});
+    accumulate(v, nullptr, rows, factors, {buffer, v.ld}, false);
     return v;
   }
 
   // out = factors v (+ sum).
   void accumulate(const Matrix<const T>& v, const T* sum, std::int64_t rows, const T* factors,
-                  const Matrix<T>& out) const {
+                  const Matrix<T>& out, bool streams) const {
     RowSweep<T> sweep;
+    sweep.streams = streams;
     sweep.rows = rows;
     sweep.columns = batch_.d;
     set_input(sweep, 0, v, 0);
@@ -172,6 +236,7 @@ class SsmOperation {
     }
     sweep.coefficients[0] = &factor;
     set_output(sweep, 0, arrays_.products_gradient, k * batch_.m + row);
+    sweep.streams = large_ && arrays_.products_gradient.data != arrays_.products.data;
     sweep.sums[0] = curvatures;
     sweep.sums[1] = slopes;
     loss_sweep(context_, LossSweep::kProbeProducts, sweep);
@@ -194,8 +259,8 @@ class SsmOperation {
     T* const sum = buffers_.get(thread, 1);
     const bool last = k + 1 == batch_.settings.projections;
     accumulate(v, k == 0 ? nullptr : sum, rows, factors,
-               last ? Matrix<T>{arrays_.score_gradient.row(row), arrays_.score_gradient.ld}
-                    : Matrix<T>{sum, batch_.d});
+               last ? from(arrays_.score_gradient, row) : Matrix<T>{sum, batch_.d},
+               large_ && last && arrays_.score_gradient.data != arrays_.score.data);
   }
 
   // 1/2 |s|^2, of the variance-reduced form.
@@ -211,6 +276,7 @@ class SsmOperation {
       sweep.coefficients[i] = &coefficients[i];
     }
     set_output(sweep, 0, arrays_.score_gradient, row);
+    sweep.streams = large_ && arrays_.score_gradient.data != arrays_.score.data;
     sweep.sums[0] = squares;
     sweep_residual(context_, sweep);
     for (std::int64_t i = 0; i < rows; ++i) {
@@ -224,6 +290,7 @@ class SsmOperation {
   Buffers<T> buffers_;
   double share_;  // of a probe in a value
   double scale_;  // of gradients
+  bool large_;
 };
 
 // ---- FD-SSM of scores --------------------------------------------------------------------------
@@ -335,16 +402,16 @@ class FddsmOperation {
 template <class T>
 class FdssmEnergyOperation {
  public:
-  explicit FdssmEnergyOperation(const FdssmEnergyRows<T>& rows) : rows_(rows) {}
+  FdssmEnergyOperation(const CpuContext& context, const FdssmEnergyRows<T>& rows)
+      : context_(context), rows_(rows) {}
 
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = rows_.take(row + i);
-    }
+    energy_sweep(context_, rows_.arrays, row, rows, rows_.curvature, rows_.mean.get(), values);
   }
   void clear(std::int64_t row) const { rows_.clear(row); }
 
  private:
+  const CpuContext& context_;
   FdssmEnergyRows<T> rows_;
 };
 
@@ -370,8 +437,8 @@ void residual_loss_cpu(const CpuContext& context, ResidualLoss loss, const Batch
                      (loss == ResidualLoss::kDsm && batch.settings.form != Form::kX0);
   const NoiseCpu<T> noise = noisy ? noise_of(context, batch.settings) : NoiseCpu<T>();
   run(context, plan, batch,
-      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows,
-                                                            noise),
+      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows, noise,
+                                                            batch.m),
       workspace_of(context, plan, batch));
 }
 
@@ -387,7 +454,7 @@ void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                            const FdssmEnergyArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, 0);
   run(context, plan, batch,
-      FdssmEnergyOperation<T>(FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
+      FdssmEnergyOperation<T>(context, FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
       workspace_of(context, plan, batch));
 }
 

@@ -166,6 +166,8 @@ void dde_direction_cpu(const CpuContext& context, std::int64_t m, std::int64_t d
                        const Matrix<const T>& generator, const Matrix<const T>& data,
                        const Matrix<T>& direction) {
   const T one = 1;
+  const bool streams =
+      is_streamed<T>(m, d) && direction.data != generator.data && direction.data != data.data;
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -174,6 +176,7 @@ void dde_direction_cpu(const CpuContext& context, std::int64_t m, std::int64_t d
     set_input(sweep, 2, from(generator, row));
     std::fill_n(sweep.coefficients, 3, &one);
     sweep.uniform = true;
+    sweep.streams = streams;
     set_output(sweep, 0, direction, row);
     sweep_residual(context, sweep);
   });

@@ -134,6 +134,67 @@ void Run(LossSweep formula, const RowSweep<T>& sweep) {
   }
 }
 
+// Lanes are samples.
+template <class T>
+void Energies(const FdssmEnergyArrays<T>& arrays, std::int64_t row, std::int64_t rows,
+              double curvature, double scale, double* values) {
+  const auto take = [&](auto dd, std::int64_t i) HWY_ATTR {
+    const hn::Rebind<T, decltype(dd)> d;
+    const auto load = [&](int k) HWY_ATTR {
+      const auto v = hn::LoadU(d, arrays.energy[k] + row + i);
+      if constexpr (sizeof(T) == sizeof(double)) {
+        return v;
+      } else {
+        return hn::PromoteTo(dd, v);
+      }
+    };
+    const auto store = [&](int k, auto v) HWY_ATTR {
+      if (arrays.gradient[k] == nullptr) {
+        return;
+      }
+      if constexpr (sizeof(T) == sizeof(double)) {
+        hn::StoreU(v, d, arrays.gradient[k] + row + i);
+      } else {
+        hn::StoreU(hn::DemoteTo(d, v), d, arrays.gradient[k] + row + i);
+      }
+    };
+    const auto middle = load(0);
+    const auto plus = load(1);
+    const auto minus = load(2);
+    const auto slope = hn::Sub(plus, minus);
+    const auto of_slope = hn::Mul(slope, hn::Set(dd, scale * curvature / 4));
+    const auto constant = hn::Set(dd, scale * curvature);
+    const auto second = hn::Add(hn::Sub(middle, plus), hn::Sub(middle, minus));
+    const auto value = hn::Add(hn::Mul(hn::Mul(slope, slope), hn::Set(dd, 0.125)), second);
+    hn::StoreU(hn::Mul(value, hn::Set(dd, curvature)), dd, values + i);
+    store(0, hn::Add(constant, constant));
+    store(1, hn::Sub(of_slope, constant));
+    store(2, hn::Sub(hn::Neg(of_slope), constant));
+  };
+  const hn::ScalableTag<double> dd;
+  const std::int64_t lanes = hn::Lanes(dd);
+  std::int64_t i = 0;
+  for (; i + lanes <= rows; i += lanes) {
+    take(dd, i);
+  }
+  for (; i < rows; ++i) {
+    take(hn::CappedTag<double, 1>(), i);
+  }
+}
+
+void EnergiesF32(const CpuContext& context, const FdssmEnergyArrays<float>& arrays,
+                 std::int64_t row, std::int64_t rows, double curvature, double scale,
+                 double* values) {
+  context.note_target_ran(HWY_TARGET);
+  Energies(arrays, row, rows, curvature, scale, values);
+}
+void EnergiesF64(const CpuContext& context, const FdssmEnergyArrays<double>& arrays,
+                 std::int64_t row, std::int64_t rows, double curvature, double scale,
+                 double* values) {
+  context.note_target_ran(HWY_TARGET);
+  Energies(arrays, row, rows, curvature, scale, values);
+}
+
 void RunF32(const CpuContext& context, LossSweep formula, const RowSweep<float>& sweep) {
   context.note_target_ran(HWY_TARGET);
   Run(formula, sweep);
@@ -152,6 +213,8 @@ namespace scf::loss {
 
 HWY_EXPORT(RunF32);
 HWY_EXPORT(RunF64);
+HWY_EXPORT(EnergiesF32);
+HWY_EXPORT(EnergiesF64);
 
 template <>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<float>& sweep) {
@@ -160,6 +223,21 @@ void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<flo
 template <>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<double>& sweep) {
   HWY_DISPATCH_TABLE(RunF64)[dispatch_index(context.targets())](context, formula, sweep);
+}
+
+template <>
+void energy_sweep(const CpuContext& context, const FdssmEnergyArrays<float>& arrays,
+                  std::int64_t row, std::int64_t rows, double curvature, double scale,
+                  double* values) {
+  HWY_DISPATCH_TABLE(EnergiesF32)
+  [dispatch_index(context.targets())](context, arrays, row, rows, curvature, scale, values);
+}
+template <>
+void energy_sweep(const CpuContext& context, const FdssmEnergyArrays<double>& arrays,
+                  std::int64_t row, std::int64_t rows, double curvature, double scale,
+                  double* values) {
+  HWY_DISPATCH_TABLE(EnergiesF64)
+  [dispatch_index(context.targets())](context, arrays, row, rows, curvature, scale, values);
 }
 
 }  // namespace scf::loss

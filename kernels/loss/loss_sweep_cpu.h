@@ -2,6 +2,7 @@
 #pragma once
 
 #include "common/row_sweep_cpu.h"
+#include "loss/loss.h"
 
 namespace scf::loss {
 
@@ -22,5 +23,11 @@ enum class LossSweep {
 
 template <class T>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<T>& sweep);
+
+// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double. `scale` is that of
+// gradients.
+template <class T>
+void energy_sweep(const CpuContext& context, const FdssmEnergyArrays<T>& arrays, std::int64_t row,
+                  std::int64_t rows, double curvature, double scale, double* values);
 
 }  // namespace scf::loss
