@@ -356,9 +356,10 @@ typedef struct scf_sampler_params {
   const void* known; /* T[m, ld_known], device memory, borrowed: known coordinates, NaN where
                       * unknown; put back at every new level; or NULL */
   int64_t ld_known;  /* >= d, or 0: one row for all */
-  /* Noise: row i; step j takes the words from offset + D (1 + j (corrector_steps + 3)) on, D = d
-   * rounded up to a multiple of 4, and the start those from offset on. So a run that stops at a
-   * step and goes on from its state with the same params is the whole run, bit for bit. */
+  /* Noise: row i. With D = d rounded up to a multiple of 4 and M = corrector_steps (0 for a method that
+   * has none), the start takes the words from offset on, and step j those from offset + 2 D (1 + j (M +
+   * 1)) on. So a run that stops at a step and goes on from its state with the same params is the whole
+   * run, bit for bit. */
   uint64_t seed;
   uint64_t offset;
   int64_t first_row;  /* >= 0 */
@@ -400,8 +401,9 @@ SCF_API scf_status scf_sampler_result_init(scf_sampler_result* result, uint32_t 
  *   INVALID_ARGUMENT  bad params, schedules that are not monotone, ...: nothing was written
  *   CANCELLED         progress asked: x is the state after result->steps_done steps
  *   a callback's own status: x is the state before the step that failed
- *   INTERNAL is never for numbers: a state that is not finite is SCF_SUCCESS with
- *   SCF_STEP_STATUS_NOT_FINITE in result->status and the step in failed_step.
+ *   INVALID_ARGUMENT also where a model's output made a state that is not finite: the message and
+ *                     result->failed_step say at which step (CUDA: found at the next report of
+ *                     progress, or in the end); x is what it is
  * Determinism: as the steps; a sample depends on its own row alone, but for SCF_CORRECTOR_BATCH. */
 SCF_API scf_status scf_sample_f32(scf_context* context, const scf_sampler_params* params, float* x,
                                   int64_t m, int64_t d, int64_t ldx, scf_sampler_result* result,

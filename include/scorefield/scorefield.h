@@ -6,6 +6,8 @@
  *   random.h      random numbers that are the same everywhere; draws from a KDE
  *   loss.h        score-matching losses with gradients; bandwidths fitted by them
  *   divergence.h  how far a model is from data, with standard errors and gradients
+ *   schedule.h    noise levels and the coefficients of the diffusions
+ *   sampler.h     from noise to samples, step by step or as a whole
  *
  * C99; needs <stddef.h> and <stdint.h> only.
  */
@@ -17,5 +19,7 @@
 #include <scorefield/kde.h>
 #include <scorefield/loss.h>
 #include <scorefield/random.h>
+#include <scorefield/sampler.h>
+#include <scorefield/schedule.h>
 
 #endif /* SCOREFIELD_SCOREFIELD_H_ */

@@ -356,8 +356,9 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
 
 template <class Formula, class T>
 void Sweep(const RowSweep<T>& sweep) {
-  static_assert(std::max({Formula::kInputs, Formula::kOutputs, Formula::kCoefficients,
-                          Formula::kSums}) <= RowSweep<T>::kMost);
+  static_assert(std::max({Formula::kInputs, Formula::kOutputs, Formula::kSums}) <=
+                    RowSweep<T>::kMost &&
+                Formula::kCoefficients <= RowSweep<T>::kMostCoefficients);
   if (sweep.columns >= kShortRow) {
     SweepLongRows<Formula>(sweep);
     return;

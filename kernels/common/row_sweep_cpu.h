@@ -14,6 +14,7 @@ namespace scf {
 template <class T>
 struct RowSweep {
   static constexpr int kMost = 4;
+  static constexpr int kMostCoefficients = 8;
 
   std::int64_t rows = 0;
   std::int64_t columns = 0;
@@ -21,7 +22,7 @@ struct RowSweep {
   std::int64_t input_lds[kMost] = {};
   T* outputs[kMost] = {};
   std::int64_t output_lds[kMost] = {};
-  const T* coefficients[kMost] = {};
+  const T* coefficients[kMostCoefficients] = {};
   double* sums[kMost] = {};
   // Every row has the same coefficients: element 0 of each is read.
   bool uniform = false;

@@ -27,7 +27,8 @@ class Numbers {
   }
   void require(const Levels& of, const std::string& prefix, bool zero_allowed) {
     require(of.signal_scale, (prefix + "signal_scale").c_str(), "> 0 and finite", is_positive);
-    require(of.sigma, (prefix + "sigma").c_str(), zero_allowed ? ">= 0 and finite" : "> 0 and finite",
+    require(of.sigma, (prefix + "sigma").c_str(),
+            zero_allowed ? ">= 0 and finite" : "> 0 and finite",
             zero_allowed ? is_at_least_zero : is_positive);
   }
   void report(const PerSample& of, const std::string& name, const std::string& bound) {
@@ -60,7 +61,7 @@ std::string problem_of(const StepSettings<T>& settings, const StepUses& uses, st
   Numbers numbers(row);
   const bool churns = settings.kind == StepKind::kChurn;
   if (uses.level) {
-    numbers.require(settings.level, "", churns);
+    numbers.require(settings.level, "", churns || settings.kind == StepKind::kKnown);
   }
   if (uses.next) {
     numbers.require(settings.next, "next_", settings.kind != StepKind::kHeun);

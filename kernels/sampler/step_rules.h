@@ -108,8 +108,8 @@ struct Descent {
 [[nodiscard]] SCF_HOST_DEVICE inline Descent descent_of(const Level& at, const Level& next) {
   const double ratio = at.signal_scale / next.signal_scale;
   const double left = ratio * next.sigma;
-  // As a product, of which small steps lose nothing; levels that are equal but for their rounding are
-  // equal.
+  // As a product, of which small steps lose nothing; levels that are equal but for their rounding
+  // are equal.
   const double variance = (at.sigma - left) * (at.sigma + left);
   const double rounding = 1e-14 * at.sigma * at.sigma;
   return {ratio, variance >= 0 ? variance : variance >= -rounding ? 0 : NAN};
@@ -141,7 +141,7 @@ struct StepUses {
 [[nodiscard]] SCF_HOST_DEVICE inline bool draws_noise(StepKind kind) {
   return kind == StepKind::kLangevin || kind == StepKind::kAncestral || kind == StepKind::kDdim ||
          kind == StepKind::kReverseDiffusion || kind == StepKind::kEulerMaruyama ||
-         kind == StepKind::kChurn;
+         kind == StepKind::kChurn || kind == StepKind::kKnown;
 }
 
 [[nodiscard]] SCF_HOST_DEVICE inline bool is_not_negative(double value) {
@@ -154,15 +154,15 @@ template <class T>
                                                                 const StepUses& uses,
                                                                 std::int64_t row) {
   const bool churns = settings.kind == StepKind::kChurn;
+  const bool zero_allowed = churns || settings.kind == StepKind::kKnown;
   const Level at = level_at(settings.level, row);
   const Level next = level_at(settings.next, row);
   std::uint32_t bits = 0;
-  if (uses.level && !is_good(at, churns)) {
+  if (uses.level && !is_good(at, zero_allowed)) {
     bits |= kBadLevel;
   }
   if (uses.next) {
-    const bool goes_on =
-        churns ? next.sigma >= at.sigma : descent_of(at, next).variance >= 0;
+    const bool goes_on = churns ? next.sigma >= at.sigma : descent_of(at, next).variance >= 0;
     if (!is_good(next, settings.kind != StepKind::kHeun) || !goes_on) {
       bits |= kBadLevel;
     }
@@ -177,9 +177,9 @@ template <class T>
   if (uses.step_size && !is_not_negative(settings.step_size.at(row))) {
     bits |= kBadStepSize;
   }
-  if (uses.sde && !(is_finite(settings.drift.at(row)) &&
-                    is_not_negative(settings.diffusion.at(row)) &&
-                    settings.interval.at(row) > 0 && is_finite(settings.interval.at(row)))) {
+  if (uses.sde &&
+      !(is_finite(settings.drift.at(row)) && is_not_negative(settings.diffusion.at(row)) &&
+        settings.interval.at(row) > 0 && is_finite(settings.interval.at(row)))) {
     bits |= kBadStepSize;
   }
   return bits;
@@ -207,8 +207,8 @@ SCF_HOST_DEVICE inline void go_along_score(const Affine& score, double x_x, doub
   return to;
 }
 
-// The corrector's step size: of the noise level, or of norms of noise and score, r |z|/|s| squared. A
-// score of 0 leads nowhere.
+// The corrector's step size: of the noise level, or of norms of noise and score, r |z|/|s| squared.
+// A score of 0 leads nowhere.
 [[nodiscard]] SCF_HOST_DEVICE inline double corrector_step_size(const CorrectorSettings& corrector,
                                                                 double sigma) {
   const double length = corrector.snr * sigma;
@@ -218,7 +218,7 @@ SCF_HOST_DEVICE inline void go_along_score(const Affine& score, double x_x, doub
                                                                 double noise, double score) {
   return score == 0 ? 0 : corrector_step_size(corrector, noise / score);
 }
-// What a corrector looks at, and the known coordinates' step.
+// What a corrector looks at.
 [[nodiscard]] SCF_HOST_DEVICE inline StepUses corrector_uses(Rule rule, Form form, bool denoises) {
   StepUses uses = {};
   uses.level = rule == Rule::kSigma || form != Form::kScore || denoises;
@@ -237,7 +237,8 @@ template <class T>
   const Level next = level_at(settings.next, row);
   const double a_next = next.signal_scale;
   const double root_temperature = sqrt(settings.temperature);
-  if (uses.level && settings.kind != StepKind::kChurn) {
+  const bool of_model = settings.kind != StepKind::kChurn && settings.kind != StepKind::kKnown;
+  if (uses.level && of_model) {
     const Affine x0 = denoised_of(settings.form, settings.kind == StepKind::kHeun ? next : at);
     to.x0_x = x0.x;
     to.x0_output = x0.output;
@@ -306,8 +307,7 @@ template <class T>
     }
     case StepKind::kChurn:
       to.x_x = 1;
-      to.x_noise =
-          sqrt((next.sigma - at.sigma) * (next.sigma + at.sigma)) * root_temperature;
+      to.x_noise = sqrt((next.sigma - at.sigma) * (next.sigma + at.sigma)) * root_temperature;
       break;
     case StepKind::kConvert: {
       const Affine converted = converted_to(settings.converted, settings.form, at);
@@ -315,6 +315,10 @@ template <class T>
       to.x_output = converted.output;
       break;
     }
+    case StepKind::kKnown:  // where the coordinate is known
+      to.x_x = at.signal_scale;
+      to.x_noise = at.sigma;
+      break;
   }
   return to;
 }

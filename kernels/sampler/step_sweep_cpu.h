@@ -12,7 +12,8 @@ namespace scf::sampler {
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
-// in x, known, z; c a, sigma:  out a known + sigma z where known is not NaN, else x;  sum0 as above.
+// in x, known, z; c a, sigma:  out a known + sigma z where known is not NaN, else x;  sum0 as
+// above.
 template <class T>
 void known_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 

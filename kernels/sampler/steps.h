@@ -33,6 +33,7 @@ enum class StepKind {
   kHeun,
   kChurn,
   kConvert,
+  kKnown,
 };
 enum class Variance { kSmall, kLarge };
 enum class Rule { kSigma, kSample, kBatch };
@@ -108,8 +109,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
                     const Matrix<T>& next);
 // Langevin with step sizes by a rule; kind and step_size of the settings are not looked at.
 [[nodiscard]] std::size_t corrector_workspace_cpu(const CpuContext& context, Rule rule,
-                                                  std::int64_t m, std::int64_t d,
-                                                  std::size_t element_bytes);
+                                                  std::int64_t m, std::int64_t d);
 template <class T>
 void corrector_step_cpu(const CpuContext& context, const StepSettings<T>& settings,
                         const CorrectorSettings& corrector, std::int64_t m, std::int64_t d,

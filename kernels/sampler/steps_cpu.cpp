@@ -1,5 +1,5 @@
-// The samplers' steps on the CPU: x, the output and what else there is are read once, the new state is
-// written once, and noise is made in the L1 cache, a tile at a time.
+// The samplers' steps on the CPU: x, the output and what else there is are read once, the new state
+// is written once, and noise is made in the L1 cache, a tile at a time.
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -143,8 +143,8 @@ class StatusBits {
   std::atomic<std::uint32_t> bits_{0};
 };
 
-// The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is all of
-// their noise, or null: it is made here.
+// The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
+// all of their noise, or null: it is made here.
 template <class T>
 void step_rows(const CpuContext& context, const StepArrays<T>& arrays, const Noise<T>& noise,
                const Matrix<const T>& made, const TileCoefficients<T>& coefficients, bool uniform,
@@ -152,27 +152,26 @@ void step_rows(const CpuContext& context, const StepArrays<T>& arrays, const Noi
                StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
-  for_tiles(coefficients, kCoefficients, uniform, rows, d,
-            [&](RowSweep<T>& sweep, std::int64_t column) {
-              set_input(sweep, 0, arrays.x, row, column);
-              set_input(sweep, 1, arrays.output, row, column);
-              if (made.data != nullptr) {
-                set_input(sweep, 2, made, 0, column);
-              } else {
-                set_input(sweep, 2,
-                          noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
-                          0);
-              }
-              set_input(sweep, 3, arrays.previous, row, column);
-              set_output(sweep, 0, arrays.next, row, column);
-              set_output(sweep, 1, arrays.denoised, row, column);
-              sweep.streams = streams;
-              sweep.sums[0] = sums;
-              step_sweep(context, sweep);
-              if (status.wanted() && !all_finite(sums, rows)) {
-                status.add(kNotFinite);
-              }
-            });
+  for_tiles(
+      coefficients, kCoefficients, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+        set_input(sweep, 0, arrays.x, row, column);
+        set_input(sweep, 1, arrays.output, row, column);
+        if (made.data != nullptr) {
+          set_input(sweep, 2, made, 0, column);
+        } else {
+          set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns),
+                    0, 0);
+        }
+        set_input(sweep, 3, arrays.previous, row, column);
+        set_output(sweep, 0, arrays.next, row, column);
+        set_output(sweep, 1, arrays.denoised, row, column);
+        sweep.streams = streams;
+        sweep.sums[0] = sums;
+        step_sweep(context, sweep);
+        if (status.wanted() && !all_finite(sums, rows)) {
+          status.add(kNotFinite);
+        }
+      });
 }
 
 template <class T>
@@ -181,8 +180,7 @@ bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
   const auto same = [&](const Levels& of) { return one(of.signal_scale) && one(of.sigma); };
   return (!uses.level || same(settings.level)) && (!uses.next || same(settings.next)) &&
          (!uses.before || same(settings.before)) && (!uses.step_size || one(settings.step_size)) &&
-         (!uses.sde ||
-          (one(settings.drift) && one(settings.diffusion) && one(settings.interval)));
+         (!uses.sde || (one(settings.drift) && one(settings.diffusion) && one(settings.interval)));
 }
 
 // Outputs may be written past the caches if they are large and on no input.
@@ -222,8 +220,7 @@ template <class T>
 void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::int64_t m,
                     std::int64_t d, const Matrix<const T>& x, const Matrix<const T>& known,
                     const Matrix<T>& next) {
-  StepUses uses = {};
-  uses.level = true;
+  const StepUses uses = uses_of(StepKind::kKnown, settings.form, false, false);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
   const Noise<T> noise(context, settings, true);
@@ -291,8 +288,7 @@ class Corrector {
         uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
         streams_(may_stream(arrays, m, d)),
         root_temperature_(std::sqrt(settings.temperature)),
-        noise_(context, settings,
-               settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        noise_(context, settings, settings.temperature > 0 || corrector.rule != Rule::kSigma),
         status_(settings.status) {
     check_samples(settings, uses_, m);
     Arena arena(memory);
@@ -310,20 +306,21 @@ class Corrector {
       if (corrector_.rule == Rule::kSample) {
         T* const kept = d_ > kTile ? workspace_.noise + thread * d_ : buffer;
         made = noise_.tile(row, rows, 0, d_, kept, d_);
-        norms(row, rows, [&](std::int64_t column, std::int64_t /*columns*/) {
-          return Matrix<const T>{made.data + column, made.ld};
-        }, noise, score);
+        norms(
+            row, rows,
+            [&](std::int64_t column, std::int64_t /*columns*/) {
+              return Matrix<const T>{made.data + column, made.ld};
+            },
+            noise, score);
       }
       for (std::int64_t i = 0; i < (uniform_ ? 1 : rows); ++i) {
         const Level at = level_at(settings_.level, row + i);
-        const double alpha = corrector_.rule == Rule::kSigma
-                                 ? corrector_step_size(corrector_, at.sigma)
-                             : corrector_.rule == Rule::kBatch
-                                 ? of_batch
-                                 : corrector_step_size(corrector_, noise[i], score[i]);
-        coefficients.set(
-            i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
-            settings_.clip);
+        const double alpha =
+            corrector_.rule == Rule::kSigma   ? corrector_step_size(corrector_, at.sigma)
+            : corrector_.rule == Rule::kBatch ? of_batch
+                                              : corrector_step_size(corrector_, noise[i], score[i]);
+        coefficients.set(i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
+                         settings_.clip);
       }
       step_rows(context_, arrays_, noise_, made, coefficients, uniform_, streams_, row, rows, d_,
                 status_);
@@ -368,9 +365,12 @@ class Corrector {
         double noise[kMostRows];
         double score[kMostRows];
         alignas(64) T buffer[kTile];
-        norms(row, rows, [&](std::int64_t column, std::int64_t columns) {
-          return noise_.tile(row, rows, column, columns, buffer, columns);
-        }, noise, score);
+        norms(
+            row, rows,
+            [&](std::int64_t column, std::int64_t columns) {
+              return noise_.tile(row, rows, column, columns, buffer, columns);
+            },
+            noise, score);
         for (std::int64_t i = 0; i < rows; ++i) {
           sums[0] += noise[i];
           sums[1] += score[i];
@@ -406,14 +406,9 @@ class Corrector {
 }  // namespace
 
 std::size_t corrector_workspace_cpu(const CpuContext& context, Rule rule, std::int64_t m,
-                                    std::int64_t d, std::size_t element_bytes) {
+                                    std::int64_t d) {
   Arena arena(nullptr);
-  const RowPlanCpu plan(m, d);
-  if (element_bytes == sizeof(float)) {
-    take_corrector<float>(arena, context, rule, plan);
-  } else {
-    take_corrector<double>(arena, context, rule, plan);
-  }
+  (void)take_corrector<double>(arena, context, rule, RowPlanCpu(m, d));
   return arena.used();
 }
 
@@ -424,14 +419,14 @@ void corrector_step_cpu(const CpuContext& context, const StepSettings<T>& settin
   Corrector<T>(context, settings, corrector, m, d, arrays, workspace).run();
 }
 
-#define SCF_INSTANTIATE_STEPS(T)                                                                   \
-  template void step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t, std::int64_t,    \
-                         const StepArrays<T>&);                                                    \
-  template void known_step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t,            \
-                               std::int64_t, const Matrix<const T>&, const Matrix<const T>&,       \
-                               const Matrix<T>&);                                                  \
-  template void corrector_step_cpu(const CpuContext&, const StepSettings<T>&,                      \
-                                   const CorrectorSettings&, std::int64_t, std::int64_t,           \
+#define SCF_INSTANTIATE_STEPS(T)                                                                \
+  template void step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t, std::int64_t, \
+                         const StepArrays<T>&);                                                 \
+  template void known_step_cpu(const CpuContext&, const StepSettings<T>&, std::int64_t,         \
+                               std::int64_t, const Matrix<const T>&, const Matrix<const T>&,    \
+                               const Matrix<T>&);                                               \
+  template void corrector_step_cpu(const CpuContext&, const StepSettings<T>&,                   \
+                                   const CorrectorSettings&, std::int64_t, std::int64_t,        \
                                    const StepArrays<T>&, void*);
 SCF_INSTANTIATE_STEPS(float)
 SCF_INSTANTIATE_STEPS(double)
