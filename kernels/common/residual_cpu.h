@@ -41,6 +41,15 @@ void set_coefficients(const Rows& rows, std::int64_t row, std::int64_t count, do
   }
 }
 
+// What after() makes of rows [row, row + count), whose values are weight 1/2 |r|^2 here already. An
+// operation's class may overload it too.
+template <class Rows>
+void finish_values(const Rows& rows, std::int64_t row, std::int64_t count, double* values) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] = rows.after(row + i, 1, values[i]);
+  }
+}
+
 template <class T, class Rows, class Noise = NoNoiseCpu<T>>
 class ResidualOperationCpu {
  public:
@@ -61,15 +70,18 @@ class ResidualOperationCpu {
     double weights[kMostRows];
     T coefficients[3][kMostRows];
     sweep.uniform = rows_.uniform();
-    sweep.streams = streams_;
+    sweep.streams = streams_ ? 1 : 0;
     set_coefficients(rows_, row, sweep.uniform ? 1 : rows, weights, coefficients[0],
                      coefficients[1], coefficients[2]);
     for (int i = 0; i < 3; ++i) {
       sweep.coefficients[i] = coefficients[i];
     }
-    std::fill_n(values, rows, 0.0);
     sweep.rows = rows;
     sweep.sums[0] = values;
+    if (d_ == 0) {
+      std::fill_n(values, rows, 0.0);
+    }
+    sweep.factor = sweep.uniform ? 0.5 * weights[0] : 0.5;
     alignas(64) T buffer[RowPlanCpu::kTileElements];
     for (std::int64_t column = 0; column < d_; column += RowPlanCpu::kTileElements) {
       sweep.columns = std::min(d_ - column, RowPlanCpu::kTileElements);
@@ -82,17 +94,15 @@ class ResidualOperationCpu {
         sweep.outputs[0] = matrices_.gradient.row(row) + column;
         sweep.output_lds[0] = matrices_.gradient.ld;
       }
+      sweep.adds = column > 0;
       sweep_residual(context_, sweep);
     }
-    if (sweep.uniform) {
+    if (!sweep.uniform) {
       for (std::int64_t i = 0; i < rows; ++i) {
-        values[i] = rows_.after(row + i, weights[0], 0.5 * values[i]);
-      }
-    } else {
-      for (std::int64_t i = 0; i < rows; ++i) {
-        values[i] = rows_.after(row + i, weights[i], 0.5 * values[i]);
+        values[i] *= weights[i];
       }
     }
+    finish_values(rows_, row, rows, values);
   }
 
   void clear(std::int64_t row) const {

@@ -24,6 +24,7 @@
 #include <type_traits>
 
 #include "common/row_sweep_cpu.h"
+#include "common/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf {
@@ -69,10 +70,9 @@ struct Operands {
   bool streams[Formula::kOutputs + 1];
 
   // Which outputs can be written past the caches, in whole vectors.
-  HWY_INLINE void SetStreams(bool wanted) {
-    const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
+  HWY_INLINE void SetStreams(std::uint32_t wanted) {
     for (int i = 0; i < Formula::kOutputs; ++i) {
-      streams[i] = wanted && reinterpret_cast<std::uintptr_t>(outputs[i]) % vector == 0;
+      streams[i] = (wanted >> i & 1) != 0 && CanStream(hn::ScalableTag<T>(), outputs[i]);
     }
   }
 };
@@ -95,7 +95,7 @@ HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t 
     }
     if constexpr (std::is_same_v<D, hn::ScalableTag<T>>) {
       if (operands.streams[i]) {
-        hn::Stream(out[i], d, operands.outputs[i] + j);
+        StreamVector(d, out[i], operands.outputs[i] + j);
         continue;
       }
     }
@@ -121,23 +121,40 @@ HWY_INLINE void SweepRow(const Operands<Formula, T>& operands, const T* coeffici
   for (auto& total : totals) {
     total = hn::Zero(dd);
   }
-  std::int64_t j = 0;
-  while (j + lanes <= columns) {
+  // A run of `vectors` from j on, at least one; a whole run knows its length.
+  const auto sweep_run = [&](std::int64_t j, auto vectors) HWY_ATTR {
     V run[Formula::kSums + 1];
     ApplyAt<Formula>(d, operands, j, c, run);
-    j += lanes;
-    for (std::int64_t k = 1; k < kRun && j + lanes <= columns; ++k, j += lanes) {
+    const auto add = [&](std::int64_t at) HWY_ATTR {
       V terms[Formula::kSums + 1];
-      ApplyAt<Formula>(d, operands, j, c, terms);
+      ApplyAt<Formula>(d, operands, at, c, terms);
 #pragma GCC unroll 4
       for (int i = 0; i < Formula::kSums; ++i) {
         run[i] = hn::Add(run[i], terms[i]);
+      }
+    };
+    if constexpr (std::is_integral_v<decltype(vectors)>) {
+      for (std::int64_t k = 1; k < vectors; ++k) {
+        add(j + k * lanes);
+      }
+    } else {
+#pragma GCC unroll 8
+      for (std::int64_t k = 1; k < kRun; ++k) {
+        add(j + k * lanes);
       }
     }
 #pragma GCC unroll 4
     for (int i = 0; i < Formula::kSums; ++i) {
       totals[i] = AddInDouble(d, run[i], totals[i]);
     }
+  };
+  std::int64_t j = 0;
+  for (; j + kRun * lanes <= columns; j += kRun * lanes) {
+    sweep_run(j, std::integral_constant<std::int64_t, kRun>());
+  }
+  if (const std::int64_t rest = (columns - j) / lanes; rest > 0) {
+    sweep_run(j, rest);
+    j += rest * lanes;
   }
 #pragma GCC unroll 4
   for (int i = 0; i < Formula::kSums; ++i) {
@@ -177,7 +194,8 @@ void SweepLongRows(const RowSweep<T>& sweep) {
     SweepRow<Formula>(operands, coefficients, sweep.columns, sums);
     for (int i = 0; i < Formula::kSums; ++i) {
       if (sweep.sums[i] != nullptr) {
-        sweep.sums[i][row] += sums[i];
+        const double sum = i == 0 ? sweep.factor * sums[0] : sums[i];
+        sweep.sums[i][row] = sweep.adds ? sweep.sums[i][row] + sum : sum;
       }
     }
   }
@@ -211,9 +229,11 @@ HWY_INLINE void StoreRows(D d, V value, T* to) {
   }
 }
 
-// sums[row] += the sum of terms[row * columns ...], in double and in order. kColumns 0: any number.
+// sums[row] = factor times the sum of terms[row * columns ...], in double and in order, plus what
+// is there if it `adds`. kColumns 0: any number.
 template <int kColumns, class T>
-HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double* sums) {
+HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
+                        bool adds, double* sums) {
   std::int64_t row = 0;
 #if HWY_TARGET != HWY_SCALAR
   if constexpr (kColumns > 0) {
@@ -236,7 +256,11 @@ HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns,
       for (int j = 1; j < kColumns; ++j) {
         sum = hn::Add(sum, as_double(term[j]));
       }
-      hn::StoreU(hn::Add(hn::LoadU(dd, sums + row), sum), dd, sums + row);
+      sum = hn::Mul(sum, hn::Set(dd, factor));
+      if (adds) {
+        sum = hn::Add(hn::LoadU(dd, sums + row), sum);
+      }
+      hn::StoreU(sum, dd, sums + row);
     }
   }
 #endif
@@ -245,7 +269,7 @@ HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns,
     for (std::int64_t j = 1; j < columns; ++j) {
       sum += static_cast<double>(terms[row * columns + j]);
     }
-    sums[row] += sum;
+    sums[row] = adds ? sums[row] + factor * sum : factor * sum;
   }
 }
 
@@ -284,6 +308,43 @@ HWY_INLINE void WithColumns(std::int64_t columns, const Body& body) {
   }
 }
 
+// The elements of a strip, with coefficients of each or, kUniform, one of each kind; terms
+// [kSums, kStrip].
+template <class Formula, bool kUniform, class T>
+HWY_INLINE void SweepElements(const Operands<Formula, T>& of, const T* const* coefficients,
+                              std::int64_t elements, T* terms) {
+  const Operands<Formula, T> operands = of;  // which no store to an output can change
+  const auto sweep = [&](auto d, std::int64_t first, std::int64_t last) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    const std::int64_t lanes = hn::Lanes(d);
+    V c[Formula::kCoefficients + 1];
+    for (int i = 0; i < Formula::kCoefficients && kUniform; ++i) {
+      c[i] = hn::Set(d, coefficients[i][0]);
+    }
+    const T* of_elements[Formula::kCoefficients + 1];
+    std::copy_n(coefficients, Formula::kCoefficients, of_elements);
+    for (std::int64_t e = first; e < last; e += lanes) {
+      V sums[Formula::kSums + 1];
+#pragma GCC unroll 4
+      for (int i = 0; i < Formula::kCoefficients; ++i) {
+        if constexpr (!kUniform) {
+          c[i] = hn::LoadU(d, of_elements[i] + e);
+        }
+      }
+      ApplyAt<Formula>(d, operands, e, c, sums);
+#pragma GCC unroll 4
+      for (int i = 0; i < Formula::kSums; ++i) {
+        hn::StoreU(sums[i], d, terms + i * kStrip + e);
+      }
+    }
+  };
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t whole = elements / lanes * lanes;
+  sweep(d, 0, whole);
+  sweep(hn::CappedTag<T, 1>(), whole, elements);
+}
+
 // A strip of short rows as one array. Matrices with gaps between rows are copied together first.
 template <class Formula, class T>
 void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows) {
@@ -314,28 +375,14 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
       SpreadRows<decltype(width)::value>(sweep.coefficients[i] + first, rows, columns, spread[i]);
     });
   }
-  const auto apply = [&](auto d, std::int64_t e) HWY_ATTR {
-    using V = hn::Vec<decltype(d)>;
-    V c[Formula::kCoefficients + 1];
-    V sums[Formula::kSums + 1];
-#pragma GCC unroll 4
+  if (sweep.uniform) {
+    SweepElements<Formula, true>(operands, sweep.coefficients, elements, terms[0]);
+  } else {
+    const T* of_elements[Formula::kCoefficients + 1];
     for (int i = 0; i < Formula::kCoefficients; ++i) {
-      c[i] = sweep.uniform ? hn::Set(d, sweep.coefficients[i][0]) : hn::LoadU(d, spread[i] + e);
+      of_elements[i] = spread[i];
     }
-    ApplyAt<Formula>(d, operands, e, c, sums);
-#pragma GCC unroll 4
-    for (int i = 0; i < Formula::kSums; ++i) {
-      hn::StoreU(sums[i], d, terms[i] + e);
-    }
-  };
-  const hn::ScalableTag<T> d;
-  const std::int64_t lanes = hn::Lanes(d);
-  std::int64_t e = 0;
-  for (; e + lanes <= elements; e += lanes) {
-    apply(d, e);
-  }
-  for (; e < elements; ++e) {
-    apply(hn::CappedTag<T, 1>(), e);
+    SweepElements<Formula, false>(operands, of_elements, elements, terms[0]);
   }
   for (int i = 0; i < Formula::kOutputs; ++i) {
     if (operands.outputs[i] == packed[Formula::kInputs + i]) {
@@ -348,7 +395,8 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   for (int i = 0; i < Formula::kSums; ++i) {
     if (sweep.sums[i] != nullptr) {
       WithColumns(columns, [&](auto width) HWY_ATTR {
-        AddRows<decltype(width)::value>(terms[i], rows, columns, sweep.sums[i] + first);
+        AddRows<decltype(width)::value>(terms[i], rows, columns, i == 0 ? sweep.factor : 1,
+                                        sweep.adds, sweep.sums[i] + first);
       });
     }
   }

@@ -1,7 +1,8 @@
 // What becomes of the values of a block of rows: see rows_cpu.h.
 //
-// Passes over values in the cache, a vector at a time: rounding them for the caller, their mean,
-// the squares of their distances from it. The vectors of all targets add up in the same order.
+// Two passes over values in the L1 cache, a vector at a time: one rounds them for the caller and
+// takes their mean, one the squares of their distances from it. The vectors of all targets add up
+// in the same order.
 #include "common/rows_cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -10,103 +11,198 @@
 // foreach_target.h comes first
 #include <hwy/highway.h>
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 
 #include "common/simd.h"
+#include "common/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-// The sum over i of term(values[i]), in kChains chains.
-template <class Term>
-HWY_INLINE double SumOf(const double* values, std::int64_t count, const Term& term) {
-  constexpr int kChains = 8;
-  const hn::CappedTag<double, kChains> d;
-  const hn::CappedTag<double, 1> d1;
-  const std::int64_t lanes = hn::Lanes(d);
-  constexpr int kMostVectors = kChains;
-  const std::int64_t vectors = kChains / lanes;
-  hn::Vec<decltype(d)> sums[kMostVectors];
-  for (auto& sum : sums) {
-    sum = hn::Zero(d);
-  }
-  std::int64_t i = 0;
-  for (; i + kChains <= count; i += kChains) {
-#pragma GCC unroll 8
-    for (std::int64_t v = 0; v < vectors; ++v) {
-      sums[v] = hn::Add(sums[v], term(d, hn::LoadU(d, values + i + v * lanes)));
+// Sums in kChains chains, whichever the target.
+class Chains {
+ public:
+  static constexpr int kChains = 8;
+  using D = hn::CappedTag<double, kChains>;
+  using V = hn::Vec<D>;
+
+  HWY_INLINE Chains() {
+    for (auto& sum : sums_) {
+      sum = hn::Zero(D());
     }
   }
-  HWY_ALIGN double chains[kChains];
-  for (std::int64_t v = 0; v < vectors; ++v) {
-    hn::Store(sums[v], d, chains + v * lanes);
+
+  // Adds term(d, at) for the vectors at `first`, ..., of 8 numbers together.
+  template <class Term>
+  HWY_INLINE void AddEight(std::int64_t first, const Term& term) {
+    const std::int64_t lanes = hn::Lanes(D());
+#pragma GCC unroll 8
+    for (int v = 0; v < kMostVectors; ++v) {
+      if (v * lanes < kChains) {
+        sums_[v] = hn::Add(sums_[v], term(D(), first + v * lanes));
+      }
+    }
   }
-  for (; i < count; ++i) {
-    chains[0] += hn::GetLane(term(d1, hn::LoadU(d1, values + i)));
+  HWY_INLINE void AddOne(double term) {
+    rest_ += term;
   }
-  return ((chains[0] + chains[4]) + (chains[1] + chains[5])) +
-         ((chains[2] + chains[6]) + (chains[3] + chains[7]));
+
+  [[nodiscard]] HWY_INLINE double Total() const {
+    HWY_ALIGN double chains[kChains];
+    const std::int64_t lanes = hn::Lanes(D());
+    for (std::int64_t v = 0; v * lanes < kChains; ++v) {
+      hn::StoreU(sums_[v], D(), chains + v * lanes);
+    }
+    return (((chains[0] + chains[4]) + (chains[1] + chains[5])) +
+            ((chains[2] + chains[6]) + (chains[3] + chains[7]))) +
+           rest_;
+  }
+
+ private:
+  static constexpr int kMostVectors = kChains / static_cast<int>(hn::MaxLanes(D()));
+
+  V sums_[kMostVectors];
+  double rest_ = 0;
+};
+
+// Where a block's values go.
+template <class T>
+struct Rounding {
+  T* out;  // or null
+  bool streams;
+};
+
+template <class T, class D>
+HWY_INLINE auto RoundedVector(D d, const double* from) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return hn::LoadU(d, from);
+  } else {
+    return hn::DemoteTo(hn::Rebind<T, D>(), hn::LoadU(d, from));
+  }
 }
 
-// Rounds values to T, for `out` unless it is null, and returns whether all are finite then.
+// Rounds values to T for `out`, adds up how far they are from values[0], and returns whether all
+// are finite as T.
 template <class T>
-bool RoundValues(const double* values, std::int64_t count, T* out) {
+HWY_INLINE bool RoundValues(const double* values, std::int64_t count, const Rounding<T>& to,
+                            double* sum) {
+  const double shift = values[0];
+  Chains chains;
+  const hn::Rebind<T, Chains::D> dt;
+  const auto most = hn::Set(dt, std::numeric_limits<T>::max());
+  auto finite = hn::Eq(most, most);
   const auto round = [&](auto d, std::int64_t i) HWY_ATTR {
-    const hn::Rebind<T, decltype(d)> dt;
-    const auto v = hn::LoadU(d, values + i);
-    const auto most = hn::Set(dt, std::numeric_limits<T>::max());
-    if constexpr (sizeof(T) == sizeof(double)) {
-      if (out != nullptr) {
-        hn::StoreU(v, dt, out + i);
-      }
-      return hn::AllTrue(dt, hn::Le(hn::Abs(v), most));
-    } else {
-      const auto rounded = hn::DemoteTo(dt, v);
-      if (out != nullptr) {
-        hn::StoreU(rounded, dt, out + i);
-      }
-      return hn::AllTrue(dt, hn::Le(hn::Abs(rounded), most));
+    const auto rounded = RoundedVector<T>(d, values + i);
+    if (to.streams) {
+      StreamVector(dt, rounded, to.out + i);
+    } else if (to.out != nullptr) {
+      hn::StoreU(rounded, dt, to.out + i);
     }
+    finite = hn::And(finite, hn::Le(hn::Abs(rounded), most));
+    return hn::Sub(hn::LoadU(d, values + i), hn::Set(d, shift));
   };
-  const hn::ScalableTag<double> d;
-  const std::int64_t lanes = hn::Lanes(d);
-  bool all = true;
   std::int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    all = round(d, i) && all;
+  for (; i + Chains::kChains <= count; i += Chains::kChains) {
+    chains.AddEight(i, round);
   }
+  bool all = hn::AllTrue(dt, finite);
   for (; i < count; ++i) {
-    all = round(hn::CappedTag<double, 1>(), i) && all;
+    const auto rounded = static_cast<T>(values[i]);
+    if (to.out != nullptr) {
+      to.out[i] = rounded;
+    }
+    all = std::abs(rounded) <= std::numeric_limits<T>::max() && all;
+    chains.AddOne(values[i] - shift);
   }
+  *sum = chains.Total();
   return all;
 }
 
-Moments MomentsOf(const double* values, std::int64_t count) {
-  Moments moments;
-  if (count == 0) {
-    return moments;
+// The sum of the distances from values[0], which keeps that of large equal values in range and
+// exact.
+HWY_INLINE double SumOfShifted(const double* values, std::int64_t count) {
+  Chains chains;
+  std::int64_t i = 0;
+  for (; i + Chains::kChains <= count; i += Chains::kChains) {
+    chains.AddEight(i, [&](auto d, std::int64_t at) HWY_ATTR {
+      return hn::Sub(hn::LoadU(d, values + at), hn::Set(d, values[0]));
+    });
   }
-  // A shift keeps the sum of large equal values in range and exact.
-  const double shift = values[0];
-  const double sum = SumOf(
-      values, count, [shift](auto d, auto v) HWY_ATTR { return hn::Sub(v, hn::Set(d, shift)); });
-  const double mean = shift + sum / static_cast<double>(count);
+  for (; i < count; ++i) {
+    chains.AddOne(values[i] - values[0]);
+  }
+  return chains.Total();
+}
+
+// Of finite values whose shifted sum is known.
+HWY_INLINE Moments MomentsOf(const double* values, std::int64_t count, double shifted_sum) {
+  Moments moments;
   moments.count = count;
-  moments.mean = mean;
-  moments.m2 = SumOf(values, count, [mean](auto d, auto v) HWY_ATTR {
-    const auto away = hn::Sub(v, hn::Set(d, mean));
-    return hn::Mul(away, away);
-  });
+  moments.mean = values[0] + shifted_sum / static_cast<double>(count);
+  Chains chains;
+  std::int64_t i = 0;
+  for (; i + Chains::kChains <= count; i += Chains::kChains) {
+    chains.AddEight(i, [&](auto d, std::int64_t at) HWY_ATTR {
+      const auto away = hn::Sub(hn::LoadU(d, values + at), hn::Set(d, moments.mean));
+      return hn::Mul(away, away);
+    });
+  }
+  for (; i < count; ++i) {
+    const double away = values[i] - moments.mean;
+    chains.AddOne(away * away);
+  }
+  moments.m2 = chains.Total();
   return moments;
 }
 
-bool RoundValuesF32(const double* values, std::int64_t count, float* out) {
-  return RoundValues(values, count, out);
+// Moves the values that count and are finite in T to the front, and returns their number.
+template <class T>
+std::int64_t KeepFinite(double* values, const std::uint8_t* mask, std::int64_t rows,
+                        double* special) {
+  std::int64_t kept = 0;
+  for (std::int64_t i = 0; i < rows; ++i) {
+    const double value = values[i];
+    const auto rounded = static_cast<T>(value);
+    const bool counts = mask == nullptr || mask[i] != 0;
+    const bool finite = std::abs(rounded) <= std::numeric_limits<T>::max();
+    if (counts && !finite) {
+      *special += static_cast<double>(rounded);
+    }
+    values[kept] = value;
+    kept += counts && finite ? 1 : 0;
+  }
+  return kept;
 }
-bool RoundValuesF64(const double* values, std::int64_t count, double* out) {
-  return RoundValues(values, count, out);
+
+template <class T>
+Moments TakeValues(double* values, const std::uint8_t* mask, std::int64_t rows, T* out,
+                   bool streams) {
+  const bool past = streams && CanStream(hn::Rebind<T, Chains::D>(), out);
+  double sum = 0;
+  if (RoundValues<T>(values, rows, {out, past}, &sum) && mask == nullptr) {
+    return MomentsOf(values, rows, sum);
+  }
+  double special = 0;
+  Moments moments;
+  if (const std::int64_t kept = KeepFinite<T>(values, mask, rows, &special); kept > 0) {
+    moments = MomentsOf(values, kept, SumOfShifted(values, kept));
+  }
+  moments.special = special;
+  return moments;
+}
+
+Moments TakeValuesF32(double* values, const std::uint8_t* mask, std::int64_t rows, float* out,
+                      bool streams) {
+  return TakeValues(values, mask, rows, out, streams);
+}
+Moments TakeValuesF64(double* values, const std::uint8_t* mask, std::int64_t rows, double* out,
+                      bool streams) {
+  return TakeValues(values, mask, rows, out, streams);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -116,60 +212,25 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace scf {
 
-HWY_EXPORT(RoundValuesF32);
-HWY_EXPORT(RoundValuesF64);
-HWY_EXPORT(MomentsOf);
-
-namespace {
-
-bool round_values(std::size_t target, const double* values, std::int64_t count, float* out) {
-  return HWY_DISPATCH_TABLE(RoundValuesF32)[target](values, count, out);
-}
-bool round_values(std::size_t target, const double* values, std::int64_t count, double* out) {
-  return HWY_DISPATCH_TABLE(RoundValuesF64)[target](values, count, out);
-}
-
-// Moves the values that count and are finite in T to the front, and returns their number.
-template <class T>
-std::int64_t keep_finite(double* values, const std::uint8_t* mask, std::int64_t rows,
-                         double& special) {
-  std::int64_t kept = 0;
-  for (std::int64_t i = 0; i < rows; ++i) {
-    const double value = values[i];
-    const auto rounded = static_cast<T>(value);
-    const bool counts = mask == nullptr || mask[i] != 0;
-    const bool finite = std::abs(rounded) <= std::numeric_limits<T>::max();
-    if (counts && !finite) {
-      special += static_cast<double>(rounded);
-    }
-    values[kept] = value;
-    kept += counts && finite ? 1 : 0;
-  }
-  return kept;
-}
-
-}  // namespace
+HWY_EXPORT(TakeValuesF32);
+HWY_EXPORT(TakeValuesF64);
 
 std::int64_t count_rows_cpu(const std::uint8_t* mask, std::int64_t m) {
   return mask == nullptr ? m : m - std::count(mask, mask + m, std::uint8_t{0});
 }
 
-template <class T>
+template <>
 Moments take_values(const CpuContext& context, double* values, const std::uint8_t* mask,
-                    std::int64_t rows, T* out) {
-  const std::size_t target = dispatch_index(context.targets());
-  const bool finite = round_values(target, values, rows, out);
-  double special = 0;
-  const std::int64_t kept =
-      finite && mask == nullptr ? rows : keep_finite<T>(values, mask, rows, special);
-  Moments moments = HWY_DISPATCH_TABLE(MomentsOf)[target](values, kept);
-  moments.special = special;
-  return moments;
+                    std::int64_t rows, float* out, bool streams) {
+  return HWY_DISPATCH_TABLE(TakeValuesF32)[dispatch_index(context.targets())](values, mask, rows,
+                                                                              out, streams);
 }
-
-template Moments take_values(const CpuContext&, double*, const std::uint8_t*, std::int64_t, float*);
-template Moments take_values(const CpuContext&, double*, const std::uint8_t*, std::int64_t,
-                             double*);
+template <>
+Moments take_values(const CpuContext& context, double* values, const std::uint8_t* mask,
+                    std::int64_t rows, double* out, bool streams) {
+  return HWY_DISPATCH_TABLE(TakeValuesF64)[dispatch_index(context.targets())](values, mask, rows,
+                                                                              out, streams);
+}
 
 Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks) {
   Moments all;

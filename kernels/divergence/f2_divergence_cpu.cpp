@@ -214,7 +214,8 @@ struct Plan {
 
   Plan(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
     fold = ceil_of(kLeastWidth, d);
-    tile_rows = fold * std::max<std::int64_t>(1, kTileElements / d / fold);
+    // Folds are added to the moments in fours.
+    tile_rows = 4 * fold * std::max<std::int64_t>(1, kTileElements / d / fold / 4);
     const std::int64_t least = std::max(ceil_of(m, kMostBlocks), ceil_of(kBlockElements, d));
     block_rows = ceil_of(least, tile_rows) * tile_rows;
     blocks = ceil_of(m, block_rows);
@@ -246,9 +247,16 @@ class Run {
         columns_(arena.take<double>(3 * context.threads() * plan_.fold, plan_.d)),
         terms_(arena.take<T>(context.threads() * plan_.tile_rows, plan_.d)),
         coefficients_(arena.take<T>(2 * context.threads(), plan_.tile_rows)),
-        products_(arena.take<double>(context.threads(), plan_.tile_rows)) {}
+        products_(arena.take<double>(context.threads(), plan_.tile_rows)),
+        cotangents_(arena.take<T>(plan_.fold > 1 ? plan_.tile_rows : 0, plan_.d)),
+        streams_(is_streamed<T>(points.m, points.d) && points.score_q_gradient != points.score_p &&
+                 points.score_q_gradient != points.score_q) {}
 
   void run() const {
+    for (std::int64_t row = 0;
+         points_.m > 0 && has_cotangent() && plan_.fold > 1 && row < plan_.tile_rows; ++row) {
+      std::copy_n(outputs_.cotangent, plan_.d, cotangents_ + row * plan_.d);
+    }
     context_.parallel_for(plan_.blocks,
                           [&](std::int64_t block, int thread) { run_block(block, thread); });
     std::atomic<std::uint32_t> status{points_.m == 0 ? std::uint32_t{kNoPoint} : 0U};
@@ -294,6 +302,7 @@ class Run {
                before + folds.whole, columns);
     }
     unfold(columns, folds_of(end - begin), partial_of(block));
+    flush_streams();
   }
 
   // The terms of a tile, contiguous, and its outputs.
@@ -301,12 +310,13 @@ class Run {
     T* const ratios = coefficients_ + 2 * thread * plan_.tile_rows;
     T* const slopes = ratios + plan_.tile_rows;
     double* const products = products_ + thread * plan_.tile_rows;
+    const T* const log_p = points_.log_p + row;
+    const T* const log_q = points_.log_q + row;
+    const double scale = -scale_;  // which no store to a product can change
     for (std::int64_t i = 0; i < rows; ++i) {
-      const double ratio =
-          static_cast<double>(points_.log_p[row + i]) - static_cast<double>(points_.log_q[row + i]);
+      const double ratio = static_cast<double>(log_p[i]) - static_cast<double>(log_q[i]);
       ratios[i] = static_cast<T>(ratio);
-      slopes[i] = static_cast<T>(-scale_ * ratio);
-      products[i] = 0;
+      slopes[i] = static_cast<T>(scale * ratio);
     }
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -318,8 +328,11 @@ class Run {
     sweep.coefficients[0] = ratios;
     sweep.outputs[0] = terms;
     sweep.output_lds[0] = plan_.d;
-    if (points_.log_q_gradient != nullptr || points_.score_q_gradient != nullptr) {
-      sweep.inputs[2] = outputs_.cotangent;  // the same row for all
+    if (has_cotangent()) {
+      // The same row for all: short ones lie side by side for as many as a tile has.
+      sweep.inputs[2] = plan_.fold > 1 ? cotangents_ : outputs_.cotangent;
+      sweep.input_lds[2] = plan_.fold > 1 ? plan_.d : 0;
+      sweep.streams = streams_ ? 2 : 0;
       sweep.coefficients[1] = slopes;
       sweep.sums[0] = products;
       if (points_.score_q_gradient != nullptr) {
@@ -328,15 +341,20 @@ class Run {
       }
     }
     sweep_vector_term(context_, sweep);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      if (points_.log_q_gradient != nullptr) {
-        points_.log_q_gradient[row + i] = static_cast<T>(-scale_ * products[i]);
-      }
-      if (points_.integrand != nullptr) {
-        std::copy_n(terms + i * plan_.d, plan_.d,
-                    points_.integrand + (row + i) * points_.ld_integrand);
+    if (points_.log_q_gradient != nullptr) {
+      T* const gradient = points_.log_q_gradient + row;
+      for (std::int64_t i = 0; i < rows; ++i) {
+        gradient[i] = static_cast<T>(scale * products[i]);
       }
     }
+    for (std::int64_t i = 0; points_.integrand != nullptr && i < rows; ++i) {
+      std::copy_n(terms + i * plan_.d, plan_.d,
+                  points_.integrand + (row + i) * points_.ld_integrand);
+    }
+  }
+
+  [[nodiscard]] bool has_cotangent() const {
+    return points_.log_q_gradient != nullptr || points_.score_q_gradient != nullptr;
   }
 
   // The columns of the rows that lay side by side, merged in order.
@@ -385,6 +403,8 @@ class Run {
   T* terms_;
   T* coefficients_;
   double* products_;
+  T* cotangents_;
+  bool streams_;
 };
 
 }  // namespace

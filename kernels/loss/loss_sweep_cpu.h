@@ -3,6 +3,7 @@
 
 #include "common/row_sweep_cpu.h"
 #include "loss/loss.h"
+#include "loss/loss_rows.h"
 
 namespace scf::loss {
 
@@ -24,10 +25,18 @@ enum class LossSweep {
 template <class T>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<T>& sweep);
 
-// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double. `scale` is that of
-// gradients.
+// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double. Gradients go
+// past the caches if it `streams`.
 template <class T>
-void energy_sweep(const CpuContext& context, const FdssmEnergyArrays<T>& arrays, std::int64_t row,
-                  std::int64_t rows, double curvature, double scale, double* values);
+void energy_sweep(const CpuContext& context, const FdssmEnergyRows<T>& of, std::int64_t row,
+                  std::int64_t rows, bool streams, double* values);
+
+// FddsmRows::take() of samples [row, row + rows): `values` holds z.n before, `squares` |n|^2.
+template <class T>
+void fddsm_sweep(const CpuContext& context, const FddsmRows<T>& of, std::int64_t row,
+                 std::int64_t rows, double* values, const double* squares);
+
+// lengths[i] = to / sqrt(lengths[i]).
+void scale_lengths(const CpuContext& context, std::int64_t rows, double to, double* lengths);
 
 }  // namespace scf::loss
