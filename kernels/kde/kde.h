@@ -144,6 +144,13 @@ template <class T>
 void kde_draw_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
                   const random::Stream& words, const Draws<T>& draws);
 
+// Mean and variance, coordinate by coordinate, of the data of a label (kAnyLabel: of all) with
+// their weights: [d] each in host memory, in double. Throws Error(kInvalidArgument) where there is
+// none.
+template <class T>
+void kde_moments_cpu(const CpuContext& context, const CpuKde<T>& kde, std::int32_t label,
+                     double* mean, double* variance);
+
 // ---- CUDA: kde_prepare_cuda.cu, kde_evaluate_cuda.cu, kde_gradient_cuda.cu, kde_draw_cuda.cu ----
 // The same, enqueued on `stream` (a cudaStream_t); only prepare synchronises. What an array holds
 // is checked on the device: NaN and a status bit.
@@ -174,5 +181,9 @@ void kde_gradient_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
 template <class T>
 void kde_draw_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
                    const random::Stream& words, const Draws<T>& draws, void* stream);
+
+template <class T>
+void kde_moments_cuda(const CudaContext& context, const CudaKde<T>& kde, std::int32_t label,
+                      double* mean, double* variance, void* stream);
 
 }  // namespace scf::kde

@@ -148,7 +148,7 @@ class StatusBits {
 template <class T>
 void step_rows(const CpuContext& context, const StepArrays<T>& arrays, const Noise<T>& noise,
                const Matrix<const T>& made, const TileCoefficients<T>& coefficients, bool uniform,
-               bool streams, std::int64_t row, std::int64_t rows, std::int64_t d,
+               std::uint32_t streams, std::int64_t row, std::int64_t rows, std::int64_t d,
                StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
@@ -185,12 +185,15 @@ bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
 
 // Outputs may be written past the caches if they are large and on no input.
 template <class T>
-bool may_stream(const StepArrays<T>& arrays, std::int64_t m, std::int64_t d) {
+std::uint32_t streams_of(const StepArrays<T>& arrays, std::int64_t m, std::int64_t d) {
   const auto on_input = [&](const Matrix<T>& of) {
     return of.data != nullptr && (of.data == arrays.x.data || of.data == arrays.output.data ||
                                   of.data == arrays.previous.data);
   };
-  return is_streamed<T>(m, d) && !on_input(arrays.next) && !on_input(arrays.denoised);
+  if (!is_streamed<T>(m, d)) {
+    return 0;
+  }
+  return (on_input(arrays.next) ? 0U : 1U) | (on_input(arrays.denoised) ? 0U : 2U);
 }
 
 }  // namespace
@@ -206,7 +209,7 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
                        draws_noise(settings.kind) && settings.temperature > 0 &&
                            !(settings.kind == StepKind::kDdim && settings.eta == 0));
   StatusBits status(settings.status);
-  const bool streams = may_stream(arrays, m, d);
+  const std::uint32_t streams = streams_of(arrays, m, d);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
     for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
@@ -286,7 +289,7 @@ class Corrector {
         plan_(m, d),
         uses_(corrector_uses(corrector.rule, settings.form, arrays.denoised.data != nullptr)),
         uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
-        streams_(may_stream(arrays, m, d)),
+        streams_(streams_of(arrays, m, d)),
         root_temperature_(std::sqrt(settings.temperature)),
         noise_(context, settings, settings.temperature > 0 || corrector.rule != Rule::kSigma),
         status_(settings.status) {
@@ -396,7 +399,7 @@ class Corrector {
   RowPlanCpu plan_;
   StepUses uses_;
   bool uniform_;
-  bool streams_;
+  std::uint32_t streams_;
   double root_temperature_;
   Noise<T> noise_;
   StatusBits status_;
