@@ -16,6 +16,7 @@
 #include "kde_arguments.h"
 #include "loss/fit_bandwidth.h"
 #include "loss_arguments.h"
+#include "loss/kde_dde_direction.h"
 #include "params.h"
 #include "status.h"
 
@@ -164,6 +165,47 @@ scf_status kde_loss(scf_context* context, const scf_kde* kde, const scf_kde_loss
     require_disjoint(to.arrays.inputs, to.arrays.outputs);
     using Gradient = typename loss::KdeLoss<T>::Gradient;
     const auto gradient = log_bandwidth_gradient == nullptr ? Gradient::kNone : Gradient::kWanted;
+// ---- The direction of a generator's particles --------------------------------------------------
+
+template <class T>
+scf_status kde_dde_direction(scf_context* context, const scf_kde* generator,
+                             const scf_kde_query_params* generator_query, const scf_kde* data,
+                             const scf_kde_query_params* data_query, const T* x, std::int64_t m,
+                             std::int64_t ldx, T* direction, std::int64_t ld_direction,
+                             void* stream) {
+  return guard([&] {
+    require_context(context, stream);
+    require_match(*context, generator, "generator");
+    require_match(*context, data, "data");
+    loss::KdeDirectionProblem<T> problem;
+    problem.generator = model_of<T>(*generator, "generator");
+    problem.data = model_of<T>(*data, "data");
+    const std::int64_t d = generator->d;
+    if (data->d != d) {
+      fail_argument("data must have d = " + std::to_string(d) + " dimensions, got " +
+                    std::to_string(data->d));
+    }
+    require_size(m, d);
+    problem.m = m;
+    problem.d = d;
+    Arrays arrays;
+    problem.generator_query =
+        named_queries_of<T>(*generator, m, generator_query, "generator_query", nullptr, arrays);
+    problem.data_query = named_queries_of<T>(*data, m, data_query, "data_query",
+                                             problem.generator_query.status, arrays);
+    problem.x = input_of(arrays, "x", "ldx", x, m, d, ldx);
+    if (m > 0 && x == direction && ldx == ld_direction) {
+      arrays.inputs.pop_back();  // it may lie exactly on x
+    }
+    problem.direction =
+        required_output(arrays, "direction", "ld_direction", direction, m, d, ld_direction);
+    require_disjoint(arrays.inputs, arrays.outputs);
+    with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
+      loss::kde_dde_direction(backend, problem);
+    });
+  });
+}
+
     with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
       loss::KdeLoss<T>(backend, to.problem, gradient).run(results);
     });
@@ -270,6 +312,24 @@ scf_status scf_kde_loss_f32(scf_context* context, const scf_kde* kde,
 scf_status scf_kde_loss_f64(scf_context* context, const scf_kde* kde,
                             const scf_kde_loss_params* loss, const scf_loss_params* params,
                             const double* x, int64_t m, int64_t ldx,
+scf_status scf_kde_dde_direction_f32(scf_context* context, const scf_kde* generator,
+                                     const scf_kde_query_params* generator_query,
+                                     const scf_kde* data, const scf_kde_query_params* data_query,
+                                     const float* x, int64_t m, int64_t ldx, float* direction,
+                                     int64_t ld_direction, void* stream) {
+  return kde_dde_direction(context, generator, generator_query, data, data_query, x, m, ldx,
+                           direction, ld_direction, stream);
+}
+
+scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde* generator,
+                                     const scf_kde_query_params* generator_query,
+                                     const scf_kde* data, const scf_kde_query_params* data_query,
+                                     const double* x, int64_t m, int64_t ldx, double* direction,
+                                     int64_t ld_direction, void* stream) {
+  return kde_dde_direction(context, generator, generator_query, data, data_query, x, m, ldx,
+                           direction, ld_direction, stream);
+}
+
                             const scf_kde_query_params* query, const scf_loss_outputs* outputs,
                             double* log_bandwidth_gradient, void* stream) {
   return kde_loss(context, kde, loss, params, x, m, ldx, query, outputs, log_bandwidth_gradient,

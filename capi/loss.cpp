@@ -317,17 +317,6 @@ scf_status fddsm_loss(scf_context* context, const scf_loss_params* params, std::
 
 // ---- Points ------------------------------------------------------------------------------------
 
-// An output that must be there.
-template <class T>
-Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name, T* pointer,
-                          std::int64_t rows, std::int64_t d, std::int64_t ld) {
-  require_leading_dimension(ld, d, ld_name);
-  if (rows > 0) {
-    require_pointer(pointer, name);
-  }
-  return output_of(arrays, name, pointer, rows, d, ld);
-}
-
 template <class T>
 scf_status dsm_perturb(scf_context* context, const scf_loss_params* params, std::int64_t m,
                        std::int64_t d, const T* x, std::int64_t ldx, T* perturbed,

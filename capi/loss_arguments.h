@@ -240,6 +240,17 @@ Matrix<T> output_of(Arrays& arrays, const char* name, T* pointer, std::int64_t r
 // A model's output with its gradient, which may lie exactly on it: the gradient's extent then
 // stands for both.
 template <class T>
+// An output that must be there.
+template <class T>
+Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name, T* pointer,
+                          std::int64_t rows, std::int64_t d, std::int64_t ld) {
+  require_leading_dimension(ld, d, ld_name);
+  if (rows > 0) {
+    require_pointer(pointer, name);
+  }
+  return output_of(arrays, name, pointer, rows, d, ld);
+}
+
 struct Differentiable {
   Matrix<const T> value;
   Matrix<T> gradient;

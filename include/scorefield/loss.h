@@ -388,6 +388,29 @@ SCF_API scf_status scf_bandwidth_fit_init(scf_bandwidth_fit* fit, uint32_t struc
  * `tolerance` wide or max_evaluations are spent. Of several minima it is one next to the least mean
  * of the scan, and no bandwidth tried has a mean that is less by more than rounding. Weights of the
  * data weigh samples only through the KDE. params' gradient_scale and status are ignored. data in
+/* DDE's generator direction where generator and data are KDEs: direction = -(s_q~(x) - s_p~(x)),
+ * q~ the generator's KDE and p~ that of the data, of one backend, device, dtype and d, each with
+ * its own query params (bandwidth; skip, where x are a KDE's own data; top and tangent are
+ * ignored). A driver like scf_kde_loss_*, of its determinism.
+ *   x         in  T[m, ldx]: the particles, device memory; m == 0 is a no-op.
+ *   direction out T[m, ld_direction], units 1/x; it may lie exactly on x (same pointer and ld), and
+ *             must not overlap it otherwise. A particle whose query sets a status bit is NaN; both
+ *             queries may name one status word.
+ * OUT_OF_MEMORY where an allocation fails; then, and where arguments are refused, nothing has been
+ * written. Since 0.1. */
+SCF_API scf_status scf_kde_dde_direction_f32(scf_context* context, const scf_kde* generator,
+                                             const scf_kde_query_params* generator_query,
+                                             const scf_kde* data,
+                                             const scf_kde_query_params* data_query, const float* x,
+                                             int64_t m, int64_t ldx, float* direction,
+                                             int64_t ld_direction, void* stream);
+SCF_API scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde* generator,
+                                             const scf_kde_query_params* generator_query,
+                                             const scf_kde* data,
+                                             const scf_kde_query_params* data_query,
+                                             const double* x, int64_t m, int64_t ldx,
+                                             double* direction, int64_t ld_direction, void* stream);
+
  * T[n, ld]: the data that the KDE was prepared of, in device memory. CANCELLED where progress
  * asked; INVALID_ARGUMENT where the loss is finite at no bandwidth tried, where fewer than 2 data
  * have a positive weight, or where no sample counts. *fit's outputs are written on success alone.

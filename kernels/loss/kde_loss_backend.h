@@ -64,6 +64,8 @@ class KdeLossBackend {
   virtual void difference_perturb(Difference difference, const Settings<T>& settings,
                                   std::int64_t m, std::int64_t d, const Matrix<const T>& x,
                                   const Matrix<T>& plus, const Matrix<T>& minus) const = 0;
+  virtual void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                             const Matrix<const T>& data, const Matrix<T>& direction) const = 0;
 
   // ---- Small steps
   virtual void clear(void* memory, std::size_t bytes) const = 0;

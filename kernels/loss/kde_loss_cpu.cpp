@@ -80,6 +80,10 @@ class CpuBackend final : public KdeLossBackend<T> {
                           const Matrix<T>& minus) const override {
     difference_perturb_cpu(context_, difference, settings, m, d, x, plus, minus);
   }
+  void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                     const Matrix<const T>& data, const Matrix<T>& direction) const override {
+    dde_direction_cpu(context_, m, d, generator, data, direction);
+  }
 
   void clear(void* memory, std::size_t bytes) const override {
     if (bytes > 0) {

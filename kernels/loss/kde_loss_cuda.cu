@@ -146,6 +146,10 @@ class CudaBackend final : public KdeLossBackend<T> {
                           const Matrix<T>& minus) const override {
     difference_perturb_cuda(context_, difference, settings, m, d, x, plus, minus, stream_);
   }
+  void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                     const Matrix<const T>& data, const Matrix<T>& direction) const override {
+    dde_direction_cuda(context_, m, d, generator, data, direction, stream_);
+  }
 
   void clear(void* memory, std::size_t bytes) const override {
     if (bytes > 0) {
