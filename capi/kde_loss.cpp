@@ -97,19 +97,8 @@ void set_data_kde(const scf_context& context, const scf_kde_loss_params& params,
     fail_argument("data_kde must have d = " + std::to_string(kde.d) + " dimensions, got " +
                   std::to_string(params.data_kde->d));
   }
-  auto known = read_params(params.data_query, default_query_params(), "data_query");
-  // The two may share their status word: its bits mean the same.
-  std::uint32_t* const status = known.status;
-  if (status == to.problem.query.status) {
-    known.status = nullptr;
-  }
-  try {
-    to.problem.data_query =
-        queries_of<T>(*params.data_kde, to.problem.m, without_top_and_tangent(known), to.arrays);
-  } catch (const Error& error) {
-    throw Error(error.status(), std::string("of data_query: ") + error.what());
-  }
-  to.problem.data_query.status = status;
+  to.problem.data_query = named_queries_of<T>(*params.data_kde, to.problem.m, params.data_query,
+                                              "data_query", to.problem.query.status, to.arrays);
 }
 
 template <class T>

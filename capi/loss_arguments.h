@@ -207,6 +207,9 @@ loss::Settings<T> settings_of(const scf_loss_params& params, const LossUses& use
   set_noise(settings, params, uses, m, d, arrays);
   if (uses.value) {
     add_array(arrays.inputs, "mask", params.mask, m, 1, 1, 1);
+    settings.levels.mask = params.mask;  // points are made of all samples
+  }
+  if (uses.value) {
     settings.mask = params.mask;
     settings.per_dimension = params.per_dimension != 0;
     settings.gradient_scale = params.gradient_scale;

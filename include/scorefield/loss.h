@@ -92,15 +92,17 @@ typedef struct scf_loss_params {
       probes; /* T[K m, ld_probes]: probe k of sample i in row k m + i; SSM, FD-DSM (K = 1) */
   int64_t ld_probes;     /* >= d */
   const uint8_t* mask;   /* uint8[m]: 0 leaves a sample out: its value and gradients are 0 and its
-                          * inputs are not looked at; NULL: all count */
+                          * inputs, sigma, signal scale and weight are not looked at; perturb makes
+                          * its points all the same; NULL: all count */
   double gradient_scale; /* finite, default 1: gradients are of gradient_scale times the mean */
   uint32_t* status;      /* one device word, or NULL: bits below are OR-ed in, never cleared */
 } scf_loss_params;
 
 SCF_API scf_status scf_loss_params_init(scf_loss_params* params, uint32_t struct_size);
 
-/* Bits of the status word. A CPU context checks sigmas, signal scales and weights before it starts
- * and returns INVALID_ARGUMENT instead of setting their bits; on CUDA such a sample is NaN. */
+/* Bits of the status word. A CPU context checks sigmas, signal scales and weights of the samples
+ * that count before it starts and returns INVALID_ARGUMENT instead of setting their bits; on CUDA
+ * such a sample is NaN. */
 #define SCF_LOSS_STATUS_NOT_FINITE                                                            \
   1u                                 /* the value of a sample that counts is NaN or infinite; \
                                       * so then is the mean: nothing is averaged away */
@@ -129,7 +131,9 @@ SCF_API scf_status scf_loss_workspace(scf_context* context, const scf_loss_param
 /* ---- Points where the model must be evaluated. Since 0.1. ------------------------------------
  * x in T[m, ldx]; outputs T[m, ld]; every ld >= d >= 1; device memory; m == 0 is a no-op; outputs
  * must not overlap each other or an input. Allocates nothing, never synchronises; CUDA: can be
- * captured in a graph. Determinism as in random.h. Masked samples are perturbed like the others. */
+ * captured in a graph. Determinism as in random.h. Masked samples are perturbed like the others,
+ * but one whose sigma or signal scale is bad has NaN points on every backend, without error or bit:
+ * a padded batch may hold anything there. */
 
 /* DSM and DDE: x~ = a x + sigma z. Given target (or NULL), also what the model's output is compared
  * to in params->form: -z/sigma, z, x, or a z - sigma x. */
@@ -344,8 +348,8 @@ SCF_API scf_status scf_kde_loss_params_init(scf_kde_loss_params* params, uint32_
  *   log_bandwidth_gradient out one double in device memory: d mean / d log h, h the bandwidth that
  *               all queries share (with query->bandwidths: that of multiplying them all by one
  *               factor); gradient_scale counts; or NULL
- * A sample whose query sets a status bit is NaN, and so is the mean. Of a masked sample x, noise,
- * sigma, signal scale and weight are not looked at; the query's arrays are checked for it too.
+ * A sample whose query sets a status bit is NaN, and so is the mean. Of a masked sample nothing is
+ * looked at: not x, noise, sigma, signal scale and weight, nor the query's arrays.
  * m == 0 writes NaN to mean and standard_error and 0 to log_bandwidth_gradient. OUT_OF_MEMORY where
  * an allocation fails; then, and where arguments are refused, nothing has been written. */
 SCF_API scf_status scf_kde_loss_f32(scf_context* context, const scf_kde* kde,

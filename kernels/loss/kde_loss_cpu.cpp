@@ -101,6 +101,17 @@ class CpuBackend final : public KdeLossBackend<T> {
       }
     }
   }
+  void copy_skip(const std::int64_t* from, const std::uint8_t* mask, std::int64_t m,
+                 std::int64_t* to) const override {
+    std::transform(from, from + m, mask, to,
+                   [](std::int64_t skip, std::uint8_t counts) { return counts != 0 ? skip : -1; });
+  }
+  void copy_labels(const std::int32_t* from, const std::uint8_t* mask, std::int64_t m,
+                   std::int32_t* to) const override {
+    std::transform(from, from + m, mask, to, [](std::int32_t label, std::uint8_t counts) {
+      return counts != 0 ? label : kde::kAnyLabel;
+    });
+  }
   void scale(const T* from, double factor, std::int64_t m, T* to) const override {
     scale_as(from, factor, m, to);
   }

@@ -160,6 +160,17 @@ class CudaBackend final : public KdeLossBackend<T> {
                  std::int64_t d, T* to) const override {
     launch("loss_copy_rows_kernel", loss_copy_rows_kernel<T>, m * d, from, mask, masked, m, d, to);
   }
+  void copy_skip(const std::int64_t* from, const std::uint8_t* mask, std::int64_t m,
+                 std::int64_t* to) const override {
+    launch("loss_copy_rows_kernel", loss_copy_rows_kernel<std::int64_t>, m,
+           Matrix<const std::int64_t>{from, 1}, mask, std::int64_t{-1}, m, std::int64_t{1}, to);
+  }
+  void copy_labels(const std::int32_t* from, const std::uint8_t* mask, std::int64_t m,
+                   std::int32_t* to) const override {
+    launch("loss_copy_rows_kernel", loss_copy_rows_kernel<std::int32_t>, m,
+           Matrix<const std::int32_t>{from, 1}, mask, std::int32_t{kde::kAnyLabel}, m,
+           std::int64_t{1}, to);
+  }
   void scale(const T* from, double factor, std::int64_t m, T* to) const override {
     launch("loss_scale_kernel", loss_scale_kernel<T, T>, m, from, factor, m, to);
   }

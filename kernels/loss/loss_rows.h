@@ -44,7 +44,7 @@ template <class T>
   if (bits == 0) {
     return level;
   }
-  report(status, bits);
+  report(levels.mask != nullptr && levels.mask[i] == 0 ? nullptr : status, bits);
   return {NAN, NAN};
 }
 
