@@ -10,13 +10,14 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "check.h"
 #include "context.h"
 #include "kde_arguments.h"
 #include "loss/fit_bandwidth.h"
-#include "loss_arguments.h"
 #include "loss/kde_dde_direction.h"
+#include "loss_arguments.h"
 #include "params.h"
 #include "status.h"
 
@@ -105,11 +106,15 @@ template <class T>
 void set_loss(const scf_kde_loss_params& loss, const scf_loss_params& params, Translation<T>& to) {
   require_within(loss.loss, SCF_LOSS_ESM, SCF_LOSS_LIKELIHOOD, "loss");
   to.problem.loss = static_cast<Kind>(loss.loss);
-  to.problem.settings =
+  auto& settings = to.problem.settings;
+  settings =
       settings_of<T>(params, uses_of(to.problem.loss), to.problem.m, to.problem.d, to.arrays);
-  if (to.problem.settings.form != loss::Form::kScore) {
-    throw Error(Status::kUnsupported, "form must be SCF_FORM_SCORE where a KDE is the model, got " +
-                                          std::to_string(params.form));
+  // A KDE gives a score, which stands for the output of any form.
+  settings.stands_for = std::exchange(settings.form, loss::Form::kScore);
+  const bool needs_signal =
+      settings.stands_for == loss::Form::kX0 || settings.stands_for == loss::Form::kV;
+  if (needs_signal && params.signal_scales == nullptr) {
+    require_positive(params.signal_scale, "signal_scale");
   }
 }
 
@@ -154,6 +159,12 @@ scf_status kde_loss(scf_context* context, const scf_kde* kde, const scf_kde_loss
     require_disjoint(to.arrays.inputs, to.arrays.outputs);
     using Gradient = typename loss::KdeLoss<T>::Gradient;
     const auto gradient = log_bandwidth_gradient == nullptr ? Gradient::kNone : Gradient::kWanted;
+    with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
+      loss::KdeLoss<T>(backend, to.problem, gradient).run(results);
+    });
+  });
+}
+
 // ---- The direction of a generator's particles --------------------------------------------------
 
 template <class T>
@@ -191,12 +202,6 @@ scf_status kde_dde_direction(scf_context* context, const scf_kde* generator,
     require_disjoint(arrays.inputs, arrays.outputs);
     with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
       loss::kde_dde_direction(backend, problem);
-    });
-  });
-}
-
-    with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
-      loss::KdeLoss<T>(backend, to.problem, gradient).run(results);
     });
   });
 }
@@ -301,6 +306,12 @@ scf_status scf_kde_loss_f32(scf_context* context, const scf_kde* kde,
 scf_status scf_kde_loss_f64(scf_context* context, const scf_kde* kde,
                             const scf_kde_loss_params* loss, const scf_loss_params* params,
                             const double* x, int64_t m, int64_t ldx,
+                            const scf_kde_query_params* query, const scf_loss_outputs* outputs,
+                            double* log_bandwidth_gradient, void* stream) {
+  return kde_loss(context, kde, loss, params, x, m, ldx, query, outputs, log_bandwidth_gradient,
+                  stream);
+}
+
 scf_status scf_kde_dde_direction_f32(scf_context* context, const scf_kde* generator,
                                      const scf_kde_query_params* generator_query,
                                      const scf_kde* data, const scf_kde_query_params* data_query,
@@ -317,12 +328,6 @@ scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde* genera
                                      int64_t ld_direction, void* stream) {
   return kde_dde_direction(context, generator, generator_query, data, data_query, x, m, ldx,
                            direction, ld_direction, stream);
-}
-
-                            const scf_kde_query_params* query, const scf_loss_outputs* outputs,
-                            double* log_bandwidth_gradient, void* stream) {
-  return kde_loss(context, kde, loss, params, x, m, ldx, query, outputs, log_bandwidth_gradient,
-                  stream);
 }
 
 scf_status scf_kde_fit_bandwidth_f32(scf_context* context, const scf_kde* kde,

@@ -205,7 +205,7 @@ loss::Settings<T> settings_of(const scf_loss_params& params, const LossUses& use
     settings.variance_reduced = params.variance_reduced != 0;
   }
   set_noise(settings, params, uses, m, d, arrays);
-  if (uses.value) {
+  if (uses.value || uses.sigma) {
     add_array(arrays.inputs, "mask", params.mask, m, 1, 1, 1);
     settings.levels.mask = params.mask;  // points are made of all samples
   }
@@ -240,9 +240,6 @@ Matrix<T> output_of(Arrays& arrays, const char* name, T* pointer, std::int64_t r
   return {pointer, ld};
 }
 
-// A model's output with its gradient, which may lie exactly on it: the gradient's extent then
-// stands for both.
-template <class T>
 // An output that must be there.
 template <class T>
 Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name, T* pointer,
@@ -254,6 +251,9 @@ Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name,
   return output_of(arrays, name, pointer, rows, d, ld);
 }
 
+// A model's output with its gradient, which may lie exactly on it: the gradient's extent then
+// stands for both.
+template <class T>
 struct Differentiable {
   Matrix<const T> value;
   Matrix<T> gradient;

@@ -342,8 +342,11 @@ SCF_API scf_status scf_kde_loss_params_init(scf_kde_loss_params* params, uint32_
 
 /* One loss of a KDE at samples x[m, ldx] in device memory, with `query` what the KDE is evaluated
  * with (bandwidth; skip for leave-one-out; top and tangent are ignored).
- *   params  in  as for the loss itself, mask, per_dimension and all noise fields as there;
- *               SCF_FORM_SCORE alone, else UNSUPPORTED
+ *   params  in  as for the loss itself, mask, per_dimension and all noise fields as there. In DSM's
+ *               other forms the KDE's score s at x~ (its bandwidth is query's) stands for the
+ *               output eps = -sigma s, x0 = (x~ + sigma^2 s)/a, v = a eps - sigma x0, whose
+ *               residual is that of the score times sigma, sigma^2/a, a sigma + sigma^3/a; x0 and
+ *               v take signal scales > 0
  *   outputs in  values, mean and standard error; it may be NULL too
  *   log_bandwidth_gradient out one double in device memory: d mean / d log h, h the bandwidth that
  *               all queries share (with query->bandwidths: that of multiplying them all by one

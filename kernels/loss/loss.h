@@ -51,6 +51,9 @@ struct Levels {
 template <class T>
 struct Settings {
   Form form = Form::kScore;
+  // Of a score that stands for another output: the form whose residual is meant, sigma, sigma^2 / a
+  // or a sigma + sigma^3 / a times that of the score.
+  Form stands_for = Form::kScore;
   Weighting weighting = Weighting::kNone;
   double weighting_exponent = 2;
   const T* weights = nullptr;  // [m]
