@@ -30,10 +30,21 @@ static_assert(static_cast<int>(loss::kBadWeight) == SCF_LOSS_STATUS_BAD_WEIGHT);
 
 std::size_t workspace_size(const scf_context& context, std::int64_t m, std::int64_t d,
                            std::int64_t projections) {
-  return on_backend(
-      context,
-      [&](const CpuContext& cpu) { return loss::loss_workspace_cpu(cpu, m, d, projections); },
-      [&](const auto& cuda) { return loss::loss_workspace_cuda(cuda, m, d, projections); });
+  try {
+    return on_backend(
+        context,
+        [&](const CpuContext& cpu) { return loss::loss_workspace_cpu(cpu, m, d, projections); },
+        [&](const auto& cuda) { return loss::loss_workspace_cuda(cuda, m, d, projections); });
+  } catch (const Error& error) {
+    if (error.status() != Status::kInvalidArgument) {
+      throw;
+    }
+    // In the caller's own numbers.
+    fail_argument(
+        "m, d and projections must leave a workspace that fits the address space, got m = " +
+        std::to_string(m) + ", d = " + std::to_string(d) +
+        " and projections = " + std::to_string(projections));
+  }
 }
 
 // ---- Losses ------------------------------------------------------------------------------------
