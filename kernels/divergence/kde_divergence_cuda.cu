@@ -124,9 +124,7 @@ class CudaBackend final : public KdeDivergenceBackend<T> {
     local_variance_cuda(context_, points, outputs, workspace, stream_);
   }
 
-  void normal(std::uint64_t seed, std::int64_t m, std::int64_t d, T* out) const override {
-    random::Stream words;
-    words.seed = seed;
+  void normal(const random::Stream& words, std::int64_t m, std::int64_t d, T* out) const override {
     random::random_fill_cuda(context_, random::Distribution::kNormal, words, m, d, 0, out, d,
                              stream_);
   }
