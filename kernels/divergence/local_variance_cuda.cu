@@ -55,24 +55,12 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
 
 // a - G b, a lane a row.
 template <class T>
-class RatioOperation {
+class RatioOperation : public ScalarRowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  static constexpr bool kHasValues = true;
-  struct Row {};
-
   RatioOperation(const RatioRows<T>& rows, const Ratio* ratio) : rows_(rows), ratio_(ratio) {}
-  __device__ std::int64_t passes() const { return 0; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
-                       int /*count*/, Row& /*state*/, double* /*sums*/) const {}
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-  __device__ double end(std::int64_t row, const Row& /*state*/) const {
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* /*results*/) const {
     return rows_.run(row, *ratio_);
   }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
   RatioRows<T> rows_;
@@ -84,6 +72,7 @@ template <class T>
 struct GradientRows {
   const Ratio* ratio;
 
+  [[nodiscard]] bool uniform() const { return true; }
   __device__ ResidualCoefficients<T> before(std::int64_t /*row*/) const {
     return {1, 0, 1, static_cast<T>(ratio->gradient_factor)};
   }

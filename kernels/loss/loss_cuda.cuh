@@ -41,23 +41,41 @@ class NoiseCuda {
             const Matrix<const T>& given)
       : distribution_(distribution), words_(words), given_(given) {}
 
+  [[nodiscard]] bool vectors() const { return given_.aligned; }
+
+  // Reads the offset in device memory, if any: once a thread.
+  __device__ void start() {
+    const random::Words words = random::words_of(words_);
+    words_.offset = words.offset;
+    words_.device_offset = nullptr;
+  }
+
   // Columns beyond `count` are 0 or belong to the noise; nothing must come of them.
+  template <bool kVector>
   __device__ void quad(std::int64_t row, std::int64_t column, int count, T* z) const {
     if (given_.data != nullptr) {
-      load_quad(given_, row, column, count, z);
+      load_quad<kVector>(given_, row, column, count, z);
     } else if (distribution_ == random::Distribution::kRademacher) {
-      random::rademacher4(random::words_of(words_), row, column / 4, z);
+      random::rademacher4(words(), row, column / 4, z);
     } else {
-      random::normal4(random::words_of(words_), row, column / 4, z);
+      z[2] = z[3] = 0;
+      random::normal4(words(), row, column / 4, z, kVector ? 4 : count);
     }
   }
 
-  // The noise after `words` more words of every row, of the caller's rows from `row` on.
-  __device__ void quad_of(std::uint64_t words, std::int64_t first_given, std::int64_t row,
-                          std::int64_t column, int count, T* z) const {
-    NoiseCuda moved = *this;
-    moved.words_.offset += words;
-    moved.quad(given_.data != nullptr ? first_given + row : row, column, count, z);
+  // The noise after `more` words of every row, of the caller's rows from `first_given` on.
+  __device__ NoiseCuda moved(std::uint64_t more, std::int64_t first_given) const {
+    NoiseCuda result = *this;
+    result.words_.offset += more;
+    if (given_.data != nullptr) {
+      result.given_.data += first_given * given_.ld;
+    }
+    return result;
+  }
+
+  [[nodiscard]] __device__ bool given() const { return given_.data != nullptr; }
+  [[nodiscard]] __device__ random::Words words() const {
+    return {words_.seed, words_.offset, words_.first_row};
   }
 
  private:
@@ -71,7 +89,7 @@ template <class T>
   return {random::Distribution::kNormal, settings.words, settings.noise};
 }
 
-// Probes of SSM (quad_of() moves on to the k-th), or, for FD-DSM, n with the words after those of
+// Probes of SSM (moved() on to the k-th), or, for FD-DSM, n with the words after those of
 // z.
 template <class T>
 [[nodiscard]] NoiseCuda<T> probe_of(const Settings<T>& settings, random::Distribution distribution,
@@ -79,34 +97,6 @@ template <class T>
   random::Stream words = settings.words;
   words.offset += static_cast<std::uint64_t>(index) * static_cast<std::uint64_t>(words_of_noise(d));
   return {distribution, words, settings.probes};
-}
-
-// Zeros what lies beyond `count` columns.
-template <class T>
-__device__ __forceinline__ void keep(int count, T* quad) {
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    quad[j] = j < count ? quad[j] : T(0);
-  }
-}
-
-template <class T>
-__device__ __forceinline__ double dot_quad(const T* a, const T* b) {
-  T terms[4];
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    terms[j] = a[j] * b[j];
-  }
-  return sum_quad(terms);
-}
-
-template <class T>
-__device__ __forceinline__ void clear_quad(const QuadMatrix<T>& matrix, std::int64_t row,
-                                           std::int64_t column, int count) {
-  if (matrix.data != nullptr) {
-    const T zeros[4] = {};
-    store_quad(matrix, row, column, count, zeros);
-  }
 }
 
 // The count of a mask first, then the operation that make(scale) gives, then the summary.

@@ -2,8 +2,9 @@
 // FD-DSM.
 //
 // Directions are made in registers, again in each pass over a row, which is cheaper than to keep
-// them. Memory traffic: each matrix once; the score of SSM once for every kProbes probes, from the
-// caches while a block's rows fit there.
+// them in memory; but the signs of SSM's probe, where there is one and a row's signs fit, stay in a
+// register for the score's gradient. Memory traffic: each matrix once; the score of SSM once a
+// probe, from the caches while a block's rows fit there.
 #include "loss/loss_cuda.cuh"
 #include "loss/loss_rows.h"
 
@@ -12,186 +13,209 @@ namespace {
 
 // ---- SSM ---------------------------------------------------------------------------------------
 
-// Passes: where probes are on the sphere, their norms, kProbes at a time; v.Hv and v.s of kProbes
-// probes at a time, and the products' gradients; in the end the score's gradient. Norms and slopes
-// v.s wait in the workspace.
+// Passes, of one probe after another: where probes are on the sphere, its norm; then v.Hv and v.s,
+// and its product's gradient. In the end the score's gradient, for which the slopes v.s wait in a
+// register or, where there are several probes, in the workspace. SSM-VR needs |s|^2 in the place of
+// v.s and takes the score with the first probe's products.
 template <class T>
-class SsmOperation {
+class SsmOperation : public RowOperationCuda {
  public:
-  static constexpr int kProbes = 4;
-  static constexpr int kSums = kProbes + 1;
+  static constexpr int kSums = 2;
+  static constexpr int kResults = 1;
   static constexpr bool kHasValues = true;
+  static constexpr int kKeptQuads = 7;  // whose signs, and a mark before them, are a word
   struct Row {
-    double* slots;  // [projections]: first the factors that put probes on the sphere, then slopes
-    double total;   // of the probes; the leader's alone
-    double square;  // |s|^2
-    double scale;   // of gradients
+    double* slopes;       // [projections]
+    double slope;         // of the last probe: v.s before it is scaled, times what scales it
+    double total;         // of the probes, and |s|^2 of SSM-VR
+    T factor;             // that puts the probe on the sphere
+    std::uint32_t signs;  // of the probe's numbers, the oldest in front, a 1 before it
   };
 
-  SsmOperation(const Batch<T>& batch, const SsmArrays<T>& arrays, double* slots,
-               const MeanScale& scale)
+  SsmOperation(const Batch<T>& batch, const SsmArrays<T>& arrays, const RowPlanCuda& plan,
+               double* slopes, const MeanScale& scale)
       : m_(batch.m),
         d_(batch.d),
         projections_(batch.settings.projections),
         variance_reduced_(batch.settings.variance_reduced),
         sphere_(batch.settings.probe == random::Distribution::kSphere &&
                 batch.settings.probes.data == nullptr),
+        keeps_signs_(projections_ == 1 && !variance_reduced_ &&
+                     batch.settings.probe == random::Distribution::kRademacher &&
+                     batch.settings.probes.data == nullptr &&
+                     batch.d <= 4 * kKeptQuads * plan.group),
         factor_(batch.per_sample()),
-        scale_(scale),
+        mean_(scale),
         score_(arrays.score),
         products_(arrays.products),
         score_gradient_(arrays.score_gradient),
         products_gradient_(arrays.products_gradient),
         probes_(probe_of(batch.settings, batch.settings.probe, 0, batch.d)),
-        slots_(slots) {}
-
-  // Norms, if need be, and products of one group of probes after another; then the score.
-  __device__ std::int64_t passes() const { return groups() * (sphere_ ? 2 : 1) + 1; }
-
-  __device__ void begin(std::int64_t /*row*/, std::int64_t slot, Row& state) const {
-    state.slots = slots_ + slot * projections_;
-    state.total = 0;
-    state.square = 0;
-    state.scale = factor_ * scale_.get();
+        slopes_(slopes) {
+    vectors_ =
+        all_aligned(score_, products_, score_gradient_, products_gradient_) && probes_.vectors();
+    const bool last = !variance_reduced_ && score_gradient_.data != nullptr;
+    passes_ = projections_ * (sphere_ ? 2 : 1) + (last ? 1 : 0);
   }
 
+  __device__ std::int64_t passes() const { return passes_; }
+  __device__ bool vectors() const { return vectors_; }
+
+  __device__ void start() {
+    probes_.start();
+    scale_ = factor_ * mean_.get();
+    share_ = static_cast<T>(scale_ / static_cast<double>(projections_));
+  }
+
+  __device__ void open(const Own& /*own*/, std::int64_t slot, const Hand& /*hand*/,
+                       Row& state) const {
+    state = {slopes_ + slot * projections_, 0, 0, T(1), 1};
+  }
+
+  template <bool kVector>
   __device__ void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count,
                        Row& state, double* sums) const {
-    if (pass + 1 == passes()) {
-      score_quad(row, column, count, state, sums);
+    if (is_last(pass)) {
+      score_quad<kVector>(row, column, count, state);
     } else if (is_norm(pass)) {
-      norm_quad(first_of(pass), row, column, count, sums);
+      T v[4];
+      probe_quad<kVector>(index_of(pass), row, column, count, v);
+      sums[0] += dot_quad(v, v);
     } else {
-      products_quad(first_of(pass), row, column, count, state, sums);
+      products_quad<kVector>(index_of(pass), row, column, count, state, sums);
     }
   }
 
-  __device__ void swept(std::int64_t pass, bool leader, const double* sums, Row& state) const {
-    if (pass + 1 == passes()) {
-      state.square = sums[0];
+  __device__ void swept(std::int64_t pass, bool leader, double* sums, Row& state) const {
+    if (is_last(pass)) {
+      sums[0] = state.total;
       return;
     }
-    if (!leader) {
-      return;
-    }
-    const std::int64_t first = first_of(pass);
     if (is_norm(pass)) {
-      for (int p = 0; p < kProbes && first + p < projections_; ++p) {
-        state.slots[first + p] = sqrt(static_cast<double>(d_) / sums[p]);
-      }
+      state.factor = static_cast<T>(sqrt(static_cast<double>(d_) / sums[0]));
       return;
     }
-    for (int p = 0; p < kProbes && first + p < projections_; ++p) {
-      // Times its factor: the score's gradient is made from the probe before it is scaled.
-      state.slots[first + p] = sphere_ ? sums[p] * state.slots[first + p] : sums[p];
-      state.total += 0.5 * sums[p] * sums[p];
+    state.slope = static_cast<double>(state.factor) * sums[0];
+    if (variance_reduced_) {
+      state.total += index_of(pass) == 0 ? 0.5 * sums[0] * static_cast<double>(projections_) : 0;
+    } else {
+      state.total += 0.5 * sums[0] * sums[0];
     }
-    state.total += sums[kProbes];
+    state.total += sums[1];
+    if (leader && projections_ > 1) {
+      state.slopes[index_of(pass)] = state.slope;
+    }
+    state.signs = state.signs << __clz(static_cast<int>(state.signs)) << 1;
+    sums[0] = state.total;
   }
 
-  __device__ double end(std::int64_t /*row*/, const Row& state) const {
-    const double reduced = variance_reduced_ ? 0.5 * state.square : 0;
-    return factor_ * (state.total / static_cast<double>(projections_) + reduced);
+  __device__ double end(std::int64_t /*row*/, const Own& /*own*/, const double* results) const {
+    return factor_ * (results[0] / static_cast<double>(projections_));
   }
 
   __device__ void clear_quad(std::int64_t row, std::int64_t column, int count) const {
-    loss::clear_quad(score_gradient_, row, column, count);
+    scf::clear_quad(score_gradient_, row, column, count);
     for (std::int64_t k = 0; k < projections_; ++k) {
-      loss::clear_quad(products_gradient_, k * m_ + row, column, count);
+      scf::clear_quad(products_gradient_, k * m_ + row, column, count);
     }
   }
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
-  [[nodiscard]] __device__ std::int64_t groups() const {
-    return (projections_ + kProbes - 1) / kProbes;
+  [[nodiscard]] __device__ bool is_last(std::int64_t pass) const {
+    return pass == projections_ * (sphere_ ? 2 : 1);
   }
   // With the sphere, passes of norms and of products take turns.
   [[nodiscard]] __device__ bool is_norm(std::int64_t pass) const {
     return sphere_ && pass % 2 == 0;
   }
-  [[nodiscard]] __device__ std::int64_t first_of(std::int64_t pass) const {
-    return (sphere_ ? pass / 2 : pass) * kProbes;
+  [[nodiscard]] __device__ std::int64_t index_of(std::int64_t pass) const {
+    return sphere_ ? pass / 2 : pass;
   }
 
-  // Of probe k before it is put on the sphere.
-  __device__ void raw_quad(std::int64_t k, std::int64_t row, std::int64_t column, int count,
-                           T* v) const {
-    probes_.quad_of(static_cast<std::uint64_t>(k) * static_cast<std::uint64_t>(words_of_noise(d_)),
-                    k * m_, row, column, count, v);
-    keep(count, v);
+  // Probe k before it is put on the sphere.
+  template <bool kVector>
+  __device__ void probe_quad(std::int64_t k, std::int64_t row, std::int64_t column, int count,
+                             T* v) const {
+    probes_
+        .moved(static_cast<std::uint64_t>(k) * static_cast<std::uint64_t>(words_of_noise(d_)),
+               k * m_)
+        .template quad<kVector>(row, column, count, v);
+    keep<kVector>(count, v);
   }
 
-  __device__ void norm_quad(std::int64_t first, std::int64_t row, std::int64_t column, int count,
-                            double* sums) const {
+  template <bool kVector>
+  __device__ void products_quad(std::int64_t k, std::int64_t row, std::int64_t column, int count,
+                                Row& state, double* sums) const {
+    T v[4];
+    T s[4];
+    T products[4];
+    if (keeps_signs_) {
+      std::uint32_t words[4];
+      random::bits4(probes_.words(), row, column / 4, words);
 #pragma unroll
-    for (int p = 0; p < kProbes; ++p) {
-      if (first + p < projections_) {
-        T v[4];
-        raw_quad(first + p, row, column, count, v);
-        sums[p] += dot_quad(v, v);
+      for (int j = 0; j < 4; ++j) {
+        state.signs = __funnelshift_l(words[j], state.signs, 1);
+        v[j] = random::rademacher_of<T>(words[j]);
       }
+      keep<kVector>(count, v);
+    } else {
+      probe_quad<kVector>(k, row, column, count, v);
     }
-  }
-
-  __device__ void products_quad(std::int64_t first, std::int64_t row, std::int64_t column,
-                                int count, const Row& state, double* sums) const {
-    T s[4] = {};
+    load_quad<kVector>(products_, k * m_ + row, column, count, products);
     if (!variance_reduced_) {
-      load_quad(score_, row, column, count, s);
+      load_quad<kVector>(score_, row, column, count, s);
+    } else if (k == 0) {
+      load_quad<kVector>(score_, row, column, count, s);
+      sums[0] += dot_quad(s, s);
+      if (score_gradient_.data != nullptr) {
+        scale_quad(static_cast<T>(scale_), s);
+        store_quad<kVector>(score_gradient_, row, column, count, s);
+      }
     }
-    const T share = static_cast<T>(state.scale / static_cast<double>(projections_));
-#pragma unroll
-    for (int p = 0; p < kProbes; ++p) {
-      if (first + p >= projections_) {
-        continue;
-      }
-      const std::int64_t k = first + p;
-      T v[4];
-      raw_quad(k, row, column, count, v);
-      const T factor = sphere_ ? static_cast<T>(state.slots[k]) : T(1);
-      T products[4];
-      load_quad(products_, k * m_ + row, column, count, products);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        v[j] *= factor;
-      }
-      sums[p] += dot_quad(v, s);
-      sums[kProbes] += dot_quad(v, products);
-      if (products_gradient_.data != nullptr) {
-#pragma unroll
-        for (int j = 0; j < 4; ++j) {
-          v[j] *= share;
-        }
-        store_quad(products_gradient_, k * m_ + row, column, count, v);
-      }
+    if (sphere_) {
+      scale_quad(state.factor, v);
+    }
+    if (!variance_reduced_) {
+      sums[0] += dot_quad(v, s);
+    }
+    sums[1] += dot_quad(v, products);
+    if (products_gradient_.data != nullptr) {
+      scale_quad(share_, v);
+      store_quad<kVector>(products_gradient_, k * m_ + row, column, count, v);
     }
   }
 
-  __device__ void score_quad(std::int64_t row, std::int64_t column, int count, const Row& state,
-                             double* sums) const {
+  template <bool kVector>
+  __device__ void score_quad(std::int64_t row, std::int64_t column, int count, Row& state) const {
     T gradient[4] = {};
-    if (variance_reduced_) {
-      load_quad(score_, row, column, count, gradient);
-      sums[0] += dot_quad(gradient, gradient);
+    if (keeps_signs_) {
+      const T slope = gradient_of(state.slope);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        gradient[j] *= static_cast<T>(state.scale);
+        gradient[j] = random::rademacher_of<T>(state.signs) * slope;
+        state.signs <<= 1;
       }
-    } else if (score_gradient_.data != nullptr) {
+    } else {
       for (std::int64_t k = 0; k < projections_; ++k) {
         T v[4];
-        raw_quad(k, row, column, count, v);
-        const T slope =
-            static_cast<T>(state.slots[k] / static_cast<double>(projections_) * state.scale);
+        probe_quad<kVector>(k, row, column, count, v);
+        const T slope = gradient_of(projections_ > 1 ? state.slopes[k] : state.slope);
 #pragma unroll
         for (int j = 0; j < 4; ++j) {
           gradient[j] = fma(slope, v[j], gradient[j]);
         }
       }
     }
-    if (score_gradient_.data != nullptr) {
-      store_quad(score_gradient_, row, column, count, gradient);
+    store_quad<kVector>(score_gradient_, row, column, count, gradient);
+  }
+
+  [[nodiscard]] __device__ T gradient_of(double slope) const {
+    return static_cast<T>(slope / static_cast<double>(projections_) * scale_);
+  }
+  static __device__ void scale_quad(T factor, T* quad) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      quad[j] *= factor;
     }
   }
 
@@ -200,59 +224,67 @@ class SsmOperation {
   std::int64_t projections_;
   bool variance_reduced_;
   bool sphere_;
+  bool keeps_signs_;
   double factor_;
-  MeanScale scale_;
+  MeanScale mean_;
   QuadMatrix<const T> score_;
   QuadMatrix<const T> products_;
   QuadMatrix<T> score_gradient_;
   QuadMatrix<T> products_gradient_;
   NoiseCuda<T> probes_;
-  double* slots_;
+  double* slopes_;
+  bool vectors_;
+  std::int64_t passes_;
+  double scale_;  // of gradients
+  T share_;       // of a probe
 };
 
 // ---- FD-SSM of scores --------------------------------------------------------------------------
 
 template <class T>
-class FdssmScoreOperation {
+class FdssmScoreOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 2;
+  static constexpr int kResults = 1;
   static constexpr bool kHasValues = true;
   struct Row {
     double along;  // factor of the direction as it is made
-    double value;
-    double scale;  // of gradients
   };
 
   FdssmScoreOperation(const Batch<T>& batch, const FdssmScoreArrays<T>& arrays,
                       const MeanScale& scale)
       : factors_(fdssm_score_factors(batch)),
-        scale_(scale),
+        mean_(scale),
         plus_(arrays.plus),
         minus_(arrays.minus),
         plus_gradient_(arrays.plus_gradient),
         minus_gradient_(arrays.minus_gradient),
-        noise_(noise_of(batch.settings)) {}
+        noise_(noise_of(batch.settings)),
+        vectors_(all_aligned(plus_, minus_, plus_gradient_, minus_gradient_) && noise_.vectors()) {}
 
   __device__ std::int64_t passes() const { return 2; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& state) const {
-    state.scale = scale_.get();
+  __device__ bool vectors() const { return vectors_; }
+  __device__ void start() {
+    noise_.start();
+    scale_ = mean_.get();
   }
 
+  template <bool kVector>
   __device__ void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count,
                        Row& state, double* sums) const {
     T v[4];
-    noise_.quad(row, column, count, v);
-    keep(count, v);
+    noise_.template quad<kVector>(row, column, count, v);
+    keep<kVector>(count, v);
     if (pass == 0) {
       sums[0] += dot_quad(v, v);
       return;
     }
     T plus[4];
     T minus[4];
-    load_quad(plus_, row, column, count, plus);
-    load_quad(minus_, row, column, count, minus);
-    const T across = static_cast<T>(factors_.sum / 4 * state.scale);
-    const T along = static_cast<T>(state.along * state.scale);
+    load_quad<kVector>(plus_, row, column, count, plus);
+    load_quad<kVector>(minus_, row, column, count, minus);
+    const T across = static_cast<T>(factors_.sum / 4 * scale_);
+    const T along = static_cast<T>(state.along * scale_);
     T difference[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
@@ -269,89 +301,86 @@ class FdssmScoreOperation {
       minus[j] = of_sum - of_difference;
     }
     if (plus_gradient_.data != nullptr) {
-      store_quad(plus_gradient_, row, column, count, plus);
+      store_quad<kVector>(plus_gradient_, row, column, count, plus);
     }
     if (minus_gradient_.data != nullptr) {
-      store_quad(minus_gradient_, row, column, count, minus);
+      store_quad<kVector>(minus_gradient_, row, column, count, minus);
     }
   }
 
-  __device__ void swept(std::int64_t pass, bool /*leader*/, const double* sums, Row& state) const {
+  __device__ void swept(std::int64_t pass, bool /*leader*/, double* sums, Row& state) const {
     if (pass == 0) {
       state.along = factors_.difference / sqrt(sums[0]);
     } else {
-      state.value = factors_.sum / 8 * sums[0] + state.along * sums[1];
+      sums[0] = factors_.sum / 8 * sums[0] + state.along * sums[1];
     }
   }
 
-  __device__ double end(std::int64_t /*row*/, const Row& state) const {
-    return state.value;
+  __device__ double end(std::int64_t /*row*/, const Own& /*own*/, const double* results) const {
+    return results[0];
   }
 
   __device__ void clear_quad(std::int64_t row, std::int64_t column, int count) const {
-    loss::clear_quad(plus_gradient_, row, column, count);
-    loss::clear_quad(minus_gradient_, row, column, count);
+    scf::clear_quad(plus_gradient_, row, column, count);
+    scf::clear_quad(minus_gradient_, row, column, count);
   }
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
   FdssmScoreFactors factors_;
-  MeanScale scale_;
+  MeanScale mean_;
   QuadMatrix<const T> plus_;
   QuadMatrix<const T> minus_;
   QuadMatrix<T> plus_gradient_;
   QuadMatrix<T> minus_gradient_;
   NoiseCuda<T> noise_;
+  bool vectors_;
+  double scale_;  // of gradients
 };
 
 // ---- FD-DSM ------------------------------------------------------------------------------------
 
 template <class T>
-class FddsmOperation {
+class FddsmOperation : public RowOperationCuda {
  public:
-  static constexpr int kSums = 2;
+  static constexpr int kSums = 2;  // z.n and |n|^2
+  static constexpr int kResults = 2;
   static constexpr bool kHasValues = true;
-  struct Row {
-    double dot;
-    double square;
-  };
 
   FddsmOperation(const Batch<T>& batch, const FddsmArrays<T>& arrays, const MeanScale& scale)
       : rows_(batch, arrays, scale),
         noise_(noise_of(batch.settings)),
-        direction_(probe_of(batch.settings, random::Distribution::kNormal, 1, batch.d)) {}
+        direction_(probe_of(batch.settings, random::Distribution::kNormal, 1, batch.d)),
+        vectors_(noise_.vectors() && direction_.vectors()) {}
 
-  __device__ std::int64_t passes() const { return 1; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
+  __device__ bool vectors() const { return vectors_; }
+  __device__ void start() {
+    noise_.start();
+    direction_.start();
+  }
 
+  template <bool kVector>
   __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
                        Row& /*state*/, double* sums) const {
     T n[4];
     T z[4];
-    direction_.quad(row, column, count, n);
-    noise_.quad(row, column, count, z);
-    keep(count, n);
-    keep(count, z);
+    direction_.template quad<kVector>(row, column, count, n);
+    noise_.template quad<kVector>(row, column, count, z);
+    keep<kVector>(count, n);
+    keep<kVector>(count, z);
     sums[0] += dot_quad(n, z);
     sums[1] += dot_quad(n, n);
   }
 
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* sums,
-                        Row& state) const {
-    state.dot = sums[0];
-    state.square = sums[1];
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* results) const {
+    return rows_.take(row, results[0], results[1]);
   }
-
-  __device__ double end(std::int64_t row, const Row& state) const {
-    return rows_.take(row, state.dot, state.square);
-  }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
   __device__ void clear(std::int64_t row) const { rows_.clear(row); }
 
  private:
   FddsmRows<T> rows_;
   NoiseCuda<T> noise_;
   NoiseCuda<T> direction_;
+  bool vectors_;
 };
 
 }  // namespace
@@ -364,7 +393,7 @@ void ssm_loss_cuda(const CudaContext& context, const Batch<T>& batch, const SsmA
   run_loss_cuda(
       context, "ssm_loss_kernel", plan, batch, workspace,
       [&](const MeanScale& scale) {
-        return SsmOperation<T>(batch, arrays, workspace.slopes, scale);
+        return SsmOperation<T>(batch, arrays, plan, workspace.slopes, scale);
       },
       stream);
 }
