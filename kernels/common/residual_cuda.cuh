@@ -4,8 +4,8 @@
 //   static constexpr bool kPresent;
 //   bool vectors() const;                    for host and device
 //   __device__ void start();                 once a thread
-//   template <bool kVector>
-//   __device__ void quad(std::int64_t row, std::int64_t column, int count, T* z) const;
+//   __device__ void quad(std::int64_t row, std::int64_t column, std::int64_t left, bool vector,
+//                        T* z) const;        see draw() in rows_cuda.cuh
 // Without noise the reference's coefficient is 1.
 #pragma once
 
@@ -25,9 +25,14 @@ class ResidualOperationCuda : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
   static constexpr int kResults = 1;
+  static constexpr int kNumbers = Noise::kPresent ? 4 : 0;
   static constexpr bool kHasValues = true;
+  using Number = T;
   using Own = ResidualCoefficients<T>;
   struct Row {
+    const T* output;
+    const T* reference_at;
+    T* gradient_at;
     T noise;
     T reference;
     T gradient;
@@ -60,7 +65,9 @@ class ResidualOperationCuda : public RowOperationCuda {
 
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
     if (uniform_) {
-      state = {common_.noise, common_.reference, common_.gradient};
+      state.noise = common_.noise;
+      state.reference = common_.reference;
+      state.gradient = common_.gradient;
       return;
     }
     if constexpr (Noise::kPresent) {
@@ -70,30 +77,47 @@ class ResidualOperationCuda : public RowOperationCuda {
     state.gradient = hand(own.gradient);
   }
 
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.output = output_.at(row, column);
+    state.reference_at = reference_.at(row, column);
+    state.gradient_at = gradient_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.output += columns;
+    state.reference_at += columns;
+    state.gradient_at += columns;
+  }
+
+  __device__ void draw(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       std::int64_t left, bool vector, Row& /*state*/, T* z) const {
+    noise_.quad(row, column, left, vector, z);
+  }
+
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* sums) const {
+  __device__ void quad(std::int64_t /*pass*/, int count, [[maybe_unused]] T* z, Row& state,
+                       double* sums) const {
     T r[4];
-    T x[4];
-    load_quad<kVector>(output_, row, column, count, r);
+    T target[4];
+    load_quad<kVector>(state.output, count, r);
     if (reference_.data != nullptr) {
-      load_quad<kVector>(reference_, row, column, count, x);
+      load_quad<kVector>(state.reference_at, count, target);
+      if constexpr (Noise::kPresent) {
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          target[j] = fma(state.noise, z[j], state.reference * target[j]);
+        }
+      }
+      subtract(target, r);
+    } else if constexpr (Noise::kPresent) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        target[j] = state.noise * z[j];
+      }
+      subtract(target, r);
     }
     if constexpr (Noise::kPresent) {
-      T z[4];
-      noise_.template quad<kVector>(row, column, count, z);
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        z[j] = reference_.data != nullptr ? fma(state.noise, z[j], state.reference * x[j])
-                                          : state.noise * z[j];
-        r[j] -= z[j];
-      }
       keep<kVector>(count, r);
-    } else if (reference_.data != nullptr) {
-#pragma unroll
-      for (int j = 0; j < 4; ++j) {
-        r[j] -= x[j];
-      }
     }
     sums[0] += dot_quad(r, r);
     if (gradient_.data != nullptr) {
@@ -101,7 +125,7 @@ class ResidualOperationCuda : public RowOperationCuda {
       for (int j = 0; j < 4; ++j) {
         r[j] *= state.gradient;
       }
-      store_quad<kVector>(gradient_, row, column, count, r);
+      store_quad<kVector>(state.gradient_at, count, r);
     }
   }
 
@@ -118,6 +142,13 @@ class ResidualOperationCuda : public RowOperationCuda {
   }
 
  private:
+  static __device__ void subtract(const T* target, T* r) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      r[j] -= target[j];
+    }
+  }
+
   QuadMatrix<const T> output_;
   QuadMatrix<const T> reference_;
   QuadMatrix<T> gradient_;

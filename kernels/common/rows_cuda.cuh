@@ -18,6 +18,8 @@
 //   static constexpr int kSums;         sums over a row, per pass; may be 0
 //   static constexpr int kResults;      how many of them end() needs; may be 0
 //   static constexpr bool kHasValues;   rows have values
+//   static constexpr int kResidentBlocks;   of a multiprocessor at least, said aloud, because the
+//                                           assembler spills of its own accord to reach more
 //   std::int64_t passes() const;        sweeps over a row, where a later one needs earlier sums
 //   bool vectors() const;               16-byte accesses work on all its matrices
 //   struct Own;                         what the lane that has a row keeps of it
@@ -27,10 +29,17 @@
 //   void open(const Own& own, std::int64_t slot, const Hand& hand, Row& state) const;
 //     by all lanes of a warp together. hand(own.x): x of the row to sweep; slot: of
 //     row_slots_cuda(), this row's own until it ends
+//   static constexpr int kNumbers;      that draw() makes
+//   using Number;                       their type
+//   void seek(std::int64_t pass, std::int64_t row, std::int64_t column, Row& state) const;
+//     before a sweep: pointers to what it needs of its first column; advance(columns, state): of a
+//     later one. Pointers that are carried along cost an addition each, not an address
+//   void draw(std::int64_t pass, std::int64_t row, std::int64_t column, std::int64_t left,
+//             bool vector, Row& state, Number* z) const;
+//     what a quad is long to make: noise; there are `left` columns, at least 1
 //   template <bool kVector>
-//   void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count, Row& state,
-//             double* sums) const;      columns [column, column + count); kVector: count is 4 and
-//                                       vectors() holds
+//   void quad(std::int64_t pass, int count, Number* z, Row& state, double* sums) const;
+//     `count` columns; vector, kVector: 4, and vectors() holds
 //   void swept(std::int64_t pass, bool leader, double* sums, Row& state) const;
 //     after a pass, by all lanes; what the leader writes to memory here they may read afterwards.
 //     After the last one, end() gets what it leaves in sums
@@ -46,6 +55,7 @@
 #include <cstdint>
 
 #include "common/cuda_check.cuh"
+#include "common/in_register.cuh"
 #include "common/memory.h"
 #include "common/rows.h"
 
@@ -55,8 +65,6 @@ struct RowPolicy {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / 32;
   static constexpr int kBlocksPerMultiprocessor = 8;
-  // Resident at least. Said aloud, because the assembler spills of its own accord to reach more.
-  static constexpr int kResidentBlocks = 2;
   static constexpr int kQuads = 4;                // of a lane, while a row has fewer than 32 lanes
   static constexpr int kBusyWarps = 32;           // of a multiprocessor: enough to hide latencies
   static constexpr std::int64_t kLongRow = 4096;  // from here on a block a row
@@ -133,8 +141,12 @@ struct QuadMatrix {
   explicit QuadMatrix(const Matrix<T>& matrix)
       : data(matrix.data),
         ld(matrix.ld),
-        aligned(reinterpret_cast<std::uintptr_t>(matrix.data) % 16 == 0 &&
-                matrix.ld * static_cast<std::int64_t>(sizeof(T)) % 16 == 0) {}
+        aligned(matrix.data == nullptr ||
+                (reinterpret_cast<std::uintptr_t>(matrix.data) % 16 == 0 &&
+                 matrix.ld * static_cast<std::int64_t>(sizeof(T)) % 16 == 0)) {}
+
+  // Not to be read where the matrix is absent.
+  __device__ T* at(std::int64_t row, std::int64_t column) const { return data + row * ld + column; }
 };
 
 template <class T>
@@ -154,11 +166,9 @@ template <class... Matrices>
   return (matrices.aligned && ...);
 }
 
-// Columns [column, column + count) of a row; 0 beyond. kVector: count is 4 and the matrix aligned.
+// `count` columns of a row; 0 beyond. kVector: count is 4 and the matrix aligned.
 template <bool kVector, class T>
-__device__ __forceinline__ void load_quad(const QuadMatrix<const T>& matrix, std::int64_t row,
-                                          std::int64_t column, int count, T* quad) {
-  const T* const from = matrix.data + row * matrix.ld + column;
+__device__ __forceinline__ void load_quad(const T* from, int count, T* quad) {
   if constexpr (kVector) {
     using Vector = typename Vector16<T>::Type;
     constexpr int kVectors = 4 * sizeof(T) / 16;
@@ -177,9 +187,7 @@ __device__ __forceinline__ void load_quad(const QuadMatrix<const T>& matrix, std
 }
 
 template <bool kVector, class T>
-__device__ __forceinline__ void store_quad(const QuadMatrix<T>& matrix, std::int64_t row,
-                                           std::int64_t column, int count, const T* quad) {
-  T* const to = matrix.data + row * matrix.ld + column;
+__device__ __forceinline__ void store_quad(T* to, int count, const T* quad) {
   if constexpr (kVector) {
     using Vector = typename Vector16<T>::Type;
     constexpr int kVectors = 4 * sizeof(T) / 16;
@@ -204,7 +212,7 @@ __device__ __forceinline__ void clear_quad(const QuadMatrix<T>& matrix, std::int
                                            std::int64_t column, int count) {
   if (matrix.data != nullptr) {
     const T zeros[4] = {};
-    store_quad<false>(matrix, row, column, count, zeros);
+    store_quad<false>(matrix.at(row, column), count, zeros);
   }
 }
 
@@ -243,7 +251,10 @@ class Hand {
 struct RowOperationCuda {
   static constexpr int kSums = 0;
   static constexpr int kResults = 0;
+  static constexpr int kNumbers = 0;
   static constexpr bool kHasValues = false;
+  static constexpr int kResidentBlocks = 2;
+  using Number = float;
   struct Own {};
   struct Row {};
 
@@ -266,9 +277,12 @@ struct ScalarRowOperationCuda : RowOperationCuda {
 
   __device__ std::int64_t passes() const { return 0; }
   __device__ bool vectors() const { return false; }
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
+                       Row& /*state*/) const {}
+  __device__ void advance(std::int64_t /*columns*/, Row& /*state*/) const {}
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
-                       int /*count*/, Row& /*state*/, double* /*sums*/) const {}
+  __device__ void quad(std::int64_t /*pass*/, int /*count*/, Number* /*z*/, Row& /*state*/,
+                       double* /*sums*/) const {}
 };
 
 // ---- The kernel
@@ -306,17 +320,18 @@ __device__ inline Moments merge_block(Moments moments) {
   return moments;
 }
 
-// The sums of a group's lanes, in all of its lanes. The order of additions depends on the group's
-// size alone.
+// The sums of a group's lanes, in all of its lanes; half: of the group's, or of a warp. The order
+// of additions depends on the group's size alone.
 template <int kSums>
-__device__ __forceinline__ void reduce_group(double* sums, int group, double* shared) {
+__device__ __forceinline__ void reduce_group(double* sums, std::uint32_t half, bool long_row,
+                                             double* shared) {
+  for (std::uint32_t by = half; by > 0; by >>= 1) {
 #pragma unroll
-  for (int s = 0; s < kSums; ++s) {
-    for (int by = min(group, 32) / 2; by > 0; by /= 2) {
+    for (int s = 0; s < kSums; ++s) {
       sums[s] += __shfl_xor_sync(~0U, sums[s], by);
     }
   }
-  if (group <= 32 || kSums == 0) {
+  if (!long_row || kSums == 0) {
     return;
   }
   const int warp = static_cast<int>(threadIdx.x) / 32;
@@ -338,8 +353,8 @@ __device__ __forceinline__ void reduce_group(double* sums, int group, double* sh
 }
 
 // Orders memory accesses of a group's lanes.
-__device__ __forceinline__ void synchronise_group(int group) {
-  if (group <= 32) {
+__device__ __forceinline__ void synchronise_group(bool long_row) {
+  if (!long_row) {
     __syncwarp();
   } else {
     __syncthreads();
@@ -349,23 +364,42 @@ __device__ __forceinline__ void synchronise_group(int group) {
 // Quads at, at + group, ... of a row.
 template <class Operation>
 __device__ __forceinline__ void sweep_row(const Operation& operation, std::int64_t pass,
-                                          std::int64_t row, std::int64_t d, int at, int group,
-                                          typename Operation::Row& state, double* sums) {
-  const std::int64_t step = 4 * group;
-  std::int64_t column = 4 * at;
-  if (operation.vectors()) {
-    for (; column + 4 <= d; column += step) {
-      operation.template quad<true>(pass, row, column, 4, state, sums);
+                                          std::int64_t row, std::int64_t d, std::int64_t column,
+                                          std::int64_t step, typename Operation::Row& state,
+                                          double* sums) {
+  operation.seek(pass, row, column, state);
+  if constexpr (Operation::kNumbers > 0) {  // one loop: what makes the numbers is long
+    const std::int64_t least = in_register(operation.vectors() ? 4 : d + 1);  // for vectors
+    for (; column < d; column += step) {
+      typename Operation::Number z[Operation::kNumbers];
+      const std::int64_t left = d - column;
+      const bool vector = left >= least;
+      operation.draw(pass, row, column, left, vector, state, z);
+      if (vector) {
+        operation.template quad<true>(pass, 4, z, state, sums);
+      } else {
+        operation.template quad<false>(pass, static_cast<int>(min(left, std::int64_t{4})), z, state,
+                                       sums);
+      }
+      operation.advance(step, state);
     }
-  }
-  for (; column < d; column += step) {
-    const int count = static_cast<int>(min(d - column, std::int64_t{4}));
-    operation.template quad<false>(pass, row, column, count, state, sums);
+  } else {
+    if (operation.vectors()) {
+      for (const std::int64_t last = in_register(d - 4); column <= last; column += step) {
+        operation.template quad<true>(pass, 4, nullptr, state, sums);
+        operation.advance(step, state);
+      }
+    }
+    for (; column < d; column += step) {
+      const int count = static_cast<int>(min(d - column, std::int64_t{4}));
+      operation.template quad<false>(pass, count, nullptr, state, sums);
+      operation.advance(step, state);
+    }
   }
 }
 
 template <class T, class Operation>
-__global__ void __launch_bounds__(RowPolicy::kThreads, RowPolicy::kResidentBlocks)
+__global__ void __launch_bounds__(RowPolicy::kThreads, Operation::kResidentBlocks)
     rows_kernel(const Operation given, const RowBatch<T> batch, const int group, const int tile,
                 Moments* partials) {
   constexpr int kSums = Operation::kSums;
@@ -386,6 +420,9 @@ __global__ void __launch_bounds__(RowPolicy::kThreads, RowPolicy::kResidentBlock
   const std::int64_t slot = (std::int64_t{blockIdx.x} * RowPolicy::kThreads + threadIdx.x) / group;
   const int tiles_of_block = long_row ? 1 : RowPolicy::kWarps;
   const std::int64_t step = std::int64_t{gridDim.x} * tiles_of_block * tile;
+  const std::int64_t columns = in_register(std::int64_t{4} * group);  // of a step along a row
+  const std::uint32_t half = in_register(static_cast<std::uint32_t>(min(group, 32) / 2));
+  const bool clears = batch.mask != nullptr;
   const std::int64_t passes = operation.passes();
   Moments moments;
   // The bounds are the same for all lanes of a warp, or all threads of a block where it has a row:
@@ -415,17 +452,17 @@ __global__ void __launch_bounds__(RowPolicy::kThreads, RowPolicy::kResidentBlock
           sums[s] = 0;
         }
         if (sweeps) {
-          sweep_row(operation, pass, row, batch.d, at, group, state, sums);
+          sweep_row(operation, pass, row, batch.d, 4 * std::int64_t{at}, columns, state, sums);
         }
-        reduce_group<kSums>(sums, group, shared);
+        reduce_group<kSums>(sums, half, long_row, shared);
         if (passes > 1) {
-          synchronise_group(group);
+          synchronise_group(long_row);
         }
         if (sweeps) {
           operation.swept(pass, at == 0, sums, state);
         }
         if (passes > 1) {
-          synchronise_group(group);
+          synchronise_group(long_row);
         }
       }
       // Back to the lanes that have the rows.
@@ -435,8 +472,8 @@ __global__ void __launch_bounds__(RowPolicy::kThreads, RowPolicy::kResidentBlock
         const double result = back(sums[r]);
         results[r] = of_tile >= round && of_tile < round + side ? result : results[r];
       }
-      if (!sweeps && row < batch.m) {
-        for (std::int64_t column = 4 * at; column < batch.d; column += 4 * group) {
+      if (clears && !sweeps && row < batch.m) {
+        for (std::int64_t column = 4 * at; column < batch.d; column += columns) {
           operation.clear_quad(row, column,
                                static_cast<int>(min(batch.d - column, std::int64_t{4})));
         }

@@ -13,6 +13,11 @@ class ProductsOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
   static constexpr int kResults = 1;
+  struct Row {
+    const T* p;
+    const T* q;
+    const T* displacement;
+  };
 
   ProductsOperation(const T* score_p, const T* score_q, const T* displacement, std::int64_t d,
                     T* out)
@@ -24,15 +29,25 @@ class ProductsOperation : public RowOperationCuda {
 
   __device__ bool vectors() const { return vectors_; }
 
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state = {score_p_.at(row, column), score_q_.at(row, column), displacement_.at(row, column)};
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.p += columns;
+    state.q += columns;
+    state.displacement += columns;
+  }
+
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& /*state*/, double* sums) const {
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* sums) const {
     T p[4];
     T q[4];
     T e[4];
-    load_quad<kVector>(score_p_, row, column, count, p);
-    load_quad<kVector>(score_q_, row, column, count, q);
-    load_quad<kVector>(displacement_, row, column, count, e);
+    load_quad<kVector>(state.p, count, p);
+    load_quad<kVector>(state.q, count, q);
+    load_quad<kVector>(state.displacement, count, e);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       p[j] -= q[j];
@@ -59,7 +74,11 @@ class ProductsGradientOperation : public RowOperationCuda {
   struct Own {
     T weight;
   };
-  using Row = Own;
+  struct Row {
+    T weight;
+    const T* displacement;
+    T* out;
+  };
 
   ProductsGradientOperation(const T* weights, const T* displacement, std::int64_t d, T* out)
       : weights_(weights),
@@ -72,16 +91,26 @@ class ProductsGradientOperation : public RowOperationCuda {
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
     state.weight = hand(own.weight);
   }
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.displacement = displacement_.at(row, column);
+    state.out = out_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.displacement += columns;
+    state.out += columns;
+  }
+
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* /*sums*/) const {
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* /*sums*/) const {
     T e[4];
-    load_quad<kVector>(displacement_, row, column, count, e);
+    load_quad<kVector>(state.displacement, count, e);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       e[j] *= state.weight;
     }
-    store_quad<kVector>(out_, row, column, count, e);
+    store_quad<kVector>(state.out, count, e);
   }
 
  private:

@@ -21,13 +21,20 @@ void run_points(const CudaContext& context, const char* name, std::int64_t m, st
 template <class T>
 class PerturbOperation : public RowOperationCuda {
  public:
+  static constexpr int kNumbers = 4;
+  using Number = T;
   struct Own {
     T signal_scale;
     T sigma;
     T target_noise;
     T target_x;
   };
-  using Row = Own;
+  struct Row {
+    Own of;
+    const T* x;
+    T* perturbed;
+    T* target;
+  };
 
   PerturbOperation(const Settings<T>& settings, const Matrix<const T>& x,
                    const Matrix<T>& perturbed, const Matrix<T>& target)
@@ -58,36 +65,52 @@ class PerturbOperation : public RowOperationCuda {
 
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
     if (uniform_) {
-      state = common_;
+      state.of = common_;
     } else {
-      state = {hand(own.signal_scale), hand(own.sigma), hand(own.target_noise), hand(own.target_x)};
+      state.of = {hand(own.signal_scale), hand(own.sigma), hand(own.target_noise),
+                  hand(own.target_x)};
     }
   }
 
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.x = x_.at(row, column);
+    state.perturbed = perturbed_.at(row, column);
+    state.target = target_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.x += columns;
+    state.perturbed += columns;
+    state.target += columns;
+  }
+
+  __device__ void draw(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       std::int64_t left, bool vector, Row& /*state*/, T* z) const {
+    noise_.quad(row, column, left, vector, z);
+  }
+
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* /*sums*/) const {
+  __device__ void quad(std::int64_t /*pass*/, int count, const T* z, Row& state,
+                       double* /*sums*/) const {
     T x[4];
-    T z[4];
-    load_quad<kVector>(x_, row, column, count, x);
-    noise_.template quad<kVector>(row, column, count, z);
+    load_quad<kVector>(state.x, count, x);
     T out[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      out[j] = fma(state.sigma, z[j], state.signal_scale * x[j]);
+      out[j] = fma(state.of.sigma, z[j], state.of.signal_scale * x[j]);
     }
-    store_quad<kVector>(perturbed_, row, column, count, out);
+    store_quad<kVector>(state.perturbed, count, out);
     if (target_.data != nullptr) {
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        out[j] = fma(state.target_noise, z[j], state.target_x * x[j]);
+        out[j] = fma(state.of.target_noise, z[j], state.of.target_x * x[j]);
       }
-      store_quad<kVector>(target_, row, column, count, out);
+      store_quad<kVector>(state.target, count, out);
     }
   }
 
  private:
-  __device__ Row row_of(std::int64_t row) const {
+  __device__ Own row_of(std::int64_t row) const {
     const Level level = level_of(levels_, row, status_);
     const Target target = target_of(form_, level);
     return {static_cast<T>(level.signal_scale), static_cast<T>(level.sigma),
@@ -103,7 +126,7 @@ class PerturbOperation : public RowOperationCuda {
   QuadMatrix<T> perturbed_;
   QuadMatrix<T> target_;
   bool vectors_;
-  Row common_;  // of all rows, where they are uniform
+  Own common_;  // of all rows, where they are uniform
 };
 
 // y + v and y - v, |v| = radius, y = x or a x + sigma z.
@@ -111,6 +134,8 @@ template <class T>
 class DifferenceOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
+  static constexpr int kNumbers = 8;  // the direction, and the noise
+  using Number = T;
   struct Own {
     T signal_scale;
     T sigma;
@@ -119,6 +144,9 @@ class DifferenceOperation : public RowOperationCuda {
     T signal_scale;
     T sigma;
     T along;  // factor of the direction as it is made
+    const T* x;
+    T* plus;
+    T* minus;
   };
 
   DifferenceOperation(Difference difference, const Settings<T>& settings, std::int64_t d,
@@ -128,7 +156,7 @@ class DifferenceOperation : public RowOperationCuda {
         levels_(settings.levels),
         status_(settings.status),
         noise_(noise_of(settings)),
-        direction_(perturbs_ ? probe_of(settings, random::Distribution::kNormal, 1, d) : noise_),
+        direction_(perturbs_ ? direction_of(settings, d) : noise_),
         x_(x),
         plus_(plus),
         minus_(minus),
@@ -148,27 +176,43 @@ class DifferenceOperation : public RowOperationCuda {
   }
 
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
-    state = {hand(own.signal_scale), hand(own.sigma), T(0)};
+    state.signal_scale = hand(own.signal_scale);
+    state.sigma = hand(own.sigma);
+  }
+
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.x = x_.at(row, column);
+    state.plus = plus_.at(row, column);
+    state.minus = minus_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.x += columns;
+    state.plus += columns;
+    state.minus += columns;
+  }
+
+  __device__ void draw(std::int64_t pass, std::int64_t row, std::int64_t column, std::int64_t left,
+                       bool vector, Row& /*state*/, T* z) const {
+    direction_.quad(row, column, left, vector, z);
+    if (perturbs_ && pass > 0) {
+      noise_.quad(row, column, left, vector, z + 4);
+    }
   }
 
   template <bool kVector>
-  __device__ void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* sums) const {
-    T v[4];
-    direction_.template quad<kVector>(row, column, count, v);
+  __device__ void quad(std::int64_t pass, int count, T* v, Row& state, double* sums) const {
     if (pass == 0) {
       keep<kVector>(count, v);
       sums[0] += dot_quad(v, v);
       return;
     }
     T centre[4];
-    load_quad<kVector>(x_, row, column, count, centre);
+    load_quad<kVector>(state.x, count, centre);
     if (perturbs_) {
-      T z[4];
-      noise_.template quad<kVector>(row, column, count, z);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        centre[j] = fma(state.sigma, z[j], state.signal_scale * centre[j]);
+        centre[j] = fma(state.sigma, v[4 + j], state.signal_scale * centre[j]);
       }
     }
     T minus[4];
@@ -177,8 +221,8 @@ class DifferenceOperation : public RowOperationCuda {
       minus[j] = fma(-state.along, v[j], centre[j]);
       centre[j] = fma(state.along, v[j], centre[j]);
     }
-    store_quad<kVector>(plus_, row, column, count, centre);
-    store_quad<kVector>(minus_, row, column, count, minus);
+    store_quad<kVector>(state.plus, count, centre);
+    store_quad<kVector>(state.minus, count, minus);
   }
 
   __device__ void swept(std::int64_t pass, bool /*leader*/, double* sums, Row& state) const {
@@ -204,26 +248,42 @@ class DifferenceOperation : public RowOperationCuda {
 template <class T>
 class SubtractOperation : public RowOperationCuda {
  public:
+  struct Row {
+    const T* first;
+    const T* second;
+    T* out;
+  };
+
   SubtractOperation(const Matrix<const T>& first, const Matrix<const T>& second,
                     const Matrix<T>& out)
       : first_(first), second_(second), out_(out), vectors_(all_aligned(first_, second_, out_)) {}
 
   __device__ bool vectors() const { return vectors_; }
 
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state = {first_.at(row, column), second_.at(row, column), out_.at(row, column)};
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.first += columns;
+    state.second += columns;
+    state.out += columns;
+  }
+
   template <bool kVector>
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& /*state*/, double* /*sums*/) const {
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* /*sums*/) const {
     T first[4];
-    load_quad<kVector>(first_, row, column, count, first);
+    load_quad<kVector>(state.first, count, first);
     if (second_.data != nullptr) {
       T second[4];
-      load_quad<kVector>(second_, row, column, count, second);
+      load_quad<kVector>(state.second, count, second);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         first[j] -= second[j];
       }
     }
-    store_quad<kVector>(out_, row, column, count, first);
+    store_quad<kVector>(state.out, count, first);
   }
 
  private:
