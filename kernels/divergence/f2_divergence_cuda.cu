@@ -29,7 +29,7 @@ struct F2Policy {
   static constexpr int kMostWidth = 32;     // lanes along a row
   static constexpr int kRowsOfThread = 32;  // in a chunk
   static constexpr int kRowsAtOnce = 4;
-  static constexpr int kBlocksPerMultiprocessor = 4;
+  static constexpr int kBlocksPerMultiprocessor = 3;  // all resident, without spills
   // Rows of a chunk where a row takes several slabs.
   static constexpr int kSharedRows = kThreads / kMostWidth * kRowsOfThread;
 };
