@@ -1,6 +1,6 @@
 // Local variance on a CUDA device: G = <a>/<b>, a_i = |f(x_i + e_i) - f(x_i)|^2, b_i = |e_i|^2.
 // The passes are those of local_variance_cpu.cpp; the ratio stays on the device, where the
-// residuals and the gradients read it.
+// residuals and the gradients, both in one sweep, read it.
 #include <algorithm>
 
 #include "common/residual_cuda.cuh"

@@ -3,9 +3,10 @@
 //   out [m, ld] <- d numbers a row
 //
 // A thread makes the four numbers of a quad of columns from one call of Philox and stores them as
-// 16 bytes where the row is aligned: memory is written once, coalesced, and arithmetic (about 25
-// operations a number) is hidden behind it on large shapes. Blocks are a rectangle of quads x rows,
-// shaped to the width of a row, so that no thread divides and short rows leave no lanes idle.
+// 16 bytes where the rows are aligned: memory is written once, coalesced. Blocks are a rectangle of
+// quads x rows, shaped to the width of a row, so that no thread divides and short rows leave no
+// lanes idle; a grid that fills the device goes down the rows, so that a quad costs its arithmetic
+// (30 to 50 instructions a number) and little more.
 //
 // The sphere gives a row to a group of 1, 4 or 32 threads, or to a block, by its length alone. A
 // thread writes its normals, the group sums their squares in double in a fixed order, and each
