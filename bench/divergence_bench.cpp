@@ -2,13 +2,15 @@
 //
 // The limit on the CPU is the time of moving every matrix and vector once, at the bandwidth which
 // one thread reached in the same run with as many arrays read and written. Matrices are far larger
-// than the caches. One thread, timed by its CPU time.
+// than the caches. One thread, timed by its CPU time; limits and operations alike by the best of
+// several passes, which is what a shared machine leaves comparable.
 #include <benchmark/benchmark.h>
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -215,17 +217,18 @@ void divergence(benchmark::State& state, std::int32_t backend, DivergenceOperati
       static_cast<double>(sizeof(T)) * static_cast<double>(shape.m) * elements * (gradient ? 3 : 2);
   const bool cpu = backend == SCF_BACKEND_CPU;
   double limit = cpu ? bytes_per_second(2, gradient ? 1 : 0) : 0;
-  const double start = thread_seconds();
+  double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
+    const double start = thread_seconds();
     check(operation.run(problem));
     problem.client.synchronise();
+    seconds = std::min(seconds, thread_seconds() - start);
   }
-  const double seconds = thread_seconds() - start;
   const double moved = static_cast<double>(state.iterations()) * bytes;
   state.counters["bytes/s"] = benchmark::Counter(moved, benchmark::Counter::kIsRate);
   if (cpu) {
     limit = std::max(limit, bytes_per_second(2, gradient ? 1 : 0));
-    state.counters["share"] = moved / limit / seconds;
+    state.counters["share"] = bytes / limit / seconds;
   }
 }
 

@@ -4,13 +4,16 @@
 // The limit on the CPU is the larger of two times: that of moving every matrix once, at the
 // bandwidth which one thread reached in the same run with as many arrays read and written, and that
 // of making the noise, at the rate which one thread reached for it in the same run in a buffer that
-// stays in the caches. Matrices are far larger than the caches. One thread, timed by its CPU time.
+// stays in the caches. Matrices are far larger than the caches. One thread, timed by its CPU time;
+// limits and operations alike by the best of several passes, which is what a shared machine leaves
+// comparable.
 #include <benchmark/benchmark.h>
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -395,17 +398,18 @@ void loss(benchmark::State& state, std::int32_t backend, Operation<T> operation,
        operation.vectors);
   const bool cpu = backend == SCF_BACKEND_CPU;
   double least = cpu ? least_seconds(operation, bytes, shape.m, shape.d) : 0;
-  const double start = thread_seconds();
+  double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
+    const double start = thread_seconds();
     check(operation.run(problem));
     problem.client.synchronise();
+    seconds = std::min(seconds, thread_seconds() - start);
   }
-  const double seconds = thread_seconds() - start;
   const auto iterations = static_cast<double>(state.iterations());
   state.counters["bytes/s"] = benchmark::Counter(iterations * bytes, benchmark::Counter::kIsRate);
   if (cpu) {
     least = std::min(least, least_seconds(operation, bytes, shape.m, shape.d));
-    state.counters["share"] = iterations * least / seconds;
+    state.counters["share"] = least / seconds;
   }
 }
 

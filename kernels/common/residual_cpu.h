@@ -27,49 +27,82 @@ struct NoNoiseCpu {
   }
 };
 
+// The coefficients of rows [row, row + count) as arrays. An operation's class may overload it, to
+// decide once what before() decides for each row.
+template <class T, class Rows>
+void set_coefficients(const Rows& rows, std::int64_t row, std::int64_t count, double* weights,
+                      T* noise, T* reference, T* gradient) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const ResidualCoefficients<T> of_row = rows.before(row + i);
+    weights[i] = of_row.weight;
+    noise[i] = of_row.noise;
+    reference[i] = of_row.reference;
+    gradient[i] = of_row.gradient;
+  }
+}
+
+// What after() makes of rows [row, row + count), whose values are weight 1/2 |r|^2 here already. An
+// operation's class may overload it too.
+template <class Rows>
+void finish_values(const Rows& rows, std::int64_t row, std::int64_t count, double* values) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] = rows.after(row + i, 1, values[i]);
+  }
+}
+
 template <class T, class Rows, class Noise = NoNoiseCpu<T>>
 class ResidualOperationCpu {
  public:
+  // m, the rows of the batch, says whether the gradient is large enough to be written past the
+  // caches.
   ResidualOperationCpu(const CpuContext& context, std::int64_t d,
                        const ResidualMatrices<T>& matrices, const Rows& rows,
-                       const Noise& noise = {})
-      : context_(context), d_(d), matrices_(matrices), rows_(rows), noise_(noise) {}
+                       const Noise& noise = {}, std::int64_t m = 0)
+      : context_(context),
+        d_(d),
+        matrices_(matrices),
+        rows_(rows),
+        noise_(noise),
+        streams_(matrices.gradient.data != matrices.output.data && is_streamed<T>(m, d)) {}
 
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
     RowSweep<T> sweep;
     double weights[kMostRows];
     T coefficients[3][kMostRows];
     sweep.uniform = rows_.uniform();
-    for (std::int64_t i = 0; i < (sweep.uniform ? 1 : rows); ++i) {
-      const ResidualCoefficients<T> of_row = rows_.before(row + i);
-      weights[i] = of_row.weight;
-      coefficients[0][i] = of_row.noise;
-      coefficients[1][i] = of_row.reference;
-      coefficients[2][i] = of_row.gradient;
-    }
+    sweep.streams = streams_ ? 1 : 0;
+    set_coefficients(rows_, row, sweep.uniform ? 1 : rows, weights, coefficients[0],
+                     coefficients[1], coefficients[2]);
     for (int i = 0; i < 3; ++i) {
       sweep.coefficients[i] = coefficients[i];
     }
-    std::fill_n(values, rows, 0.0);
     sweep.rows = rows;
     sweep.sums[0] = values;
+    if (d_ == 0) {
+      std::fill_n(values, rows, 0.0);
+    }
+    sweep.factor = sweep.uniform ? 0.5 * weights[0] : 0.5;
     alignas(64) T buffer[RowPlanCpu::kTileElements];
     for (std::int64_t column = 0; column < d_; column += RowPlanCpu::kTileElements) {
       sweep.columns = std::min(d_ - column, RowPlanCpu::kTileElements);
       set_input(sweep, 0, matrices_.output, row, column);
+      set_input(sweep, 2, matrices_.reference, row, column);
       const Matrix<const T> noise = noise_.tile(row, rows, column, sweep.columns, buffer);
       sweep.inputs[1] = noise.data;
       sweep.input_lds[1] = noise.ld;
-      set_input(sweep, 2, matrices_.reference, row, column);
       if (matrices_.gradient.data != nullptr) {
         sweep.outputs[0] = matrices_.gradient.row(row) + column;
         sweep.output_lds[0] = matrices_.gradient.ld;
       }
+      sweep.adds = column > 0;
       sweep_residual(context_, sweep);
     }
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = rows_.after(row + i, weights[sweep.uniform ? 0 : i], 0.5 * values[i]);
+    if (!sweep.uniform) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        values[i] *= weights[i];
+      }
     }
+    finish_values(rows_, row, rows, values);
   }
 
   void clear(std::int64_t row) const {
@@ -95,6 +128,7 @@ class ResidualOperationCpu {
   ResidualMatrices<T> matrices_;
   Rows rows_;
   Noise noise_;
+  bool streams_;
 };
 
 }  // namespace scf

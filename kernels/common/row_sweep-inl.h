@@ -8,7 +8,7 @@
 //
 // Rows of at least kShortRow elements are swept one by one, lanes along the row, with the terms of
 // the sums added up in T for kRun vectors and then in double: their rounding stays that of a sum of
-// kRun + 1 numbers. Shorter rows fill no vectors, so a strip of them is swept as one array, with
+// kRun numbers. Shorter rows fill no vectors, so a strip of them is swept as one array, with
 // coefficients spread over it, and its terms are kept in the L1 cache and added up row by row
 // afterwards, in double. Either way a row's results do not depend on the rows about it.
 #if defined(SCF_COMMON_ROW_SWEEP_INL_H_) == defined(HWY_TARGET_TOGGLE)
@@ -34,49 +34,79 @@ inline constexpr std::int64_t kShortRow = 16;
 inline constexpr std::int64_t kStrip = 512;  // elements of a strip of short rows
 inline constexpr std::int64_t kRun = 8;
 
-// The sum of the lanes of v as doubles.
-template <class D>
-HWY_INLINE double SumInDouble(D d, hn::Vec<D> v) {
+// A vector of doubles for sums of vectors of T, with the lanes of a whole vector.
 #if HWY_TARGET == HWY_SCALAR
-  (void)d;
-  return static_cast<double>(hn::GetLane(v));
+template <class T>
+using SumTag = hn::CappedTag<double, 1>;
 #else
+template <class T>
+using SumTag = hn::Repartition<double, hn::ScalableTag<T>>;
+#endif
+
+// sum + the lanes of v, pair by pair where they are floats.
+template <class D, class DD = SumTag<hn::TFromD<D>>>
+HWY_INLINE hn::Vec<DD> AddInDouble(D /*d*/, hn::Vec<D> v, hn::Vec<DD> sum) {
   if constexpr (sizeof(hn::TFromD<D>) == sizeof(double)) {
-    return hn::GetLane(hn::SumOfLanes(d, v));
-  } else if constexpr (hn::MaxLanes(D()) == 1) {
-    return static_cast<double>(hn::GetLane(v));
+    return hn::Add(sum, v);
   } else {
+    const DD dd;
+#if HWY_TARGET == HWY_SCALAR
+    return hn::Add(sum, hn::PromoteTo(dd, v));
+#else
     const hn::Half<D> half;
-    const hn::Rebind<double, decltype(half)> dd;
     const auto low = hn::PromoteTo(dd, hn::LowerHalf(half, v));
     const auto high = hn::PromoteTo(dd, hn::UpperHalf(half, v));
-    return hn::GetLane(hn::SumOfLanes(dd, hn::Add(low, high)));
-  }
+    return hn::Add(sum, hn::Add(low, high));
 #endif
+  }
 }
 
-// One vector of elements at `j` of the operands, which are given by their addresses.
+// The operands of a row or of a strip, by their first elements.
+template <class Formula, class T>
+struct Operands {
+  const T* inputs[Formula::kInputs];
+  T* outputs[Formula::kOutputs + 1];
+  bool streams[Formula::kOutputs + 1];
+
+  // Which outputs can be written past the caches, in whole vectors.
+  HWY_INLINE void SetStreams(std::uint32_t wanted) {
+    const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
+    for (int i = 0; i < Formula::kOutputs; ++i) {
+      streams[i] =
+          (wanted >> i & 1) != 0 && reinterpret_cast<std::uintptr_t>(outputs[i]) % vector == 0;
+    }
+  }
+};
+
+// One vector of elements at `j`.
 template <class Formula, class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
-HWY_INLINE void ApplyAt(D d, const T* const* inputs, T* const* outputs, std::int64_t j, const V* c,
+HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t j, const V* c,
                         V* terms) {
   V in[Formula::kInputs];
   V out[Formula::kOutputs + 1];
 #pragma GCC unroll 4
   for (int i = 0; i < Formula::kInputs; ++i) {
-    in[i] = hn::LoadU(d, inputs[i] + j);
+    in[i] = hn::LoadU(d, operands.inputs[i] + j);
   }
   Formula::Apply(d, in, c, out, terms);
 #pragma GCC unroll 4
   for (int i = 0; i < Formula::kOutputs; ++i) {
-    if (outputs[i] != nullptr) {
-      hn::StoreU(out[i], d, outputs[i] + j);
+    if (operands.outputs[i] == nullptr) {
+      continue;
     }
+    if constexpr (std::is_same_v<D, hn::ScalableTag<T>>) {
+      if (operands.streams[i]) {
+        hn::Stream(out[i], d, operands.outputs[i] + j);
+        continue;
+      }
+    }
+    hn::StoreU(out[i], d, operands.outputs[i] + j);
   }
 }
 
 // One row, lanes along it.
 template <class Formula, class T>
-HWY_INLINE void SweepRow(const T* const* inputs, T* const* outputs, const T* coefficients,
+HWY_INLINE void SweepRow(const Operands<Formula, T>& operands, const T* coefficients,
                          std::int64_t columns, double* sums) {
   const hn::ScalableTag<T> d;
   const hn::CappedTag<T, 1> d1;
@@ -87,23 +117,49 @@ HWY_INLINE void SweepRow(const T* const* inputs, T* const* outputs, const T* coe
   for (int i = 0; i < Formula::kCoefficients; ++i) {
     c[i] = hn::Set(d, coefficients[i]);
   }
-  std::int64_t j = 0;
-  while (j + lanes <= columns) {
+  const SumTag<T> dd;
+  hn::Vec<decltype(dd)> totals[Formula::kSums + 1];
+  for (auto& total : totals) {
+    total = hn::Zero(dd);
+  }
+  // A run of `vectors` from j on, at least one; a whole run knows its length.
+  const auto sweep_run = [&](std::int64_t j, auto vectors) HWY_ATTR {
     V run[Formula::kSums + 1];
-    ApplyAt<Formula>(d, inputs, outputs, j, c, run);
-    j += lanes;
-    for (std::int64_t k = 1; k < kRun && j + lanes <= columns; ++k, j += lanes) {
+    ApplyAt<Formula>(d, operands, j, c, run);
+    const auto add = [&](std::int64_t at) HWY_ATTR {
       V terms[Formula::kSums + 1];
-      ApplyAt<Formula>(d, inputs, outputs, j, c, terms);
+      ApplyAt<Formula>(d, operands, at, c, terms);
 #pragma GCC unroll 4
       for (int i = 0; i < Formula::kSums; ++i) {
         run[i] = hn::Add(run[i], terms[i]);
       }
+    };
+    if constexpr (std::is_integral_v<decltype(vectors)>) {
+      for (std::int64_t k = 1; k < vectors; ++k) {
+        add(j + k * lanes);
+      }
+    } else {
+#pragma GCC unroll 8
+      for (std::int64_t k = 1; k < kRun; ++k) {
+        add(j + k * lanes);
+      }
     }
 #pragma GCC unroll 4
     for (int i = 0; i < Formula::kSums; ++i) {
-      sums[i] += SumInDouble(d, run[i]);
+      totals[i] = AddInDouble(d, run[i], totals[i]);
     }
+  };
+  std::int64_t j = 0;
+  for (; j + kRun * lanes <= columns; j += kRun * lanes) {
+    sweep_run(j, std::integral_constant<std::int64_t, kRun>());
+  }
+  if (const std::int64_t rest = (columns - j) / lanes; rest > 0) {
+    sweep_run(j, rest);
+    j += rest * lanes;
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < Formula::kSums; ++i) {
+    sums[i] = hn::GetLane(hn::SumOfLanes(dd, totals[i]));
   }
   V1 c1[Formula::kCoefficients + 1];
   for (int i = 0; i < Formula::kCoefficients; ++i) {
@@ -111,10 +167,10 @@ HWY_INLINE void SweepRow(const T* const* inputs, T* const* outputs, const T* coe
   }
   for (; j < columns; ++j) {
     V1 terms[Formula::kSums + 1];
-    ApplyAt<Formula>(d1, inputs, outputs, j, c1, terms);
+    ApplyAt<Formula>(d1, operands, j, c1, terms);
 #pragma GCC unroll 4
     for (int i = 0; i < Formula::kSums; ++i) {
-      sums[i] += SumInDouble(d1, terms[i]);
+      sums[i] += static_cast<double>(hn::GetLane(terms[i]));
     }
   }
 }
@@ -122,57 +178,172 @@ HWY_INLINE void SweepRow(const T* const* inputs, T* const* outputs, const T* coe
 template <class Formula, class T>
 void SweepLongRows(const RowSweep<T>& sweep) {
   for (std::int64_t row = 0; row < sweep.rows; ++row) {
-    const T* inputs[Formula::kInputs];
-    T* outputs[Formula::kOutputs + 1];
+    Operands<Formula, T> operands;
     T coefficients[Formula::kCoefficients + 1];
-    double sums[Formula::kSums + 1] = {};
+    double sums[Formula::kSums + 1];
     for (int i = 0; i < Formula::kInputs; ++i) {
-      inputs[i] = sweep.inputs[i] + row * sweep.input_lds[i];
+      operands.inputs[i] = sweep.inputs[i] + row * sweep.input_lds[i];
     }
     for (int i = 0; i < Formula::kOutputs; ++i) {
-      outputs[i] =
+      operands.outputs[i] =
           sweep.outputs[i] == nullptr ? nullptr : sweep.outputs[i] + row * sweep.output_lds[i];
     }
+    operands.SetStreams(sweep.streams);
     for (int i = 0; i < Formula::kCoefficients; ++i) {
       coefficients[i] = sweep.coefficients[i][sweep.uniform ? 0 : row];
     }
-    SweepRow<Formula>(inputs, outputs, coefficients, sweep.columns, sums);
+    SweepRow<Formula>(operands, coefficients, sweep.columns, sums);
     for (int i = 0; i < Formula::kSums; ++i) {
       if (sweep.sums[i] != nullptr) {
-        sweep.sums[i][row] += sums[i];
+        const double sum = i == 0 ? sweep.factor * sums[0] : sums[i];
+        sweep.sums[i][row] = sweep.adds ? sweep.sums[i][row] + sum : sum;
       }
     }
   }
 }
 
-// sums[row] += the sum of terms[row * columns ...], in double.
-template <class T>
-void AddShortRows(const T* terms, std::int64_t rows, std::int64_t columns, double* sums) {
-  const auto add = [&](auto width) HWY_ATTR {
-    constexpr std::int64_t kWidth = decltype(width)::value;
-    const std::int64_t count = kWidth == 0 ? columns : kWidth;
-    for (std::int64_t row = 0; row < rows; ++row) {
-      double sum = static_cast<double>(terms[row * count]);
-#pragma GCC unroll 16
-      for (std::int64_t j = 1; j < count; ++j) {
-        sum += static_cast<double>(terms[row * count + j]);
+// ---- Short rows --------------------------------------------------------------------------------
+
+// The dimensions of toy problems have their own loops, which vectors run through in steps of rows.
+template <int kColumns, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE void LoadRows(D d, const T* from, V* columns) {
+  if constexpr (kColumns == 1) {
+    columns[0] = hn::LoadU(d, from);
+  } else if constexpr (kColumns == 2) {
+    hn::LoadInterleaved2(d, from, columns[0], columns[1]);
+  } else if constexpr (kColumns == 3) {
+    hn::LoadInterleaved3(d, from, columns[0], columns[1], columns[2]);
+  } else {
+    hn::LoadInterleaved4(d, from, columns[0], columns[1], columns[2], columns[3]);
+  }
+}
+template <int kColumns, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
+HWY_INLINE void StoreRows(D d, V value, T* to) {
+  if constexpr (kColumns == 1) {
+    hn::StoreU(value, d, to);
+  } else if constexpr (kColumns == 2) {
+    hn::StoreInterleaved2(value, value, d, to);
+  } else if constexpr (kColumns == 3) {
+    hn::StoreInterleaved3(value, value, value, d, to);
+  } else {
+    hn::StoreInterleaved4(value, value, value, value, d, to);
+  }
+}
+
+// sums[row] = factor times the sum of terms[row * columns ...], in double and in order, plus what
+// is there if it `adds`. kColumns 0: any number.
+template <int kColumns, class T>
+HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
+                        bool adds, double* sums) {
+  std::int64_t row = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kColumns > 0) {
+    const hn::ScalableTag<double> dd;
+    const hn::Rebind<T, decltype(dd)> d;
+    const std::int64_t lanes = hn::Lanes(dd);
+    const auto as_double = [dd](auto v) HWY_ATTR {
+      if constexpr (sizeof(T) == sizeof(double)) {
+        (void)dd;
+        return v;
+      } else {
+        return hn::PromoteTo(dd, v);
       }
-      sums[row] += sum;
+    };
+    for (; row + lanes <= rows; row += lanes) {
+      hn::Vec<decltype(d)> term[kColumns];
+      LoadRows<kColumns>(d, terms + row * kColumns, term);
+      auto sum = as_double(term[0]);
+#pragma GCC unroll 4
+      for (int j = 1; j < kColumns; ++j) {
+        sum = hn::Add(sum, as_double(term[j]));
+      }
+      sum = hn::Mul(sum, hn::Set(dd, factor));
+      if (adds) {
+        sum = hn::Add(hn::LoadU(dd, sums + row), sum);
+      }
+      hn::StoreU(sum, dd, sums + row);
     }
-  };
-  // The dimensions of toy problems, where the loop over columns would cost most.
+  }
+#endif
+  for (; row < rows; ++row) {
+    double sum = static_cast<double>(terms[row * columns]);
+    for (std::int64_t j = 1; j < columns; ++j) {
+      sum += static_cast<double>(terms[row * columns + j]);
+    }
+    sums[row] = adds ? sums[row] + factor * sum : factor * sum;
+  }
+}
+
+// to[row * columns + j] = values[row].
+template <int kColumns, class T>
+HWY_INLINE void SpreadRows(const T* values, std::int64_t rows, std::int64_t columns, T* to) {
+  std::int64_t row = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (kColumns > 0) {
+    const hn::ScalableTag<T> d;
+    const std::int64_t lanes = hn::Lanes(d);
+    for (; row + lanes <= rows; row += lanes) {
+      StoreRows<kColumns>(d, hn::LoadU(d, values + row), to + row * kColumns);
+    }
+  }
+#endif
+  for (; row < rows; ++row) {
+    std::fill_n(to + row * columns, columns, values[row]);
+  }
+}
+
+// Calls body(std::integral_constant<int, columns up to 4, else 0>).
+template <class Body>
+HWY_INLINE void WithColumns(std::int64_t columns, const Body& body) {
   switch (columns) {
     case 1:
-      return add(std::integral_constant<std::int64_t, 1>());
+      return body(std::integral_constant<int, 1>());
     case 2:
-      return add(std::integral_constant<std::int64_t, 2>());
+      return body(std::integral_constant<int, 2>());
     case 3:
-      return add(std::integral_constant<std::int64_t, 3>());
+      return body(std::integral_constant<int, 3>());
     case 4:
-      return add(std::integral_constant<std::int64_t, 4>());
+      return body(std::integral_constant<int, 4>());
     default:
-      return add(std::integral_constant<std::int64_t, 0>());
+      return body(std::integral_constant<int, 0>());
   }
+}
+
+// The elements of a strip, with coefficients of each or, kUniform, one of each kind; terms
+// [kSums, kStrip].
+template <class Formula, bool kUniform, class T>
+HWY_INLINE void SweepElements(const Operands<Formula, T>& of, const T* const* coefficients,
+                              std::int64_t elements, T* terms) {
+  const Operands<Formula, T> operands = of;  // which no store to an output can change
+  const auto sweep = [&](auto d, std::int64_t first, std::int64_t last) HWY_ATTR {
+    using V = hn::Vec<decltype(d)>;
+    const std::int64_t lanes = hn::Lanes(d);
+    V c[Formula::kCoefficients + 1];
+    for (int i = 0; i < Formula::kCoefficients && kUniform; ++i) {
+      c[i] = hn::Set(d, coefficients[i][0]);
+    }
+    const T* of_elements[Formula::kCoefficients + 1];
+    std::copy_n(coefficients, Formula::kCoefficients, of_elements);
+    for (std::int64_t e = first; e < last; e += lanes) {
+      V sums[Formula::kSums + 1];
+#pragma GCC unroll 4
+      for (int i = 0; i < Formula::kCoefficients; ++i) {
+        if constexpr (!kUniform) {
+          c[i] = hn::LoadU(d, of_elements[i] + e);
+        }
+      }
+      ApplyAt<Formula>(d, operands, e, c, sums);
+#pragma GCC unroll 4
+      for (int i = 0; i < Formula::kSums; ++i) {
+        hn::StoreU(sums[i], d, terms + i * kStrip + e);
+      }
+    }
+  };
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t whole = elements / lanes * lanes;
+  sweep(d, 0, whole);
+  sweep(hn::CappedTag<T, 1>(), whole, elements);
 }
 
 // A strip of short rows as one array. Matrices with gaps between rows are copied together first.
@@ -183,61 +354,51 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   HWY_ALIGN T terms[Formula::kSums + 1][kStrip];
   const std::int64_t columns = sweep.columns;
   const std::int64_t elements = rows * columns;
-  const T* inputs[Formula::kInputs];
-  T* outputs[Formula::kOutputs + 1];
+  Operands<Formula, T> operands;
   for (int i = 0; i < Formula::kInputs; ++i) {
-    inputs[i] = sweep.inputs[i] + first * sweep.input_lds[i];
+    operands.inputs[i] = sweep.inputs[i] + first * sweep.input_lds[i];
     if (sweep.input_lds[i] != columns) {
       for (std::int64_t row = 0; row < rows; ++row) {
-        std::copy_n(inputs[i] + row * sweep.input_lds[i], columns, packed[i] + row * columns);
+        std::copy_n(operands.inputs[i] + row * sweep.input_lds[i], columns,
+                    packed[i] + row * columns);
       }
-      inputs[i] = packed[i];
+      operands.inputs[i] = packed[i];
     }
   }
   for (int i = 0; i < Formula::kOutputs; ++i) {
-    outputs[i] = sweep.outputs[i] == nullptr      ? nullptr
-                 : sweep.output_lds[i] != columns ? packed[Formula::kInputs + i]
-                                                  : sweep.outputs[i] + first * columns;
+    operands.outputs[i] = sweep.outputs[i] == nullptr      ? nullptr
+                          : sweep.output_lds[i] != columns ? packed[Formula::kInputs + i]
+                                                           : sweep.outputs[i] + first * columns;
   }
+  operands.SetStreams(sweep.streams);
   for (int i = 0; i < Formula::kCoefficients && !sweep.uniform; ++i) {
-    for (std::int64_t row = 0; row < rows; ++row) {
-      std::fill_n(spread[i] + row * columns, columns, sweep.coefficients[i][first + row]);
-    }
+    WithColumns(columns, [&](auto width) HWY_ATTR {
+      SpreadRows<decltype(width)::value>(sweep.coefficients[i] + first, rows, columns, spread[i]);
+    });
   }
-  const auto apply = [&](auto d, std::int64_t e) HWY_ATTR {
-    using V = hn::Vec<decltype(d)>;
-    V c[Formula::kCoefficients + 1];
-    V sums[Formula::kSums + 1];
-#pragma GCC unroll 4
+  if (sweep.uniform) {
+    SweepElements<Formula, true>(operands, sweep.coefficients, elements, terms[0]);
+  } else {
+    const T* of_elements[Formula::kCoefficients + 1];
     for (int i = 0; i < Formula::kCoefficients; ++i) {
-      c[i] = sweep.uniform ? hn::Set(d, sweep.coefficients[i][0]) : hn::LoadU(d, spread[i] + e);
+      of_elements[i] = spread[i];
     }
-    ApplyAt<Formula>(d, inputs, outputs, e, c, sums);
-#pragma GCC unroll 4
-    for (int i = 0; i < Formula::kSums; ++i) {
-      hn::StoreU(sums[i], d, terms[i] + e);
-    }
-  };
-  const hn::ScalableTag<T> d;
-  const std::int64_t lanes = hn::Lanes(d);
-  std::int64_t e = 0;
-  for (; e + lanes <= elements; e += lanes) {
-    apply(d, e);
-  }
-  for (; e < elements; ++e) {
-    apply(hn::CappedTag<T, 1>(), e);
+    SweepElements<Formula, false>(operands, of_elements, elements, terms[0]);
   }
   for (int i = 0; i < Formula::kOutputs; ++i) {
-    if (outputs[i] == packed[Formula::kInputs + i]) {
+    if (operands.outputs[i] == packed[Formula::kInputs + i]) {
       for (std::int64_t row = 0; row < rows; ++row) {
-        std::copy_n(outputs[i] + row * columns, columns,
+        std::copy_n(operands.outputs[i] + row * columns, columns,
                     sweep.outputs[i] + (first + row) * sweep.output_lds[i]);
       }
     }
   }
   for (int i = 0; i < Formula::kSums; ++i) {
     if (sweep.sums[i] != nullptr) {
-      AddShortRows(terms[i], rows, columns, sweep.sums[i] + first);
+      WithColumns(columns, [&](auto width) HWY_ATTR {
+        AddRows<decltype(width)::value>(terms[i], rows, columns, i == 0 ? sweep.factor : 1,
+                                        sweep.adds, sweep.sums[i] + first);
+      });
     }
   }
 }
@@ -250,7 +411,8 @@ void Sweep(const RowSweep<T>& sweep) {
     SweepLongRows<Formula>(sweep);
     return;
   }
-  const std::int64_t strip = kStrip / sweep.columns;
+  // Whole vectors of rows, so that strips of an aligned matrix are aligned.
+  const std::int64_t strip = kStrip / sweep.columns / 16 * 16;
   for (std::int64_t row = 0; row < sweep.rows; row += strip) {
     SweepStrip<Formula>(sweep, row, std::min(strip, sweep.rows - row));
   }

@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "common/row_sweep_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "common/row_sweep-inl.h"
@@ -72,6 +73,10 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace scf {
+
+void flush_streams() {
+  hwy::FlushStream();
+}
 
 HWY_EXPORT(SweepResidualF32);
 HWY_EXPORT(SweepResidualF64);

@@ -2,9 +2,10 @@
 //
 // Rows are cut into tiles that hold about kTileElements elements of a matrix, so that what a tile
 // makes on the way, noise above all, stays in the L1 cache; a longer row is a tile of its own.
-// Tiles make blocks, the units of parallel work, whose size depends on d alone. Values of a row
-// depend on nothing but the row; the moments of a block are taken about the block's mean, and
-// blocks are merged in order: nothing depends on the number of threads.
+// Tiles make parts of about 256 rows, whose values stay in the L1 cache until their moments are
+// taken about their mean. Parts make blocks, the units of parallel work. All sizes depend on d
+// alone, values of a row on nothing but the row, and moments are merged in order: nothing depends
+// on the number of threads.
 //
 // An operation is a class with
 //   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const;
@@ -21,6 +22,7 @@
 
 #include "common/cpu_context.h"
 #include "common/memory.h"
+#include "common/row_sweep_cpu.h"
 #include "common/rows.h"
 
 namespace scf {
@@ -28,6 +30,7 @@ namespace scf {
 struct RowPlanCpu {
   static constexpr std::int64_t kTileElements = 1024;
   static constexpr std::int64_t kBlockElements = 16384;
+  static constexpr std::int64_t kPartRows = 256;
 
   RowPlanCpu(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
     // Near the largest integer, where no workspace could be, nothing may overflow.
@@ -35,6 +38,7 @@ struct RowPlanCpu {
     const std::int64_t padded = (std::clamp<std::int64_t>(d, 1, kMost) + 3) / 4 * 4;
     tile_rows = std::max<std::int64_t>(1, kTileElements / padded);
     block_rows = tile_rows * std::max<std::int64_t>(1, kBlockElements / padded / tile_rows);
+    part_rows = tile_rows * std::max<std::int64_t>(1, kPartRows / tile_rows);
     blocks = m / block_rows + (m % block_rows == 0 ? 0 : 1);
     stride = (padded * tile_rows + 63) / 64 * 64;
   }
@@ -42,6 +46,7 @@ struct RowPlanCpu {
   std::int64_t m;
   std::int64_t d;
   std::int64_t tile_rows;
+  std::int64_t part_rows;
   std::int64_t block_rows;
   std::int64_t blocks;
   std::int64_t stride;  // elements of a tile of whole rows, each padded to whole groups of 4
@@ -50,13 +55,13 @@ struct RowPlanCpu {
 // The part of a workspace that run_rows_cpu needs.
 struct RowWorkspaceCpu {
   Moments* partials;  // [blocks]
-  double* values;     // [threads, block_rows]
+  double* values;     // [threads, part_rows]
 };
 [[nodiscard]] inline RowWorkspaceCpu take_rows_cpu(Arena& arena, const CpuContext& context,
                                                    const RowPlanCpu& plan) {
   RowWorkspaceCpu workspace = {};
   workspace.partials = arena.take<Moments>(plan.blocks);
-  workspace.values = arena.take<double>(context.threads(), plan.block_rows);
+  workspace.values = arena.take<double>(context.threads(), plan.part_rows);
   return workspace;
 }
 
@@ -70,9 +75,11 @@ struct RowWorkspaceCpu {
   return {count == 0 ? 0 : gradient_scale / static_cast<double>(count), nullptr};
 }
 
-// Moments of the values of [rows] rows that count; `values` is used up.
+// Moments of the values [rows] that count, at least one row, which also go to `out` unless it is
+// null; `values` is used up. A value whose T is not finite is taken as that T.
 template <class T>
-[[nodiscard]] Moments block_moments(double* values, const std::uint8_t* mask, std::int64_t rows);
+[[nodiscard]] Moments take_values(const CpuContext& context, double* values,
+                                  const std::uint8_t* mask, std::int64_t rows, T* out);
 
 // The moments of all blocks, merged in order.
 [[nodiscard]] Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks);
@@ -88,26 +95,28 @@ inline void summarise_rows_cpu(const Moments* sets, int count, double factor,
 
 namespace detail {
 
+// Rows [begin, end), which make a part.
 template <class T, class Operation>
-void run_row_block(const RowPlanCpu& plan, const RowBatch<T>& batch, const Operation& operation,
-                   std::int64_t begin, std::int64_t end, int thread, double* values) {
+[[nodiscard]] Moments run_row_part(const CpuContext& context, const RowPlanCpu& plan,
+                                   const RowBatch<T>& batch, const Operation& operation,
+                                   std::int64_t begin, std::int64_t end, int thread,
+                                   double* values) {
+  const std::uint8_t* const mask = batch.mask;
   for (std::int64_t row = begin; row < end; row += plan.tile_rows) {
     const std::int64_t rows = std::min(plan.tile_rows, end - row);
-    const std::uint8_t* const mask = batch.mask == nullptr ? nullptr : batch.mask + row;
-    if (mask == nullptr || std::any_of(mask, mask + rows, [](auto byte) { return byte != 0; })) {
+    if (mask == nullptr ||
+        std::any_of(mask + row, mask + row + rows, [](auto byte) { return byte != 0; })) {
       operation.tile(row, rows, thread, values + (row - begin));
     }
-    for (std::int64_t i = 0; mask != nullptr && i < rows; ++i) {
+    for (std::int64_t i = row; mask != nullptr && i < row + rows; ++i) {
       if (mask[i] == 0) {
-        values[row - begin + i] = 0;
-        operation.clear(row + i);
+        values[i - begin] = 0;
+        operation.clear(i);
       }
     }
   }
-  if (batch.values != nullptr) {
-    std::transform(values, values + (end - begin), batch.values + begin,
-                   [](double value) { return static_cast<T>(value); });
-  }
+  return take_values<T>(context, values, mask == nullptr ? nullptr : mask + begin, end - begin,
+                        batch.values == nullptr ? nullptr : batch.values + begin);
 }
 
 }  // namespace detail
@@ -120,10 +129,14 @@ template <class T, class Operation>
   context.parallel_for(plan.blocks, [&](std::int64_t block, int thread) {
     const std::int64_t begin = block * plan.block_rows;
     const std::int64_t end = std::min(plan.m, begin + plan.block_rows);
-    double* const values = workspace.values + thread * plan.block_rows;
-    detail::run_row_block(plan, batch, operation, begin, end, thread, values);
-    workspace.partials[block] =
-        block_moments<T>(values, batch.mask == nullptr ? nullptr : batch.mask + begin, end - begin);
+    double* const values = workspace.values + thread * plan.part_rows;
+    Moments moments;
+    for (std::int64_t row = begin; row < end; row += plan.part_rows) {
+      moments.merge(detail::run_row_part(context, plan, batch, operation, row,
+                                         std::min(row + plan.part_rows, end), thread, values));
+    }
+    workspace.partials[block] = moments;
+    flush_streams();
   });
   return merge_moments_cpu(workspace.partials, plan.blocks);
 }
@@ -137,6 +150,7 @@ void run_tiles_cpu(const CpuContext& context, const RowPlanCpu& plan, const Oper
     for (std::int64_t row = begin; row < end; row += plan.tile_rows) {
       operation(row, std::min(plan.tile_rows, end - row), thread);
     }
+    flush_streams();
   });
 }
 

@@ -31,6 +31,11 @@ class LogRatioOperation {
   LogRatioRows<T> rows_;
 };
 
+// Fisher's values are 1/2 |r|^2.
+template <class T>
+void finish_values(const FisherRows<T>& /*rows*/, std::int64_t /*row*/, std::int64_t /*count*/,
+                   double* /*values*/) {}
+
 // JF's rows of one tile, whose weights are made beforehand, many at once. Only gradients make the
 // rows' coefficients differ.
 template <class T>
@@ -42,34 +47,51 @@ struct MixtureTile {
   const double* rests;
 
   [[nodiscard]] bool uniform() const { return !gradient; }
+  // A value is weighted in the end.
   [[nodiscard]] ResidualCoefficients<T> before(std::int64_t row) const {
-    return rows.coefficients(shares[row - first]);
-  }
-  [[nodiscard]] double after(std::int64_t row, double /*weight*/, double half_square) const {
-    const double share = shares[row - first];
-    return rows.finish(row, share * share * half_square, rests[row - first]);
+    ResidualCoefficients<T> coefficients = rows.coefficients(shares[row - first]);
+    coefficients.weight = 1;
+    return coefficients;
   }
   void clear(std::int64_t /*row*/) const {}
 };
 
 template <class T>
+void finish_values(const MixtureTile<T>& tile, std::int64_t row, std::int64_t count,
+                   double* values) {
+  const double* const shares = tile.shares + (row - tile.first);
+  const double* const rests = tile.rests + (row - tile.first);
+  for (std::int64_t i = 0; i < count; ++i) {
+    values[i] *= shares[i] * shares[i];
+  }
+  if (tile.rows.log_q_gradient != nullptr) {
+    T* const gradient = tile.rows.log_q_gradient + row;
+    const double scale = 2 * tile.rows.slope_scale();
+    for (std::int64_t i = 0; i < count; ++i) {
+      gradient[i] = static_cast<T>(scale * (rests[i] * values[i]));
+    }
+  }
+}
+
+template <class T>
 class MixtureOperation {
  public:
-  MixtureOperation(const CpuContext& context, std::int64_t d, const ResidualMatrices<T>& matrices,
-                   const MixtureRows<T>& rows)
-      : context_(context), d_(d), matrices_(matrices), rows_(rows) {}
+  MixtureOperation(const CpuContext& context, std::int64_t m, std::int64_t d,
+                   const ResidualMatrices<T>& matrices, const MixtureRows<T>& rows)
+      : context_(context), m_(m), d_(d), matrices_(matrices), rows_(rows) {}
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
     double shares[RowPlanCpu::kTileElements / 4];
     double rests[RowPlanCpu::kTileElements / 4];
     mixture_shares(context_, rows_.from, rows_.log_p + row, rows_.log_q + row, rows, shares, rests);
     const MixtureTile<T> tile = {rows_, matrices_.gradient.data != nullptr, row, shares, rests};
-    ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile)
+    ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile, {}, m_)
         .tile(row, rows, thread, values);
   }
   void clear(std::int64_t /*row*/) const {}
 
  private:
   const CpuContext& context_;
+  std::int64_t m_;
   std::int64_t d_;
   ResidualMatrices<T> matrices_;
   MixtureRows<T> rows_;
@@ -92,11 +114,11 @@ class Set {
   [[nodiscard]] Moments run() const {
     switch (divergence_) {
       case Divergence::kFisher:
-        return run_operation(ResidualOperationCpu<T, FisherRows<T>>(context_, points_.d, matrices(),
-                                                                    FisherRows<T>{scale_}));
+        return run_operation(ResidualOperationCpu<T, FisherRows<T>>(
+            context_, points_.d, matrices(), FisherRows<T>{scale_}, {}, points_.m));
       case Divergence::kJf:
         return run_operation(MixtureOperation<T>(
-            context_, points_.d, matrices(),
+            context_, points_.m, points_.d, matrices(),
             {from_, points_.log_p, points_.log_q, points_.log_q_gradient, scale_}));
       case Divergence::kKl:
         return run_log_ratio(LogRatio::kKl);

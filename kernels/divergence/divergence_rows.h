@@ -79,10 +79,13 @@ struct MixtureRows {
   }
   SCF_HOST_DEVICE double finish(std::int64_t row, double value, double rest) const {
     if (log_q_gradient != nullptr) {
-      const double slope = scale * (2 * rest * value);
-      log_q_gradient[row] = static_cast<T>(from == DrawnFrom::kP ? slope : -slope);
+      log_q_gradient[row] = static_cast<T>(2 * slope_scale() * (rest * value));
     }
     return value;
+  }
+  // Of w (1 - w), with the sign of its set.
+  [[nodiscard]] SCF_HOST_DEVICE double slope_scale() const {
+    return from == DrawnFrom::kP ? scale : -scale;
   }
   SCF_HOST_DEVICE void clear(std::int64_t /*row*/) const {}
 };

@@ -16,6 +16,7 @@
 #define HWY_TARGET_INCLUDE "divergence/f2_divergence_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -39,6 +40,18 @@ struct ColumnMoments {
   double* mean;
   double* m2;
   double* special;  // sums of what is not finite
+};
+
+// What the next tile reads, asked for meanwhile: element by element beside the terms of this one. A
+// null row is not asked for.
+template <class T>
+struct Ahead {
+  const T* rows[2];
+
+  [[nodiscard]] Ahead from(std::int64_t element) const {
+    return {rows[0] == nullptr ? nullptr : rows[0] + element,
+            rows[1] == nullptr ? nullptr : rows[1] + element};
+  }
 };
 
 }  // namespace scf::divergence
@@ -93,7 +106,7 @@ void AddScalar(T value, double inverse_count, std::int64_t column, const ColumnM
 // vector of columns stay in registers meanwhile; how many rows go together changes no bit.
 template <int kRows, class T>
 HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t count,
-                            const ColumnMoments& moments) {
+                            const ColumnMoments& moments, const Ahead<T>& ahead) {
   const hn::ScalableTag<double> dd;
   const hn::Rebind<T, decltype(dd)> dt;
   const std::int64_t lanes = hn::Lanes(dd);
@@ -110,6 +123,11 @@ HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t co
   };
   std::int64_t j = 0;
   for (; j + lanes <= width; j += lanes) {
+    for (const T* next : ahead.rows) {
+      if (next != nullptr) {
+        hwy::Prefetch(next + kRows * j);
+      }
+    }
     hn::Vec<decltype(dt)> given[kRows];
     auto flaw = hn::Zero(dt);
 #pragma GCC unroll 4
@@ -143,13 +161,13 @@ HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t co
 
 template <class T>
 void AddRows(const T* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-             const ColumnMoments& moments) {
+             const ColumnMoments& moments, const Ahead<T>& ahead) {
   std::int64_t row = 0;
   for (; row + 4 <= rows; row += 4) {
-    AddSomeRows<4>(values + row * width, width, count + row, moments);
+    AddSomeRows<4>(values + row * width, width, count + row, moments, ahead.from(row * width));
   }
   for (; row < rows; ++row) {
-    AddSomeRows<1>(values + row * width, width, count + row, moments);
+    AddSomeRows<1>(values + row * width, width, count + row, moments, ahead.from(row * width));
   }
 }
 
@@ -162,12 +180,12 @@ void SweepVectorTermF64(const CpuContext& context, const scf::RowSweep<double>& 
   SweepVectorTerm(sweep);
 }
 void AddRowsF32(const float* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-                const ColumnMoments& moments) {
-  AddRows(values, rows, width, count, moments);
+                const ColumnMoments& moments, const Ahead<float>& ahead) {
+  AddRows(values, rows, width, count, moments, ahead);
 }
 void AddRowsF64(const double* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-                const ColumnMoments& moments) {
-  AddRows(values, rows, width, count, moments);
+                const ColumnMoments& moments, const Ahead<double>& ahead) {
+  AddRows(values, rows, width, count, moments, ahead);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -190,14 +208,15 @@ void sweep_vector_term(const CpuContext& context, const RowSweep<double>& sweep)
   HWY_DISPATCH_TABLE(SweepVectorTermF64)[dispatch_index(context.targets())](context, sweep);
 }
 void add_rows(const CpuContext& context, const float* values, std::int64_t rows, std::int64_t width,
-              std::int64_t count, const ColumnMoments& moments) {
+              std::int64_t count, const ColumnMoments& moments, const Ahead<float>& ahead) {
   HWY_DISPATCH_TABLE(AddRowsF32)
-  [dispatch_index(context.targets())](values, rows, width, count, moments);
+  [dispatch_index(context.targets())](values, rows, width, count, moments, ahead);
 }
 void add_rows(const CpuContext& context, const double* values, std::int64_t rows,
-              std::int64_t width, std::int64_t count, const ColumnMoments& moments) {
+              std::int64_t width, std::int64_t count, const ColumnMoments& moments,
+              const Ahead<double>& ahead) {
   HWY_DISPATCH_TABLE(AddRowsF64)
-  [dispatch_index(context.targets())](values, rows, width, count, moments);
+  [dispatch_index(context.targets())](values, rows, width, count, moments, ahead);
 }
 
 // a / b, rounded up; no sum that could overflow.
@@ -214,7 +233,8 @@ struct Plan {
 
   Plan(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
     fold = ceil_of(kLeastWidth, d);
-    tile_rows = fold * std::max<std::int64_t>(1, kTileElements / d / fold);
+    // Folds are added to the moments in fours.
+    tile_rows = 4 * fold * std::max<std::int64_t>(1, kTileElements / d / fold / 4);
     const std::int64_t least = std::max(ceil_of(m, kMostBlocks), ceil_of(kBlockElements, d));
     block_rows = ceil_of(least, tile_rows) * tile_rows;
     blocks = ceil_of(m, block_rows);
@@ -246,9 +266,16 @@ class Run {
         columns_(arena.take<double>(3 * context.threads() * plan_.fold, plan_.d)),
         terms_(arena.take<T>(context.threads() * plan_.tile_rows, plan_.d)),
         coefficients_(arena.take<T>(2 * context.threads(), plan_.tile_rows)),
-        products_(arena.take<double>(context.threads(), plan_.tile_rows)) {}
+        products_(arena.take<double>(context.threads(), plan_.tile_rows)),
+        cotangents_(arena.take<T>(plan_.fold > 1 ? plan_.tile_rows : 0, plan_.d)),
+        streams_(is_streamed<T>(points.m, points.d) && points.score_q_gradient != points.score_p &&
+                 points.score_q_gradient != points.score_q) {}
 
   void run() const {
+    for (std::int64_t row = 0;
+         points_.m > 0 && has_cotangent() && plan_.fold > 1 && row < plan_.tile_rows; ++row) {
+      std::copy_n(outputs_.cotangent, plan_.d, cotangents_ + row * plan_.d);
+    }
     context_.parallel_for(plan_.blocks,
                           [&](std::int64_t block, int thread) { run_block(block, thread); });
     std::atomic<std::uint32_t> status{points_.m == 0 ? std::uint32_t{kNoPoint} : 0U};
@@ -289,11 +316,21 @@ class Run {
       const Folds folds = folds_of(rows);
       const std::int64_t width = plan_.fold * plan_.d;
       const std::int64_t before = (row - begin) / plan_.fold;
-      add_rows(context_, terms, folds.whole, width, before, columns);
+      add_rows(context_, terms, folds.whole, width, before, columns, ahead_of(row + rows));
       add_rows(context_, terms + folds.whole * width, folds.rest > 0 ? 1 : 0, folds.rest * plan_.d,
-               before + folds.whole, columns);
+               before + folds.whole, columns, Ahead<T>{});
     }
     unfold(columns, folds_of(end - begin), partial_of(block));
+    flush_streams();
+  }
+
+  // The tile at `row`, if it is whole.
+  [[nodiscard]] Ahead<T> ahead_of(std::int64_t row) const {
+    const bool whole = plan_.m - row >= plan_.tile_rows;
+    const auto next = [&](const T* scores, std::int64_t ld) {
+      return whole && ld == plan_.d ? scores + row * ld : nullptr;
+    };
+    return {next(points_.score_p, points_.ld_score_p), next(points_.score_q, points_.ld_score_q)};
   }
 
   // The terms of a tile, contiguous, and its outputs.
@@ -301,12 +338,13 @@ class Run {
     T* const ratios = coefficients_ + 2 * thread * plan_.tile_rows;
     T* const slopes = ratios + plan_.tile_rows;
     double* const products = products_ + thread * plan_.tile_rows;
+    const T* const log_p = points_.log_p + row;
+    const T* const log_q = points_.log_q + row;
+    const double scale = -scale_;  // which no store to a product can change
     for (std::int64_t i = 0; i < rows; ++i) {
-      const double ratio =
-          static_cast<double>(points_.log_p[row + i]) - static_cast<double>(points_.log_q[row + i]);
+      const double ratio = static_cast<double>(log_p[i]) - static_cast<double>(log_q[i]);
       ratios[i] = static_cast<T>(ratio);
-      slopes[i] = static_cast<T>(-scale_ * ratio);
-      products[i] = 0;
+      slopes[i] = static_cast<T>(scale * ratio);
     }
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -318,8 +356,11 @@ class Run {
     sweep.coefficients[0] = ratios;
     sweep.outputs[0] = terms;
     sweep.output_lds[0] = plan_.d;
-    if (points_.log_q_gradient != nullptr || points_.score_q_gradient != nullptr) {
-      sweep.inputs[2] = outputs_.cotangent;  // the same row for all
+    if (has_cotangent()) {
+      // The same row for all: short ones lie side by side for as many as a tile has.
+      sweep.inputs[2] = plan_.fold > 1 ? cotangents_ : outputs_.cotangent;
+      sweep.input_lds[2] = plan_.fold > 1 ? plan_.d : 0;
+      sweep.streams = streams_ ? 2 : 0;
       sweep.coefficients[1] = slopes;
       sweep.sums[0] = products;
       if (points_.score_q_gradient != nullptr) {
@@ -328,15 +369,20 @@ class Run {
       }
     }
     sweep_vector_term(context_, sweep);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      if (points_.log_q_gradient != nullptr) {
-        points_.log_q_gradient[row + i] = static_cast<T>(-scale_ * products[i]);
-      }
-      if (points_.integrand != nullptr) {
-        std::copy_n(terms + i * plan_.d, plan_.d,
-                    points_.integrand + (row + i) * points_.ld_integrand);
+    if (points_.log_q_gradient != nullptr) {
+      T* const gradient = points_.log_q_gradient + row;
+      for (std::int64_t i = 0; i < rows; ++i) {
+        gradient[i] = static_cast<T>(scale * products[i]);
       }
     }
+    for (std::int64_t i = 0; points_.integrand != nullptr && i < rows; ++i) {
+      std::copy_n(terms + i * plan_.d, plan_.d,
+                  points_.integrand + (row + i) * points_.ld_integrand);
+    }
+  }
+
+  [[nodiscard]] bool has_cotangent() const {
+    return points_.log_q_gradient != nullptr || points_.score_q_gradient != nullptr;
   }
 
   // The columns of the rows that lay side by side, merged in order.
@@ -354,21 +400,35 @@ class Run {
     }
   }
 
-  // Values and standard errors of columns [first, last); the bits of the status.
+  // Values and standard errors of columns [first, last); the bits of the status. As
+  // Moments::merge() does it, for columns of equal counts side by side.
   [[nodiscard]] std::uint32_t merge(std::int64_t first, std::int64_t last) const {
-    std::uint32_t status = 0;
-    for (std::int64_t j = first; j < last; ++j) {
-      Moments moments;
-      for (std::int64_t block = 0; block < plan_.blocks; ++block) {
-        const ColumnMoments part = partial_of(block);
-        const std::int64_t rows = std::min(plan_.block_rows, plan_.m - block * plan_.block_rows);
-        moments.merge({rows, part.mean[j], part.m2[j], part.special[j]});
+    const std::int64_t columns = last - first;
+    double mean[Plan::kColumns] = {};
+    double m2[Plan::kColumns] = {};
+    double special[Plan::kColumns] = {};
+    std::int64_t count = 0;
+    for (std::int64_t block = 0; block < plan_.blocks; ++block) {
+      const ColumnMoments part = partial_of(block);
+      const std::int64_t rows = std::min(plan_.block_rows, plan_.m - block * plan_.block_rows);
+      const double share = static_cast<double>(rows) / static_cast<double>(count + rows);
+      const double spread = static_cast<double>(count) * share;
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const double away = part.mean[first + j] - mean[j];
+        mean[j] += away * share;
+        m2[j] += part.m2[first + j] + away * away * spread;
+        special[j] += part.special[first + j];
       }
+      count += rows;
+    }
+    std::uint32_t status = 0;
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const Moments moments = {count, mean[j], m2[j], special[j]};
       if (outputs_.value != nullptr) {
-        outputs_.value[j] = moments.average();
+        outputs_.value[first + j] = moments.average();
       }
       if (outputs_.standard_error != nullptr) {
-        outputs_.standard_error[j] = std::sqrt(moments.squared_error());
+        outputs_.standard_error[first + j] = std::sqrt(moments.squared_error());
       }
       status |= moments.finite() ? 0U : std::uint32_t{kNotFinite};
     }
@@ -385,6 +445,8 @@ class Run {
   T* terms_;
   T* coefficients_;
   double* products_;
+  T* cotangents_;
+  bool streams_;
 };
 
 }  // namespace

@@ -71,7 +71,8 @@ void run_gradient(const CpuContext& context, const RowPlanCpu& plan, std::int64_
     return;
   }
   const GradientRows<T> rows = {{nullptr}, static_cast<T>(factor)};
-  const ResidualOperationCpu<T, GradientRows<T>> operation(context, columns, matrices, rows);
+  const ResidualOperationCpu<T, GradientRows<T>> operation(context, columns, matrices, rows, {},
+                                                           plan.m);
   run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t count, int thread) {
     double ignored[RowPlanCpu::kTileElements];
     operation.tile(row, count, thread, ignored);

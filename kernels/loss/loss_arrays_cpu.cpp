@@ -66,7 +66,6 @@ void sum_squares(const CpuContext& context, const Matrix<const T>& x, std::int64
   sweep.input_lds[0] = x.ld;
   sweep.uniform = true;
   std::fill_n(sweep.coefficients, 3, &zero);
-  std::fill_n(sums, rows, 0.0);
   sweep.sums[0] = sums;
   sweep_residual(context, sweep);
 }

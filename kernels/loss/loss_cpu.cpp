@@ -14,6 +14,77 @@
 #include "loss/loss_sweep_cpu.h"
 
 namespace scf::loss {
+
+// ---- ESM, ISM, DSM, DDE ------------------------------------------------------------------------
+
+template <Form kForm, class T>
+void set_targets(const Levels<T>& levels, std::int64_t row, std::int64_t count, T* noise,
+                 T* reference) {
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Level level = {levels.sigma_of(row + i), levels.signal_scale_of(row + i)};
+    const Target target = target_of(kForm, level);
+    noise[i] = static_cast<T>(target.noise);
+    reference[i] = static_cast<T>(target.x);
+  }
+}
+
+// What ResidualRows::before() gives, with its choices made once; see residual_cpu.h. What lies in
+// arrays has been checked.
+template <class T>
+void set_coefficients(const ResidualRows<T>& rows, std::int64_t row, std::int64_t count,
+                      double* weights, T* noise, T* reference, T* gradient) {
+  if (rows.uniform() || rows.stands_for != Form::kScore) {
+    scf::set_coefficients<T, ResidualRows<T>>(rows, row, count, weights, noise, reference,
+                                              gradient);
+    return;
+  }
+  switch (rows.form) {
+    case Form::kScore:
+      set_targets<Form::kScore>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kEpsilon:
+      set_targets<Form::kEpsilon>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kX0:
+      set_targets<Form::kX0>(rows.levels, row, count, noise, reference);
+      break;
+    case Form::kV:
+      set_targets<Form::kV>(rows.levels, row, count, noise, reference);
+      break;
+  }
+  const double scale = rows.mean.get();
+  const double factor = rows.constant_factor();
+  if (rows.weighting == Weighting::kNone) {
+    std::fill_n(weights, count, factor);
+  } else if (rows.weighting == Weighting::kArray) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      weights[i] = factor * static_cast<double>(rows.weights[row + i]);
+    }
+  } else {
+    for (std::int64_t i = 0; i < count; ++i) {
+      weights[i] = factor * power(rows.levels.sigma_of(row + i), rows.exponent);
+    }
+  }
+  for (std::int64_t i = 0; i < count; ++i) {
+    gradient[i] = static_cast<T>(weights[i] * scale);
+  }
+}
+
+// What ResidualRows::after() gives, with its choices made once.
+template <class T>
+void finish_values(const ResidualRows<T>& rows, std::int64_t row, std::int64_t count,
+                   double* values) {
+  if (rows.divergence != nullptr) {  // read before its gradient, which may lie on it, is written
+    for (std::int64_t i = 0; i < count; ++i) {
+      values[i] += rows.factor * static_cast<double>(rows.divergence[row + i]);
+    }
+  }
+  if (rows.divergence_gradient != nullptr) {
+    std::fill_n(rows.divergence_gradient + row, count,
+                static_cast<T>(rows.factor * rows.mean.get()));
+  }
+}
+
 namespace {
 
 constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;  // of a tile
@@ -63,6 +134,12 @@ MeanScale mean_scale(const Batch<T>& batch) {
   return mean_scale_cpu(batch.settings.gradient_scale, batch.settings.mask, batch.m);
 }
 
+// Rows [row, ...) of a matrix.
+template <class T>
+Matrix<T> from(const Matrix<T>& matrix, std::int64_t row) {
+  return {matrix.row(row), matrix.ld};
+}
+
 template <class T>
 void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
                std::int64_t column = 0) {
@@ -97,15 +174,17 @@ class SsmOperation {
         arrays_(arrays),
         buffers_(buffers),
         share_(batch.per_sample() / static_cast<double>(batch.settings.projections)),
-        scale_(mean_scale(batch).get()) {}
+        scale_(mean_scale(batch).get()),
+        large_(is_streamed<T>(batch.m, batch.d)) {}
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    const double share = share_;  // which no store to a value can change
     std::fill_n(values, rows, 0.0);
     for (std::int64_t k = 0; k < batch_.settings.projections; ++k) {
       add_probe(k, row, rows, thread, values);
     }
     for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] *= share_;
+      values[i] *= share;
     }
     if (batch_.settings.variance_reduced) {
       add_square(row, rows, values);
@@ -130,20 +209,20 @@ class SsmOperation {
     if (settings.probe != random::Distribution::kSphere || settings.probes.data != nullptr) {
       return v;
     }
-    double sums[kMostRows];
+    double lengths[kMostRows];
     T factors[kMostRows];
-    sum_squares(context_, v, rows, batch_.d, sums);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      factors[i] = static_cast<T>(std::sqrt(static_cast<double>(batch_.d) / sums[i]));
-    }
-    accumulate(v, nullptr, rows, factors, {buffer, v.ld});
+    sum_squares(context_, v, rows, batch_.d, lengths);
+    scale_lengths(context_, rows, std::sqrt(static_cast<double>(batch_.d)), lengths);
+    std::copy_n(lengths, rows, factors);
+    accumulate(v, nullptr, rows, factors, {buffer, v.ld}, false);
     return v;
   }
 
   // out = factors v (+ sum).
   void accumulate(const Matrix<const T>& v, const T* sum, std::int64_t rows, const T* factors,
-                  const Matrix<T>& out) const {
+                  const Matrix<T>& out, bool streams) const {
     RowSweep<T> sweep;
+    sweep.streams = streams ? 1 : 0;
     sweep.rows = rows;
     sweep.columns = batch_.d;
     set_input(sweep, 0, v, 0);
@@ -159,8 +238,8 @@ class SsmOperation {
     const Settings<T>& settings = batch_.settings;
     const Matrix<const T> v = probe(k, row, rows, thread);
     const T factor = static_cast<T>(share_ * scale_);
-    double slopes[kMostRows] = {};
-    double curvatures[kMostRows] = {};
+    double slopes[kMostRows];
+    double curvatures[kMostRows];
     RowSweep<T> sweep;
     sweep.rows = rows;
     sweep.columns = batch_.d;
@@ -172,11 +251,18 @@ class SsmOperation {
     }
     sweep.coefficients[0] = &factor;
     set_output(sweep, 0, arrays_.products_gradient, k * batch_.m + row);
+    sweep.streams = large_ && arrays_.products_gradient.data != arrays_.products.data ? 1 : 0;
     sweep.sums[0] = curvatures;
     sweep.sums[1] = slopes;
     loss_sweep(context_, LossSweep::kProbeProducts, sweep);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] += 0.5 * slopes[i] * slopes[i] + curvatures[i];
+    if (settings.variance_reduced) {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        values[i] += curvatures[i];
+      }
+    } else {
+      for (std::int64_t i = 0; i < rows; ++i) {
+        values[i] += 0.5 * slopes[i] * slopes[i] + curvatures[i];
+      }
     }
     if (!settings.variance_reduced && arrays_.score_gradient.data != nullptr) {
       add_to_gradient(k, v, slopes, row, rows, thread);
@@ -188,19 +274,19 @@ class SsmOperation {
   void add_to_gradient(std::int64_t k, const Matrix<const T>& v, const double* slopes,
                        std::int64_t row, std::int64_t rows, int thread) const {
     T factors[kMostRows];
+    const double share = share_ * scale_;
     for (std::int64_t i = 0; i < rows; ++i) {
-      factors[i] = static_cast<T>(slopes[i] * share_ * scale_);
+      factors[i] = static_cast<T>(slopes[i] * share);
     }
     T* const sum = buffers_.get(thread, 1);
     const bool last = k + 1 == batch_.settings.projections;
     accumulate(v, k == 0 ? nullptr : sum, rows, factors,
-               last ? Matrix<T>{arrays_.score_gradient.row(row), arrays_.score_gradient.ld}
-                    : Matrix<T>{sum, batch_.d});
+               last ? from(arrays_.score_gradient, row) : Matrix<T>{sum, batch_.d},
+               large_ && last && arrays_.score_gradient.data != arrays_.score.data);
   }
 
   // 1/2 |s|^2, of the variance-reduced form.
   void add_square(std::int64_t row, std::int64_t rows, double* values) const {
-    double squares[kMostRows] = {};
     const T coefficients[3] = {0, 0, static_cast<T>(batch_.per_sample() * scale_)};
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -211,11 +297,11 @@ class SsmOperation {
       sweep.coefficients[i] = &coefficients[i];
     }
     set_output(sweep, 0, arrays_.score_gradient, row);
-    sweep.sums[0] = squares;
+    sweep.streams = large_ && arrays_.score_gradient.data != arrays_.score.data ? 1 : 0;
+    sweep.sums[0] = values;
+    sweep.adds = true;
+    sweep.factor = batch_.per_sample() * 0.5;
     sweep_residual(context_, sweep);
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] += batch_.per_sample() * 0.5 * squares[i];
-    }
   }
 
   const CpuContext& context_;
@@ -224,6 +310,7 @@ class SsmOperation {
   Buffers<T> buffers_;
   double share_;  // of a probe in a value
   double scale_;  // of gradients
+  bool large_;
 };
 
 // ---- FD-SSM of scores --------------------------------------------------------------------------
@@ -239,19 +326,26 @@ class FdssmScoreOperation {
         buffers_(buffers),
         noise_(noise_of(context, batch.settings)),
         factors_(fdssm_score_factors(batch)),
-        scale_(mean_scale(batch).get()) {}
+        scale_(mean_scale(batch).get()) {
+    const T* const inputs[] = {arrays.plus.data, arrays.minus.data};
+    const T* const outputs[] = {arrays.plus_gradient.data, arrays.minus_gradient.data};
+    const bool apart = std::find_first_of(std::begin(inputs), std::end(inputs), std::begin(outputs),
+                                          std::end(outputs)) == std::end(inputs);
+    streams_ = is_streamed<T>(batch.m, batch.d) && apart ? 3 : 0;
+  }
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
     const Matrix<const T> v = noise_.tile(row, rows, 0, batch_.d, buffers_.get(thread, 0));
     double lengths[kMostRows];
-    double alongs[kMostRows] = {};
+    double alongs[kMostRows];
     T across[kMostRows];
     T along[kMostRows];
     sum_squares(context_, v, rows, batch_.d, lengths);
+    scale_lengths(context_, rows, factors_.difference, lengths);
+    const double scale = scale_;
+    std::fill_n(across, rows, static_cast<T>(factors_.sum / 4 * scale));
     for (std::int64_t i = 0; i < rows; ++i) {
-      lengths[i] = factors_.difference / std::sqrt(lengths[i]);
-      across[i] = static_cast<T>(factors_.sum / 4 * scale_);
-      along[i] = static_cast<T>(lengths[i] * scale_);
+      along[i] = static_cast<T>(lengths[i] * scale);
     }
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -263,12 +357,13 @@ class FdssmScoreOperation {
     sweep.coefficients[1] = along;
     set_output(sweep, 0, arrays_.plus_gradient, row);
     set_output(sweep, 1, arrays_.minus_gradient, row);
-    std::fill_n(values, rows, 0.0);
+    sweep.streams = streams_;
     sweep.sums[0] = values;
+    sweep.factor = factors_.sum / 8;
     sweep.sums[1] = alongs;
     loss_sweep(context_, LossSweep::kDifference, sweep);
     for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = factors_.sum / 8 * values[i] + lengths[i] * alongs[i];
+      values[i] += lengths[i] * alongs[i];
     }
   }
 
@@ -285,6 +380,7 @@ class FdssmScoreOperation {
   NoiseCpu<T> noise_;
   FdssmScoreFactors factors_;
   double scale_;
+  std::uint32_t streams_;
 };
 
 // ---- FD-DSM ------------------------------------------------------------------------------------
@@ -302,8 +398,7 @@ class FddsmOperation {
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
     constexpr std::int64_t kColumns = RowPlanCpu::kTileElements;
     alignas(64) T buffers[2][kColumns];
-    double squares[kMostRows] = {};
-    std::fill_n(values, rows, 0.0);
+    double squares[kMostRows];
     for (std::int64_t column = 0; column < d_; column += kColumns) {
       const std::int64_t columns = std::min(d_ - column, kColumns);
       RowSweep<T> sweep;
@@ -313,11 +408,10 @@ class FddsmOperation {
       set_input(sweep, 1, noise_.tile(row, rows, column, columns, buffers[1]), 0);
       sweep.sums[0] = values;
       sweep.sums[1] = squares;
+      sweep.adds = column > 0;
       loss_sweep(context_, LossSweep::kDots, sweep);
     }
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = rows_.take(row + i, values[i], squares[i]);
-    }
+    fddsm_sweep(context_, rows_, row, rows, values, squares);
   }
 
   void clear(std::int64_t row) const { rows_.clear(row); }
@@ -335,16 +429,16 @@ class FddsmOperation {
 template <class T>
 class FdssmEnergyOperation {
  public:
-  explicit FdssmEnergyOperation(const FdssmEnergyRows<T>& rows) : rows_(rows) {}
+  FdssmEnergyOperation(const CpuContext& context, const FdssmEnergyRows<T>& rows)
+      : context_(context), rows_(rows) {}
 
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[i] = rows_.take(row + i);
-    }
+    energy_sweep(context_, rows_, row, rows, values);
   }
   void clear(std::int64_t row) const { rows_.clear(row); }
 
  private:
+  const CpuContext& context_;
   FdssmEnergyRows<T> rows_;
 };
 
@@ -370,8 +464,8 @@ void residual_loss_cpu(const CpuContext& context, ResidualLoss loss, const Batch
                      (loss == ResidualLoss::kDsm && batch.settings.form != Form::kX0);
   const NoiseCpu<T> noise = noisy ? noise_of(context, batch.settings) : NoiseCpu<T>();
   run(context, plan, batch,
-      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows,
-                                                            noise),
+      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows, noise,
+                                                            batch.m),
       workspace_of(context, plan, batch));
 }
 
@@ -387,7 +481,7 @@ void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                            const FdssmEnergyArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, 0);
   run(context, plan, batch,
-      FdssmEnergyOperation<T>(FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
+      FdssmEnergyOperation<T>(context, FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
       workspace_of(context, plan, batch));
 }
 

@@ -1,7 +1,8 @@
 // Points where the model must be evaluated, on the CPU, and the direction of DDE's particles.
 //
-// Normals are made in the output itself, a tile that is in the L1 cache when it is turned into
-// points: no other memory is needed, whatever d. x is read once and outputs are written once.
+// Normals are made in a tile in the L1 cache. Only where a row is longer and its norm is needed
+// first, they are made in the output itself: no other memory is needed, whatever d. x is read once
+// and outputs are written once.
 #include <algorithm>
 #include <cmath>
 
@@ -45,14 +46,28 @@ Matrix<T> from(const Matrix<T>& matrix, std::int64_t row) {
   return {matrix.row(row), matrix.ld};
 }
 
+// Which of two outputs go past the caches: see RowSweep.
+template <class T>
+std::uint32_t streams_of(std::int64_t m, std::int64_t d, const Matrix<const T>& x,
+                         const Matrix<T>& first, const Matrix<T>& second) {
+  if (!is_streamed<T>(m, d)) {
+    return 0;
+  }
+  return (first.data != x.data ? 1U : 0U) | (second.data != x.data ? 2U : 0U);
+}
+
 template <class T>
 void perturb_rows(const CpuContext& context, const Settings<T>& settings, std::int64_t d,
                   const Matrix<const T>& x, const Matrix<T>& perturbed, const Matrix<T>& target,
-                  const NoiseCpu<T>& noise, std::int64_t row, std::int64_t rows) {
+                  const NoiseCpu<T>& noise, std::uint32_t streams, std::int64_t row,
+                  std::int64_t rows) {
   T coefficients[4][kMostRows];
+  alignas(64) T buffer[RowPlanCpu::kTileElements];
   RowSweep<T> sweep;
   sweep.rows = rows;
-  for (std::int64_t i = 0; i < rows; ++i) {
+  sweep.streams = streams;
+  sweep.uniform = settings.levels.sigmas == nullptr && settings.levels.signal_scales == nullptr;
+  for (std::int64_t i = 0; i < (sweep.uniform ? 1 : rows); ++i) {
     const Level level = level_of(settings.levels, row + i, nullptr);
     const Target of_row = target_of(settings.form, level);
     coefficients[0][i] = static_cast<T>(level.signal_scale);
@@ -63,12 +78,10 @@ void perturb_rows(const CpuContext& context, const Settings<T>& settings, std::i
   for (int i = 0; i < 4; ++i) {
     sweep.coefficients[i] = coefficients[i];
   }
-  sweep.uniform = settings.levels.sigmas == nullptr && settings.levels.signal_scales == nullptr;
   for_columns(d, [&](std::int64_t column, std::int64_t columns) {
     sweep.columns = columns;
     set_input(sweep, 0, from(x, row), column);
-    set_input(sweep, 1,
-              noise.tile(row, rows, column, columns, perturbed.row(row) + column, perturbed.ld));
+    set_input(sweep, 1, noise.tile(row, rows, column, columns, buffer));
     set_output(sweep, 0, perturbed, row, column);
     set_output(sweep, 1, target, row, column);
     loss_sweep(context, LossSweep::kPerturb, sweep);
@@ -80,18 +93,27 @@ template <class T>
 void difference_rows(const CpuContext& context, const Settings<T>& settings, double radius,
                      bool perturbs, std::int64_t d, const Matrix<const T>& x, const Matrix<T>& plus,
                      const Matrix<T>& minus, const NoiseCpu<T>& direction, const NoiseCpu<T>& noise,
-                     std::int64_t row, std::int64_t rows) {
+                     std::uint32_t streams, std::int64_t row, std::int64_t rows) {
   T coefficients[3][kMostRows];
-  double squares[kMostRows];
-  const Matrix<const T> v = direction.tile(row, rows, 0, d, plus.row(row), plus.ld);
-  sum_squares(context, v, rows, d, squares);
-  for (std::int64_t i = 0; i < rows; ++i) {
+  double lengths[kMostRows];
+  alignas(64) T buffers[2][RowPlanCpu::kTileElements];
+  const bool fits = d <= RowPlanCpu::kTileElements;  // else the outputs are the buffers
+  const Matrix<const T> v = fits ? direction.tile(row, rows, 0, d, buffers[0])
+                                 : direction.tile(row, rows, 0, d, plus.row(row), plus.ld);
+  sum_squares(context, v, rows, d, lengths);
+  scale_lengths(context, rows, radius, lengths);
+  std::copy_n(lengths, rows, coefficients[0]);
+  for (std::int64_t i = 0; perturbs && i < rows; ++i) {
     const Level level = level_of(settings.levels, row + i, nullptr);
-    coefficients[0][i] = static_cast<T>(radius / std::sqrt(squares[i]));
     coefficients[1][i] = static_cast<T>(level.signal_scale);
     coefficients[2][i] = static_cast<T>(level.sigma);
   }
+  if (!perturbs) {
+    std::fill_n(coefficients[1], rows, T(1));
+    std::fill_n(coefficients[2], rows, T(0));
+  }
   RowSweep<T> sweep;
+  sweep.streams = fits ? streams : 0;
   sweep.rows = rows;
   for (int i = 0; i < 3; ++i) {
     sweep.coefficients[i] = coefficients[i];
@@ -102,7 +124,8 @@ void difference_rows(const CpuContext& context, const Settings<T>& settings, dou
     set_input(sweep, 1, v, column);
     if (perturbs) {
       set_input(sweep, 2,
-                noise.tile(row, rows, column, columns, minus.row(row) + column, minus.ld));
+                fits ? noise.tile(row, rows, column, columns, buffers[1])
+                     : noise.tile(row, rows, column, columns, minus.row(row) + column, minus.ld));
     }
     set_output(sweep, 0, plus, row, column);
     set_output(sweep, 1, minus, row, column);
@@ -118,8 +141,9 @@ void dsm_perturb_cpu(const CpuContext& context, const Settings<T>& settings, std
                      const Matrix<T>& target) {
   check_arrays(settings, m, settings.levels.mask);
   const NoiseCpu<T> noise = noise_of(context, settings);
+  const std::uint32_t streams = streams_of(m, d, x, perturbed, target);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
-    perturb_rows(context, settings, d, x, perturbed, target, noise, row, rows);
+    perturb_rows(context, settings, d, x, perturbed, target, noise, streams, row, rows);
   });
 }
 
@@ -155,9 +179,10 @@ void difference_perturb_cpu(const CpuContext& context, Difference difference,
   const NoiseCpu<T> noise = noise_of(context, settings);
   const NoiseCpu<T> direction =
       perturbs ? probe_of(context, settings, random::Distribution::kNormal, 1, d, 0) : noise;
+  const std::uint32_t streams = streams_of(m, d, x, plus, minus);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
-    difference_rows(context, settings, radius, perturbs, d, x, plus, minus, direction, noise, row,
-                    rows);
+    difference_rows(context, settings, radius, perturbs, d, x, plus, minus, direction, noise,
+                    streams, row, rows);
   });
 }
 
@@ -166,6 +191,8 @@ void dde_direction_cpu(const CpuContext& context, std::int64_t m, std::int64_t d
                        const Matrix<const T>& generator, const Matrix<const T>& data,
                        const Matrix<T>& direction) {
   const T one = 1;
+  const bool streams =
+      is_streamed<T>(m, d) && direction.data != generator.data && direction.data != data.data;
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     RowSweep<T> sweep;
     sweep.rows = rows;
@@ -174,6 +201,7 @@ void dde_direction_cpu(const CpuContext& context, std::int64_t m, std::int64_t d
     set_input(sweep, 2, from(generator, row));
     std::fill_n(sweep.coefficients, 3, &one);
     sweep.uniform = true;
+    sweep.streams = streams ? 1 : 0;
     set_output(sweep, 0, direction, row);
     sweep_residual(context, sweep);
   });

@@ -89,6 +89,11 @@ struct Target {
 
 // ---- ESM, ISM, DSM, DDE ------------------------------------------------------------------------
 
+// The usual exponent for less.
+[[nodiscard]] SCF_HOST_DEVICE inline double power(double sigma, double exponent) {
+  return exponent == 2 ? sigma * sigma : pow(sigma, exponent);
+}
+
 // See rows.h for what these are.
 template <class T>
 struct ResidualRows {
@@ -126,7 +131,7 @@ struct ResidualRows {
 
   [[nodiscard]] SCF_HOST_DEVICE ResidualCoefficients<T> before(std::int64_t row) const {
     ResidualCoefficients<T> coefficients;
-    double weight = factor;
+    double weight = constant_factor();
     if (loss == ResidualLoss::kEsm) {
       coefficients.reference = 1;
     } else if (loss != ResidualLoss::kIsm) {
@@ -134,7 +139,7 @@ struct ResidualRows {
       const Target target = target_of(form, level);
       coefficients.noise = static_cast<T>(target.noise);
       coefficients.reference = static_cast<T>(target.x);
-      weight *= (loss == ResidualLoss::kDde ? 2 : 1) * lambda(row, level);
+      weight *= lambda(row, level);
     }
     coefficients.weight = weight;
     coefficients.gradient = static_cast<T>(weight * mean.get());
@@ -157,6 +162,11 @@ struct ResidualRows {
     if (divergence_gradient != nullptr) {
       divergence_gradient[row] = 0;
     }
+  }
+
+  // What all weights have in common. DDE has no 1/2.
+  [[nodiscard]] SCF_HOST_DEVICE double constant_factor() const {
+    return loss == ResidualLoss::kDde ? 2 * factor : factor;
   }
 
  private:
@@ -183,7 +193,7 @@ struct ResidualRows {
       return scale;
     }
     if (weighting == Weighting::kSigma) {
-      return scale * (exponent == 2 ? level.sigma * level.sigma : pow(level.sigma, exponent));
+      return scale * power(level.sigma, exponent);
     }
     const auto weight = static_cast<double>(weights[row]);
     if (weight >= 0 && is_finite(weight)) {

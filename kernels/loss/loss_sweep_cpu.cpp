@@ -134,6 +134,120 @@ void Run(LossSweep formula, const RowSweep<T>& sweep) {
   }
 }
 
+// ---- Samples -----------------------------------------------------------------------------------
+// Lanes are samples, computed in double.
+
+template <class T, class DD>
+HWY_INLINE hn::Vec<DD> LoadDoubles(DD dd, const T* from) {
+  if constexpr (sizeof(T) == sizeof(double)) {
+    return hn::LoadU(dd, from);
+  } else {
+    return hn::PromoteTo(dd, hn::LoadU(hn::Rebind<T, DD>(), from));
+  }
+}
+
+// A null `to` is not wanted.
+template <class T, class DD>
+HWY_INLINE void StoreRounded(DD dd, hn::Vec<DD> value, T* to, std::int64_t at) {
+  if (to == nullptr) {
+    return;
+  }
+  if constexpr (sizeof(T) == sizeof(double)) {
+    hn::StoreU(value, dd, to + at);
+  } else {
+    const hn::Rebind<T, DD> d;
+    hn::StoreU(hn::DemoteTo(d, value), d, to + at);
+  }
+}
+
+// Calls take(d, i) for vectors of samples [i, ...), and for the last ones one by one.
+template <class Take>
+HWY_INLINE void ForSamples(std::int64_t rows, const Take& take) {
+  const hn::ScalableTag<double> dd;
+  const std::int64_t lanes = hn::Lanes(dd);
+  std::int64_t i = 0;
+  for (; i + lanes <= rows; i += lanes) {
+    take(dd, i);
+  }
+  for (; i < rows; ++i) {
+    take(hn::CappedTag<double, 1>(), i);
+  }
+}
+
+template <class T>
+void Energies(const FdssmEnergyRows<T>& of, std::int64_t row, std::int64_t rows, double* values) {
+  const FdssmEnergyArrays<T> arrays = of.arrays;
+  const double curvature = of.curvature;
+  const double scale = of.mean.get();
+  ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
+    const auto middle = LoadDoubles(dd, arrays.energy[0] + row + i);
+    const auto plus = LoadDoubles(dd, arrays.energy[1] + row + i);
+    const auto minus = LoadDoubles(dd, arrays.energy[2] + row + i);
+    const auto slope = hn::Sub(plus, minus);
+    const auto of_slope = hn::Mul(slope, hn::Set(dd, scale * curvature / 4));
+    const auto constant = hn::Set(dd, scale * curvature);
+    const auto second = hn::Add(hn::Sub(middle, plus), hn::Sub(middle, minus));
+    const auto value = hn::Add(hn::Mul(hn::Mul(slope, slope), hn::Set(dd, 0.125)), second);
+    hn::StoreU(hn::Mul(value, hn::Set(dd, curvature)), dd, values + i);
+    StoreRounded(dd, hn::Add(constant, constant), arrays.gradient[0], row + i);
+    StoreRounded(dd, hn::Sub(of_slope, constant), arrays.gradient[1], row + i);
+    StoreRounded(dd, hn::Sub(hn::Neg(of_slope), constant), arrays.gradient[2], row + i);
+  });
+}
+
+template <class T>
+void FddsmValues(const FddsmRows<T>& rows_of, std::int64_t row, std::int64_t rows, double* values,
+                 const double* squares) {
+  const FddsmRows<T> of = rows_of;
+  const double scale = of.factor * of.mean.get() / 2;
+  ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
+    const auto sigma = of.levels.sigmas == nullptr ? hn::Set(dd, of.levels.sigma)
+                                                   : LoadDoubles(dd, of.levels.sigmas + row + i);
+    const auto length = hn::Sqrt(hn::LoadU(dd, squares + i));
+    const auto along = hn::Mul(hn::LoadU(dd, values + i), hn::Div(hn::Set(dd, of.radius), length));
+    const auto difference = hn::Sub(LoadDoubles(dd, of.arrays.log_density[0] + row + i),
+                                    LoadDoubles(dd, of.arrays.log_density[1] + row + i));
+    const auto square = hn::Mul(sigma, sigma);
+    const auto bracket =
+        hn::Add(hn::Mul(hn::Mul(square, difference), hn::Set(dd, 0.5)), hn::Mul(sigma, along));
+    const auto residual = hn::Div(bracket, hn::Set(dd, of.epsilon));
+    const auto gradient =
+        hn::Mul(hn::Mul(residual, hn::Set(dd, scale)), hn::Div(square, hn::Set(dd, of.epsilon)));
+    hn::StoreU(hn::Mul(hn::Mul(residual, residual), hn::Set(dd, of.factor / 2)), dd, values + i);
+    StoreRounded(dd, gradient, of.arrays.gradient[0], row + i);
+    StoreRounded(dd, hn::Neg(gradient), of.arrays.gradient[1], row + i);
+  });
+}
+
+void ScaleLengths(std::int64_t rows, double to, double* lengths) {
+  ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
+    const auto length = hn::Sqrt(hn::LoadU(dd, lengths + i));
+    hn::StoreU(hn::Div(hn::Set(dd, to), length), dd, lengths + i);
+  });
+}
+
+void EnergiesF32(const CpuContext& context, const FdssmEnergyRows<float>& of, std::int64_t row,
+                 std::int64_t rows, double* values) {
+  context.note_target_ran(HWY_TARGET);
+  Energies(of, row, rows, values);
+}
+void EnergiesF64(const CpuContext& context, const FdssmEnergyRows<double>& of, std::int64_t row,
+                 std::int64_t rows, double* values) {
+  context.note_target_ran(HWY_TARGET);
+  Energies(of, row, rows, values);
+}
+
+void FddsmValuesF32(const CpuContext& context, const FddsmRows<float>& of, std::int64_t row,
+                    std::int64_t rows, double* values, const double* squares) {
+  context.note_target_ran(HWY_TARGET);
+  FddsmValues(of, row, rows, values, squares);
+}
+void FddsmValuesF64(const CpuContext& context, const FddsmRows<double>& of, std::int64_t row,
+                    std::int64_t rows, double* values, const double* squares) {
+  context.note_target_ran(HWY_TARGET);
+  FddsmValues(of, row, rows, values, squares);
+}
+
 void RunF32(const CpuContext& context, LossSweep formula, const RowSweep<float>& sweep) {
   context.note_target_ran(HWY_TARGET);
   Run(formula, sweep);
@@ -152,6 +266,11 @@ namespace scf::loss {
 
 HWY_EXPORT(RunF32);
 HWY_EXPORT(RunF64);
+HWY_EXPORT(EnergiesF32);
+HWY_EXPORT(EnergiesF64);
+HWY_EXPORT(FddsmValuesF32);
+HWY_EXPORT(FddsmValuesF64);
+HWY_EXPORT(ScaleLengths);
 
 template <>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<float>& sweep) {
@@ -160,6 +279,36 @@ void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<flo
 template <>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<double>& sweep) {
   HWY_DISPATCH_TABLE(RunF64)[dispatch_index(context.targets())](context, formula, sweep);
+}
+
+template <>
+void energy_sweep(const CpuContext& context, const FdssmEnergyRows<float>& of, std::int64_t row,
+                  std::int64_t rows, double* values) {
+  HWY_DISPATCH_TABLE(EnergiesF32)
+  [dispatch_index(context.targets())](context, of, row, rows, values);
+}
+template <>
+void energy_sweep(const CpuContext& context, const FdssmEnergyRows<double>& of, std::int64_t row,
+                  std::int64_t rows, double* values) {
+  HWY_DISPATCH_TABLE(EnergiesF64)
+  [dispatch_index(context.targets())](context, of, row, rows, values);
+}
+
+template <>
+void fddsm_sweep(const CpuContext& context, const FddsmRows<float>& of, std::int64_t row,
+                 std::int64_t rows, double* values, const double* squares) {
+  HWY_DISPATCH_TABLE(FddsmValuesF32)
+  [dispatch_index(context.targets())](context, of, row, rows, values, squares);
+}
+template <>
+void fddsm_sweep(const CpuContext& context, const FddsmRows<double>& of, std::int64_t row,
+                 std::int64_t rows, double* values, const double* squares) {
+  HWY_DISPATCH_TABLE(FddsmValuesF64)
+  [dispatch_index(context.targets())](context, of, row, rows, values, squares);
+}
+
+void scale_lengths(const CpuContext& context, std::int64_t rows, double to, double* lengths) {
+  HWY_DISPATCH_TABLE(ScaleLengths)[dispatch_index(context.targets())](rows, to, lengths);
 }
 
 }  // namespace scf::loss

@@ -2,6 +2,8 @@
 #pragma once
 
 #include "common/row_sweep_cpu.h"
+#include "loss/loss.h"
+#include "loss/loss_rows.h"
 
 namespace scf::loss {
 
@@ -22,5 +24,18 @@ enum class LossSweep {
 
 template <class T>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<T>& sweep);
+
+// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double.
+template <class T>
+void energy_sweep(const CpuContext& context, const FdssmEnergyRows<T>& of, std::int64_t row,
+                  std::int64_t rows, double* values);
+
+// FddsmRows::take() of samples [row, row + rows): `values` holds z.n before, `squares` |n|^2.
+template <class T>
+void fddsm_sweep(const CpuContext& context, const FddsmRows<T>& of, std::int64_t row,
+                 std::int64_t rows, double* values, const double* squares);
+
+// lengths[i] = to / sqrt(lengths[i]).
+void scale_lengths(const CpuContext& context, std::int64_t rows, double to, double* lengths);
 
 }  // namespace scf::loss
