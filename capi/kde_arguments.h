@@ -192,6 +192,24 @@ inline scf_kde_query_params without_top_and_tangent(scf_kde_query_params params)
   return params;
 }
 
+// Of a driver's queries of one of two KDEs, whose errors say which. Both may share a status word:
+// its bits mean the same.
+template <class T>
+kde::Queries<T> named_queries_of(const scf_kde& kde, std::int64_t m,
+                                 const scf_kde_query_params* given, const char* name,
+                                 const std::uint32_t* shared_status, Arrays& arrays) {
+  auto known = without_top_and_tangent(read_params(given, default_query_params(), name));
+  std::uint32_t* const status = known.status;
+  known.status = status == shared_status ? nullptr : status;
+  try {
+    auto queries = queries_of<T>(kde, m, known, arrays);
+    queries.status = status;
+    return queries;
+  } catch (const Error& error) {
+    throw Error(error.status(), std::string("of ") + name + ": " + error.what());
+  }
+}
+
 // Gradients ignore top, and the tangent but for that of quadratic forms.
 inline scf_kde_query_params gradient_query_params(scf_kde_query_params params,
                                                   const scf_kde_gradients& gradients) {

@@ -12,6 +12,7 @@
 #include "divergence_arguments.h"
 #include "kde_arguments.h"
 #include "params.h"
+#include "random_arguments.h"
 #include "status.h"
 
 namespace scf::capi {
@@ -23,24 +24,6 @@ scf_kde_divergence_params default_kde_divergence_params() {
   auto params = sized<scf_kde_divergence_params>();
   params.epsilon = 1;
   return params;
-}
-
-// Of one KDE at one set of points. Errors say whose query they are of. Both KDEs may share a status
-// word: its bits mean the same.
-template <class T>
-kde::Queries<T> divergence_queries_of(const scf_kde& kde, std::int64_t m,
-                                      const scf_kde_query_params* given, const char* name,
-                                      const std::uint32_t* shared_status, Arrays& arrays) {
-  auto known = without_top_and_tangent(read_params(given, default_query_params(), name));
-  std::uint32_t* const status = known.status;
-  known.status = status == shared_status ? nullptr : status;
-  try {
-    auto queries = queries_of<T>(kde, m, known, arrays);
-    queries.status = status;
-    return queries;
-  } catch (const Error& error) {
-    throw Error(error.status(), std::string("of ") + name + ": " + error.what());
-  }
 }
 
 // What queries at points of q lack: arrays that are of the points of p.
@@ -68,6 +51,24 @@ void set_points(const void* x, std::int64_t m, std::int64_t ld, std::int64_t d, 
   points.ld = ld;
 }
 
+// The normals that the displacements are made of: the caller's, or the words of a row each.
+template <class T>
+void set_displacements(const scf_kde_divergence_params& params,
+                       divergence::KdeDivergenceProblem<T>& problem, Arrays& arrays) {
+  if (params.noise != nullptr) {
+    add_matrix(arrays.inputs, "noise", params.noise, params.m, problem.d, params.ld_noise,
+               sizeof(T));
+    problem.noise = {static_cast<const T*>(params.noise), params.ld_noise};
+    return;
+  }
+  auto stream = sized<scf_random_params>();
+  stream.seed = params.seed;
+  stream.offset = params.offset;
+  stream.first_row = params.first_row;
+  stream.device_offset = params.device_offset;
+  problem.words = stream_of(stream, params.m, problem.d + problem.d % 2, arrays);
+}
+
 template <class T>
 divergence::KdeDivergenceProblem<T> problem_of(const scf_context& context,
                                                const scf_kde_divergence_params& params,
@@ -90,10 +91,10 @@ divergence::KdeDivergenceProblem<T> problem_of(const scf_context& context,
   problem.q = {q.cpu.get(), q.cuda.get()};
   auto& at_p = problem.points_of_p;
   set_points(params.x, params.m, params.ldx, problem.d, "params->x", "params->ldx", at_p, arrays);
-  at_p.p_query = divergence_queries_of<T>(*params.p, params.m, params.p_query, "params->p_query",
-                                          nullptr, arrays);
-  at_p.q_query = divergence_queries_of<T>(*params.q, params.m, params.q_query, "params->q_query",
-                                          at_p.p_query.status, arrays);
+  at_p.p_query =
+      named_queries_of<T>(*params.p, params.m, params.p_query, "params->p_query", nullptr, arrays);
+  at_p.q_query = named_queries_of<T>(*params.q, params.m, params.q_query, "params->q_query",
+                                     at_p.p_query.status, arrays);
   if (divergence::needs_of(problem.divergence).points_of_q) {
     require_at_least(params.n, 0, "params->n");
     auto& at_q = problem.points_of_q;
@@ -104,7 +105,7 @@ divergence::KdeDivergenceProblem<T> problem_of(const scf_context& context,
   if (problem.divergence == Divergence::kLocalVariance) {
     require_positive(params.epsilon, "params->epsilon");
     problem.epsilon = params.epsilon;
-    problem.seed = params.seed;
+    set_displacements(params, problem, arrays);
   }
   return problem;
 }

@@ -10,11 +10,13 @@
 #include <limits>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "check.h"
 #include "context.h"
 #include "kde_arguments.h"
 #include "loss/fit_bandwidth.h"
+#include "loss/kde_dde_direction.h"
 #include "loss_arguments.h"
 #include "params.h"
 #include "status.h"
@@ -96,30 +98,23 @@ void set_data_kde(const scf_context& context, const scf_kde_loss_params& params,
     fail_argument("data_kde must have d = " + std::to_string(kde.d) + " dimensions, got " +
                   std::to_string(params.data_kde->d));
   }
-  auto known = read_params(params.data_query, default_query_params(), "data_query");
-  // The two may share their status word: its bits mean the same.
-  std::uint32_t* const status = known.status;
-  if (status == to.problem.query.status) {
-    known.status = nullptr;
-  }
-  try {
-    to.problem.data_query =
-        queries_of<T>(*params.data_kde, to.problem.m, without_top_and_tangent(known), to.arrays);
-  } catch (const Error& error) {
-    throw Error(error.status(), std::string("of data_query: ") + error.what());
-  }
-  to.problem.data_query.status = status;
+  to.problem.data_query = named_queries_of<T>(*params.data_kde, to.problem.m, params.data_query,
+                                              "data_query", to.problem.query.status, to.arrays);
 }
 
 template <class T>
 void set_loss(const scf_kde_loss_params& loss, const scf_loss_params& params, Translation<T>& to) {
   require_within(loss.loss, SCF_LOSS_ESM, SCF_LOSS_LIKELIHOOD, "loss");
   to.problem.loss = static_cast<Kind>(loss.loss);
-  to.problem.settings =
+  auto& settings = to.problem.settings;
+  settings =
       settings_of<T>(params, uses_of(to.problem.loss), to.problem.m, to.problem.d, to.arrays);
-  if (to.problem.settings.form != loss::Form::kScore) {
-    throw Error(Status::kUnsupported, "form must be SCF_FORM_SCORE where a KDE is the model, got " +
-                                          std::to_string(params.form));
+  // A KDE gives a score, which stands for the output of any form.
+  settings.stands_for = std::exchange(settings.form, loss::Form::kScore);
+  const bool needs_signal =
+      settings.stands_for == loss::Form::kX0 || settings.stands_for == loss::Form::kV;
+  if (needs_signal && params.signal_scales == nullptr) {
+    require_positive(params.signal_scale, "signal_scale");
   }
 }
 
@@ -166,6 +161,47 @@ scf_status kde_loss(scf_context* context, const scf_kde* kde, const scf_kde_loss
     const auto gradient = log_bandwidth_gradient == nullptr ? Gradient::kNone : Gradient::kWanted;
     with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
       loss::KdeLoss<T>(backend, to.problem, gradient).run(results);
+    });
+  });
+}
+
+// ---- The direction of a generator's particles --------------------------------------------------
+
+template <class T>
+scf_status kde_dde_direction(scf_context* context, const scf_kde* generator,
+                             const scf_kde_query_params* generator_query, const scf_kde* data,
+                             const scf_kde_query_params* data_query, const T* x, std::int64_t m,
+                             std::int64_t ldx, T* direction, std::int64_t ld_direction,
+                             void* stream) {
+  return guard([&] {
+    require_context(context, stream);
+    require_match(*context, generator, "generator");
+    require_match(*context, data, "data");
+    loss::KdeDirectionProblem<T> problem;
+    problem.generator = model_of<T>(*generator, "generator");
+    problem.data = model_of<T>(*data, "data");
+    const std::int64_t d = generator->d;
+    if (data->d != d) {
+      fail_argument("data must have d = " + std::to_string(d) + " dimensions, got " +
+                    std::to_string(data->d));
+    }
+    require_size(m, d);
+    problem.m = m;
+    problem.d = d;
+    Arrays arrays;
+    problem.generator_query =
+        named_queries_of<T>(*generator, m, generator_query, "generator_query", nullptr, arrays);
+    problem.data_query = named_queries_of<T>(*data, m, data_query, "data_query",
+                                             problem.generator_query.status, arrays);
+    problem.x = input_of(arrays, "x", "ldx", x, m, d, ldx);
+    if (m > 0 && x == direction && ldx == ld_direction) {
+      arrays.inputs.pop_back();  // it may lie exactly on x
+    }
+    problem.direction =
+        required_output(arrays, "direction", "ld_direction", direction, m, d, ld_direction);
+    require_disjoint(arrays.inputs, arrays.outputs);
+    with_backend<T>(*context, stream, [&](const loss::KdeLossBackend<T>& backend) {
+      loss::kde_dde_direction(backend, problem);
     });
   });
 }
@@ -274,6 +310,24 @@ scf_status scf_kde_loss_f64(scf_context* context, const scf_kde* kde,
                             double* log_bandwidth_gradient, void* stream) {
   return kde_loss(context, kde, loss, params, x, m, ldx, query, outputs, log_bandwidth_gradient,
                   stream);
+}
+
+scf_status scf_kde_dde_direction_f32(scf_context* context, const scf_kde* generator,
+                                     const scf_kde_query_params* generator_query,
+                                     const scf_kde* data, const scf_kde_query_params* data_query,
+                                     const float* x, int64_t m, int64_t ldx, float* direction,
+                                     int64_t ld_direction, void* stream) {
+  return kde_dde_direction(context, generator, generator_query, data, data_query, x, m, ldx,
+                           direction, ld_direction, stream);
+}
+
+scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde* generator,
+                                     const scf_kde_query_params* generator_query,
+                                     const scf_kde* data, const scf_kde_query_params* data_query,
+                                     const double* x, int64_t m, int64_t ldx, double* direction,
+                                     int64_t ld_direction, void* stream) {
+  return kde_dde_direction(context, generator, generator_query, data, data_query, x, m, ldx,
+                           direction, ld_direction, stream);
 }
 
 scf_status scf_kde_fit_bandwidth_f32(scf_context* context, const scf_kde* kde,

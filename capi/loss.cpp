@@ -30,10 +30,21 @@ static_assert(static_cast<int>(loss::kBadWeight) == SCF_LOSS_STATUS_BAD_WEIGHT);
 
 std::size_t workspace_size(const scf_context& context, std::int64_t m, std::int64_t d,
                            std::int64_t projections) {
-  return on_backend(
-      context,
-      [&](const CpuContext& cpu) { return loss::loss_workspace_cpu(cpu, m, d, projections); },
-      [&](const auto& cuda) { return loss::loss_workspace_cuda(cuda, m, d, projections); });
+  try {
+    return on_backend(
+        context,
+        [&](const CpuContext& cpu) { return loss::loss_workspace_cpu(cpu, m, d, projections); },
+        [&](const auto& cuda) { return loss::loss_workspace_cuda(cuda, m, d, projections); });
+  } catch (const Error& error) {
+    if (error.status() != Status::kInvalidArgument) {
+      throw;
+    }
+    // In the caller's own numbers.
+    fail_argument(
+        "m, d and projections must leave a workspace that fits the address space, got m = " +
+        std::to_string(m) + ", d = " + std::to_string(d) +
+        " and projections = " + std::to_string(projections));
+  }
 }
 
 // ---- Losses ------------------------------------------------------------------------------------
@@ -316,17 +327,6 @@ scf_status fddsm_loss(scf_context* context, const scf_loss_params* params, std::
 }
 
 // ---- Points ------------------------------------------------------------------------------------
-
-// An output that must be there.
-template <class T>
-Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name, T* pointer,
-                          std::int64_t rows, std::int64_t d, std::int64_t ld) {
-  require_leading_dimension(ld, d, ld_name);
-  if (rows > 0) {
-    require_pointer(pointer, name);
-  }
-  return output_of(arrays, name, pointer, rows, d, ld);
-}
 
 template <class T>
 scf_status dsm_perturb(scf_context* context, const scf_loss_params* params, std::int64_t m,

@@ -205,8 +205,11 @@ loss::Settings<T> settings_of(const scf_loss_params& params, const LossUses& use
     settings.variance_reduced = params.variance_reduced != 0;
   }
   set_noise(settings, params, uses, m, d, arrays);
-  if (uses.value) {
+  if (uses.value || uses.sigma) {
     add_array(arrays.inputs, "mask", params.mask, m, 1, 1, 1);
+    settings.levels.mask = params.mask;  // points are made of all samples
+  }
+  if (uses.value) {
     settings.mask = params.mask;
     settings.per_dimension = params.per_dimension != 0;
     settings.gradient_scale = params.gradient_scale;
@@ -235,6 +238,17 @@ Matrix<T> output_of(Arrays& arrays, const char* name, T* pointer, std::int64_t r
                     std::int64_t ld) {
   add_matrix(arrays.outputs, name, pointer, rows, d, ld, sizeof(T));
   return {pointer, ld};
+}
+
+// An output that must be there.
+template <class T>
+Matrix<T> required_output(Arrays& arrays, const char* name, const char* ld_name, T* pointer,
+                          std::int64_t rows, std::int64_t d, std::int64_t ld) {
+  require_leading_dimension(ld, d, ld_name);
+  if (rows > 0) {
+    require_pointer(pointer, name);
+  }
+  return output_of(arrays, name, pointer, rows, d, ld);
 }
 
 // A model's output with its gradient, which may lie exactly on it: the gradient's extent then

@@ -246,6 +246,11 @@ static void print_divergence(void) {
   FIELD(scf_kde_divergence_params, ldy);
   FIELD(scf_kde_divergence_params, epsilon);
   FIELD(scf_kde_divergence_params, seed);
+  FIELD(scf_kde_divergence_params, offset);
+  FIELD(scf_kde_divergence_params, first_row);
+  FIELD(scf_kde_divergence_params, device_offset);
+  FIELD(scf_kde_divergence_params, noise);
+  FIELD(scf_kde_divergence_params, ld_noise);
   END(scf_kde_divergence_params);
 }
 

@@ -11,11 +11,12 @@ namespace scf::cli {
 namespace {
 
 constexpr std::int64_t kMostScaleQueries = 256;  // data whose nearest neighbour is looked for
-// The default grid reaches from well below the neighbours' distance to beyond the data's spread:
+// The default range reaches from well below the neighbours' distance to beyond the data's spread:
 // either criterion's best lies between, short of ties and outliers.
 constexpr double kLeastOfNeighbour = 0.25;
 constexpr double kMostOfSpread = 2.0;
-constexpr double kLeastRatio = 10;  // of the default grid's ends
+constexpr double kLeastOfMost = 1e-3;  // where neighbours only tie
+constexpr double kLeastRatio = 10;     // of the default range's ends
 constexpr double kLargest = std::numeric_limits<double>::max();
 
 // The power of two at or below value > 0: to square values of its size without overflow, exactly.
@@ -110,28 +111,29 @@ BandwidthRange in_order(const BandwidthRange& range) {
 
 template <class T>
 BandwidthRange bandwidth_range(Estimate<T>& estimate, const std::vector<T>& data,
-                               std::optional<double> least, std::optional<double> most) {
+                               std::optional<double> least, std::optional<double> most,
+                               double noise) {
   if (least && most) return in_order({*least, *most});
   const double spread = spread_of(data, estimate.d());
   if (!(spread > 0)) {
     throw InputError("all data are equal, so they have no scale: give --min and --max");
   }
   BandwidthRange range;
-  range.most = most ? *most : std::min(kMostOfSpread * spread, kLargest);
+  range.most = most ? *most : std::min(kMostOfSpread * std::hypot(spread, noise), kLargest);
   const double neighbour = neighbour_distance(estimate, data, spread);
   // A distance r in d dimensions is about r / sqrt(d) a coordinate, which is what h is compared to.
   range.least =
       least ? *least
             : std::min(kLeastOfNeighbour * neighbour / std::sqrt(static_cast<double>(estimate.d())),
                        range.most / kLeastRatio);
-  if (!(range.least > 0)) range.least = 1e-3 * range.most;
+  if (!(range.least > 0)) range.least = kLeastOfMost * range.most;
   if (least && !most) range.most = std::max(range.most, kLeastRatio * range.least);
   return in_order(range);
 }
 
 template BandwidthRange bandwidth_range(Estimate<float>&, const std::vector<float>&,
-                                        std::optional<double>, std::optional<double>);
+                                        std::optional<double>, std::optional<double>, double);
 template BandwidthRange bandwidth_range(Estimate<double>&, const std::vector<double>&,
-                                        std::optional<double>, std::optional<double>);
+                                        std::optional<double>, std::optional<double>, double);
 
 }  // namespace scf::cli

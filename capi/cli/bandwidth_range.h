@@ -14,11 +14,13 @@ struct BandwidthRange {
   double most = 0;
 };
 
-// The ends given, or else those from the data's scale. data [n, d] is that which `estimate` was
-// made of. Throws InputError where the data have no scale, or the ends are not in order.
+// The ends given, or else those from the data's scale; `noise` is the level of what a loss adds to
+// the data, which widens the best bandwidth to about sqrt(h^2 + noise^2). data [n, d] is that which
+// `estimate` was made of. Throws InputError where the data have no scale, or the ends are not in
+// order.
 template <class T>
 [[nodiscard]] BandwidthRange bandwidth_range(Estimate<T>& estimate, const std::vector<T>& data,
                                              std::optional<double> least,
-                                             std::optional<double> most);
+                                             std::optional<double> most, double noise = 0);
 
 }  // namespace scf::cli

@@ -2,10 +2,12 @@
 // first, given or drawn from it (Jensen-Shannon and Jensen-Fisher: and of the second).
 #include <scorefield/scorefield.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "commands.h"
@@ -13,6 +15,7 @@
 #include "errors.h"
 #include "interrupt.h"
 #include "loss_choice.h"
+#include "point_means.h"
 #include "progress.h"
 
 namespace scf::cli {
@@ -81,11 +84,13 @@ void check_options(const DivergenceOptions& options) {
   if (!options.draws) return;
   require_within("--draws", *options.draws, 1, kMostDraws);
   if (!draws_of_p(options) && !draws_of_q(options)) {
-    throw InputError("--draws is for points that are not given: without --at");
+    throw InputError(kind_of(options).of_both
+                         ? "--draws is for points that are not given: without --at or --at-q"
+                         : "--draws is for points that are not given: without --at");
   }
 }
 
-// One of the two densities, and points of it in device memory.
+// One of the two densities, and points of it: given, or drawn a batch at a time.
 template <class T>
 class Side {
  public:
@@ -96,42 +101,48 @@ class Side {
         workspace_(context) {
     check_status(scf_kde_query_params_init(&query_, sizeof query_));
     query_.bandwidth = bandwidth;
+    check_status(scf_random_params_init(&random_, sizeof random_));
   }
 
-  void take(const std::vector<T>& points) {
-    x_ = points_.upload_values(points);
-    count_ = static_cast<std::int64_t>(points.size()) / kde_.d();
-    context_.synchronize();
+  void take(std::vector<T>&& points) {
+    given_ = std::move(points);
+    count_ = static_cast<std::int64_t>(given_.size()) / kde_.d();
   }
-
   // Words of a row from `offset` on.
   void draw(std::int64_t count, std::uint64_t seed, std::uint64_t offset) {
-    scf_random_params random;
-    check_status(scf_random_params_init(&random, sizeof random));
-    random.seed = seed;
-    random.offset = offset;
-    T* const out = points_.reserve_values<T>(static_cast<std::size_t>(count) *
-                                             static_cast<std::size_t>(kde_.d()));
+    random_.seed = seed;
+    random_.offset = offset;
+    count_ = count;
+  }
+
+  // Points [first, first + count), in device memory.
+  const T* points(std::int64_t first, std::int64_t count) {
+    const auto elements = static_cast<std::size_t>(count) * static_cast<std::size_t>(kde_.d());
+    if (!given_.empty()) {
+      return static_cast<const T*>(
+          points_.upload(given_.data() + first * kde_.d(), elements * sizeof(T)));
+    }
+    T* const out = points_.reserve_values<T>(elements);
+    random_.first_row = first;
     std::size_t bytes = 0;
     check_status(scf_kde_draw_workspace(context_.get(), kde_.get(), count, &query_, &bytes));
     check_status(for_dtype<T>(scf_kde_draw_f32, scf_kde_draw_f64)(
-        context_.get(), kde_.get(), &random, count, &query_, out, kde_.d(), nullptr,
+        context_.get(), kde_.get(), &random_, count, &query_, out, kde_.d(), nullptr,
         workspace_.reserve(bytes), bytes, nullptr));
-    x_ = out;
-    count_ = count;
+    return out;
   }
 
   [[nodiscard]] const scf_kde* kde() const { return kde_.get(); }
   [[nodiscard]] const scf_kde_query_params& query() const { return query_; }
-  [[nodiscard]] const T* x() const { return x_; }
   [[nodiscard]] std::int64_t count() const { return count_; }
 
  private:
   const Context& context_;
   PreparedKde<T> kde_;
   scf_kde_query_params query_{};
+  scf_random_params random_{};
   DeviceBuffer points_, workspace_;
-  const T* x_ = nullptr;
+  std::vector<T> given_;  // [count, d], or empty: drawn
   std::int64_t count_ = 0;
 };
 
@@ -148,41 +159,161 @@ void draw_points(const DivergenceOptions& options, std::int64_t d, Side<T>& p, S
   if (draws_of_q(options)) q.draw(count, options.seed, offset_q);
 }
 
+// The divergence at the points of both sides: in one call where they are few, else in batches, of
+// each of which the integrands are averaged here.
 template <class T>
-void evaluate(const Context& context, const DivergenceOptions& options, const Side<T>& p,
-              const Side<T>& q, Summary& summary) {
-  const DivergenceKind& kind = kind_of(options);
-  scf_kde_divergence_params params;
-  check_status(scf_kde_divergence_params_init(&params, sizeof params));
-  params.divergence = kind.divergence;
-  params.p = p.kde();
-  params.q = q.kde();
-  params.p_query = &p.query();
-  params.q_query = &q.query();
-  params.x = p.x();
-  params.m = p.count();
-  params.ldx = summary.d;
-  if (kind.of_both) {
-    params.y = q.x();
-    params.n = q.count();
-    params.ldy = summary.d;
+class Evaluation {
+ public:
+  Evaluation(const Context& context, const DivergenceOptions& options, Side<T>& p, Side<T>& q,
+             std::int64_t d)
+      : context_(context),
+        kind_(kind_of(options)),
+        p_(p),
+        q_(q),
+        d_(d),
+        components_(is_vector(kind_) ? d : 1),
+        value_(context),
+        standard_error_(context),
+        p_integrand_(context),
+        q_integrand_(context),
+        noise_(context),
+        means_(static_cast<std::size_t>(components_)) {
+    check_status(scf_kde_divergence_params_init(&params_, sizeof params_));
+    params_.divergence = kind_.divergence;
+    params_.p = p.kde();
+    params_.q = q.kde();
+    params_.p_query = &p.query();
+    params_.q_query = &q.query();
+    params_.ldx = params_.ldy = d;
+    params_.seed = options.seed;
+    check_status(scf_divergence_outputs_init(&outputs_, sizeof outputs_));
   }
-  params.seed = options.seed;
-  const std::size_t size = is_vector(kind) ? static_cast<std::size_t>(summary.d) : 1;
-  DeviceBuffer value(context);
-  DeviceBuffer standard_error(context);
-  scf_divergence_outputs outputs;
-  check_status(scf_divergence_outputs_init(&outputs, sizeof outputs));
-  outputs.value = value.reserve_values<double>(size);
-  outputs.standard_error = standard_error.reserve_values<double>(size);
-  check_status(for_dtype<T>(scf_kde_divergence_f32, scf_kde_divergence_f64)(
-      context.get(), &params, &outputs, nullptr, nullptr, nullptr, nullptr));
-  summary.value.resize(size);
-  summary.standard_error.resize(size);
-  value.download_values(summary.value);
-  standard_error.download_values(summary.standard_error);
-  context.synchronize();
-}
+
+  void run(Summary& summary) {
+    const std::int64_t most = points_of_batch(d_);
+    const std::int64_t count = std::max(p_.count(), kind_.of_both ? q_.count() : 0);
+    if (count <= most) {
+      at_once(summary);
+      return;
+    }
+    Progress progress("points", count);
+    for (std::int64_t first = 0; first < count; first += most) {
+      add_batch(first, most);
+      progress.advance(std::min(most, count - first));
+    }
+    summarise(summary);
+  }
+
+ private:
+  void set_points(std::int64_t first, std::int64_t most) {
+    const auto length = [&](const Side<T>& side) {
+      return std::clamp<std::int64_t>(side.count() - first, 0, most);
+    };
+    params_.m = length(p_);
+    params_.x = params_.m == 0 ? nullptr : p_.points(first, params_.m);
+    if (!kind_.of_both) return;
+    params_.n = length(q_);
+    params_.y = params_.n == 0 ? nullptr : q_.points(first, params_.n);
+  }
+  void evaluate(T* p_integrand, T* q_integrand) {
+    check_status(for_dtype<T>(scf_kde_divergence_f32, scf_kde_divergence_f64)(
+        context_.get(), &params_, &outputs_, p_integrand, q_integrand, nullptr, nullptr));
+  }
+
+  void at_once(Summary& summary) {
+    const auto size = static_cast<std::size_t>(components_);
+    set_points(0, std::max(p_.count(), q_.count()));
+    outputs_.value = value_.template reserve_values<double>(size);
+    outputs_.standard_error = standard_error_.template reserve_values<double>(size);
+    evaluate(nullptr, nullptr);
+    summary.value.resize(size);
+    summary.standard_error.resize(size);
+    value_.download_values(summary.value);
+    standard_error_.download_values(summary.standard_error);
+    context_.synchronize();
+  }
+
+  void add_batch(std::int64_t first, std::int64_t most) {
+    set_points(first, most);
+    std::vector<T> of_p(static_cast<std::size_t>(params_.m * components_));
+    std::vector<T> of_q(static_cast<std::size_t>(kind_.of_both ? params_.n : 0));
+    std::vector<T> noise;
+    if (kind_.divergence == SCF_DIVERGENCE_LOCAL_VARIANCE) make_noise(first, noise);
+    evaluate(p_integrand_.template reserve_values<T>(of_p.size()),
+             kind_.of_both ? q_integrand_.template reserve_values<T>(of_q.size()) : nullptr);
+    p_integrand_.download_values(of_p);
+    q_integrand_.download_values(of_q);
+    context_.synchronize();
+    if (kind_.divergence == SCF_DIVERGENCE_LOCAL_VARIANCE) {
+      add_ratio(of_p, noise);
+      return;
+    }
+    for (std::int64_t j = 0; j < components_; ++j) {
+      means_[static_cast<std::size_t>(j)].add(of_p.data() + j, params_.m, components_);
+    }
+    of_q_.add(of_q.data(), static_cast<std::int64_t>(of_q.size()), 1);
+  }
+
+  // The displacements that the library would make, here because their lengths are needed.
+  void make_noise(std::int64_t first, std::vector<T>& host) {
+    scf_random_params random;
+    check_status(scf_random_params_init(&random, sizeof random));
+    random.seed = params_.seed;
+    random.first_row = first;
+    host.resize(static_cast<std::size_t>(params_.m * d_));
+    T* const noise = noise_.template reserve_values<T>(host.size());
+    check_status(for_dtype<T>(scf_random_normal_f32, scf_random_normal_f64)(
+        context_.get(), &random, params_.m, d_, noise, d_, nullptr));
+    noise_.download_values(host);
+    params_.noise = noise;
+    params_.ld_noise = d_;
+  }
+  // An integrand of the local variance is |J e|^2 over the batch's mean of |e|^2.
+  void add_ratio(const std::vector<T>& integrand, const std::vector<T>& noise) {
+    std::vector<double> lengths(integrand.size(), 0.0);
+    double mean = 0;
+    for (std::size_t i = 0; i < lengths.size(); ++i) {
+      for (std::int64_t j = 0; j < d_; ++j) {
+        const auto e = static_cast<double>(noise[i * static_cast<std::size_t>(d_) + j]);
+        lengths[i] += e * e;
+      }
+      mean += lengths[i] / static_cast<double>(lengths.size());
+    }
+    std::vector<double> changes(integrand.size());
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      changes[i] = static_cast<double>(integrand[i]) * mean;
+    }
+    ratio_.add(changes.data(), lengths.data(), static_cast<std::int64_t>(changes.size()));
+  }
+
+  void summarise(Summary& summary) const {
+    if (kind_.divergence == SCF_DIVERGENCE_LOCAL_VARIANCE) {
+      summary.value = {ratio_.ratio()};
+      summary.standard_error = {ratio_.standard_error()};
+      return;
+    }
+    for (const PointMean& mean : means_) {
+      const bool both = kind_.of_both;
+      summary.value.push_back(both ? 0.5 * (mean.mean() + of_q_.mean()) : mean.mean());
+      const double square = mean.squared_error();
+      summary.standard_error.push_back(both ? 0.5 * std::sqrt(square + of_q_.squared_error())
+                                            : std::sqrt(square));
+    }
+  }
+
+  const Context& context_;
+  const DivergenceKind& kind_;
+  Side<T>& p_;
+  Side<T>& q_;
+  std::int64_t d_;
+  std::int64_t components_;
+  scf_kde_divergence_params params_{};
+  scf_divergence_outputs outputs_{};
+  DeviceBuffer value_, standard_error_, p_integrand_, q_integrand_, noise_;
+  std::vector<PointMean> means_;  // of the integrands at points of p, a component each
+  PointMean of_q_;
+  PointRatio ratio_;  // local variance
+};
 
 // Fails where the value is NaN, which a finite problem gives where its numbers overflow on the way.
 void require_numbers(const DivergenceOptions& options, const Summary& summary) {
@@ -274,7 +405,7 @@ void run(const DivergenceOptions& options, Tables&& tables) {
     const EndAtOnce end_at_once;
     const auto start = std::chrono::steady_clock::now();
     draw_points(options, summary.d, p, q);
-    evaluate(context, options, p, q, summary);
+    Evaluation<T>(context, options, p, q, summary.d).run(summary);
     summary.seconds = seconds_since(start);
   }
   require_numbers(options, summary);

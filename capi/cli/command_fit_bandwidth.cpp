@@ -2,9 +2,12 @@
 // log-likelihood, least, each datum left out in turn as a query of the others.
 #include <scorefield/scorefield.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <cstdio>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -28,6 +31,7 @@ struct Summary {
   const char* dtype = "";
   LossChoice choice;
   scf_bandwidth_fit fit{};
+  std::int64_t duplicates = 0;
   double seconds = 0;
   Machine machine;
 };
@@ -50,15 +54,53 @@ std::int32_t advance_bar(void* user, std::int32_t /*evaluations*/, double /*band
   }
 }
 
+// Data beside which another of positive weight stands exactly: left out, each is still seen there.
+template <class T>
+std::int64_t count_duplicates(const Dataset<T>& data) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(data.n));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  const auto row = [&](std::int64_t i) { return data.values.data() + i * data.d; };
+  const auto below = [&](std::int64_t i, std::int64_t j) {
+    return std::lexicographical_compare(row(i), row(i) + data.d, row(j), row(j) + data.d);
+  };
+  std::sort(order.begin(), order.end(), below);
+  std::int64_t duplicates = 0;
+  for (std::size_t first = 0; first < order.size();) {
+    std::size_t last = first;
+    std::int64_t seen = 0;  // of positive weight
+    for (; last < order.size() && !below(order[first], order[last]); ++last) {
+      seen += data.weights.empty() || data.weights[order[last]] > 0 ? 1 : 0;
+    }
+    const auto equal = static_cast<std::int64_t>(last - first);
+    duplicates += seen > 1 ? equal : seen == 1 ? equal - 1 : 0;
+    first = last;
+  }
+  return duplicates;
+}
+
+// The losses that are least at the data themselves have no best where data repeat.
+void warn_of_duplicates(const Summary& summary) {
+  const scf_bandwidth_fit& fit = summary.fit;
+  if (summary.duplicates == 0 || fit.at_edge == 0 || fit.bandwidth > fit.least) return;
+  std::fprintf(stderr,
+               "scorefield: warning: %lld of the data are duplicates, which leaving one out does "
+               "not leave out: %s may fall without bound as the bandwidth does\n",
+               static_cast<long long>(summary.duplicates), summary.choice.loss.c_str());
+}
+
 // Sets the range, the tolerance and the bar, and fits.
 template <class T>
 void fit_bandwidth(const Context& context, const FitBandwidthOptions& options,
                    const Dataset<T>& data, Summary& summary) {
   Estimate<T> estimate(context, data.values, data.d, data.weights);
-  const BandwidthRange range = bandwidth_range(estimate, data.values, options.least, options.most);
+  const bool denoises = kind_of(options.choice).has(LossKind::kSigma);
+  const double noise = denoises ? options.choice.sigma.value() : 0;
+  const BandwidthRange range =
+      bandwidth_range(estimate, data.values, options.least, options.most, noise);
   // In the middle of the range, in log h: the same difference serves every bandwidth.
   const double middle = std::sqrt(range.least) * std::sqrt(range.most);
   summary.choice = with_epsilon(options.choice, middle, data.d, kDtypeOf<T>);
+  require_resolved_epsilon(summary.choice, largest_of(data.values), data.d, kDtypeOf<T>);
   const scf_loss_params params = loss_params(summary.choice);
   scf_kde_loss_params loss;
   check_status(scf_kde_loss_params_init(&loss, sizeof loss));
@@ -86,6 +128,7 @@ std::string to_json(const Summary& summary) {
   json["bandwidth"] = summary.fit.bandwidth;
   json["loss"] = summary.fit.loss;
   json["at_edge"] = summary.fit.at_edge != 0;
+  json["duplicates"] = summary.duplicates;
   json["evaluations"] = summary.fit.evaluations;
   json["least"] = summary.fit.least;
   json["most"] = summary.fit.most;
@@ -125,8 +168,10 @@ void run(const FitBandwidthOptions& options, Table&& table) {
   const Dataset<T> data = take_dataset<T>(std::move(table), options.data);
   require_two_data(summary.n, data.weights);
   const Context context = make_context(options.compute);
+  summary.duplicates = count_duplicates(data);
   fit_bandwidth(context, options, data, summary);
   summary.machine = machine_of(context);
+  warn_of_duplicates(summary);
   print(options.compute.json ? to_json(summary) : to_text(summary));
 }
 

@@ -231,6 +231,7 @@ void run(const LossOptions& options, Table&& samples_table, Table&& model_table)
   check_leave_one_out(options, summary.n, model);
   summary.model_data = model.n;
   summary.choice = with_epsilon(options.choice, options.model_bandwidth, summary.d, kDtypeOf<T>);
+  require_resolved_epsilon(summary.choice, largest_of(samples), summary.d, kDtypeOf<T>);
   // Without noise every evaluation is the same.
   summary.repeats = kind_of(summary.choice).has(LossKind::kNoise) ? options.repeats : 1;
   const Context context = make_context(options.compute);

@@ -17,11 +17,12 @@ constexpr unsigned kNoise = LossKind::kNoise;
 constexpr unsigned kSigma = LossKind::kSigma;
 constexpr unsigned kEpsilon = LossKind::kEpsilon;
 constexpr unsigned kProbes = LossKind::kProbes;
+constexpr unsigned kForm = LossKind::kForm;
 
 constexpr LossKind kKinds[] = {
     {"esm", SCF_LOSS_ESM, 0, LossKind::kDataScore},
     {"ism", SCF_LOSS_ISM, 0, 0},
-    {"dsm", SCF_LOSS_DSM, 0, kNoise | kSigma},
+    {"dsm", SCF_LOSS_DSM, 0, kNoise | kSigma | kForm},
     {"ssm", SCF_LOSS_SSM, 0, kNoise | kProbes},
     {"ssm-vr", SCF_LOSS_SSM, 1, kNoise | kProbes},
     {"fdssm", SCF_LOSS_FDSSM, 0, kNoise | kEpsilon},
@@ -45,6 +46,28 @@ std::int32_t probe_of(const LossChoice& choice) {
     if (choice.probe == probe.name) return probe.probe;
   }
   throw InputError("there is no probe '" + choice.probe + "'");
+}
+
+struct Form {
+  const char* name;
+  std::int32_t form;  // SCF_FORM_*
+};
+
+constexpr Form kFormNames[] = {{"score", SCF_FORM_SCORE},
+                               {"epsilon", SCF_FORM_EPSILON},
+                               {"x0", SCF_FORM_X0},
+                               {"v", SCF_FORM_V}};
+
+std::int32_t form_of(const LossChoice& choice) {
+  for (const Form& form : kFormNames) {
+    if (choice.form == form.name) return form.form;
+  }
+  throw InputError("there is no form '" + choice.form + "'");
+}
+
+double rounding_of(Dtype dtype) {
+  return dtype == Dtype::kF32 ? std::numeric_limits<float>::epsilon()
+                              : std::numeric_limits<double>::epsilon();
 }
 
 template <class Named, std::size_t n>
@@ -79,6 +102,10 @@ std::vector<std::string> probe_names() {
   return names_of(kProbeNames);
 }
 
+std::vector<std::string> form_names() {
+  return names_of(kFormNames);
+}
+
 void check_loss_choice(const LossChoice& choice) {
   constexpr int kMostProjections = 65536;
   const LossKind& kind = kind_of(choice);
@@ -93,14 +120,27 @@ void check_loss_choice(const LossChoice& choice) {
 LossChoice with_epsilon(LossChoice choice, double bandwidth, std::int64_t d, Dtype dtype) {
   const LossKind& kind = kind_of(choice);
   if (!kind.has(kEpsilon) || choice.epsilon) return choice;
-  const double unit_roundoff =
-      0.5 * (dtype == Dtype::kF32 ? std::numeric_limits<float>::epsilon()
-                                  : std::numeric_limits<double>::epsilon());
+  const double unit_roundoff = 0.5 * rounding_of(dtype);
   // The score of a KDE changes over its bandwidth.
   double length = std::sqrt(std::sqrt(unit_roundoff)) * bandwidth;
   if (kind.loss == SCF_LOSS_FDDSM) length /= std::sqrt(static_cast<double>(d));
   choice.epsilon = std::max(length, std::numeric_limits<double>::min());
   return choice;
+}
+
+void require_resolved_epsilon(const LossChoice& choice, double largest, std::int64_t d,
+                              Dtype dtype) {
+  const LossKind& kind = kind_of(choice);
+  if (!kind.has(kEpsilon)) return;
+  const bool fddsm = kind.loss == SCF_LOSS_FDDSM;
+  // Points are samples, and FD-DSM's have noise; a step of d coordinates has each a share of it.
+  const double reach = fddsm ? std::hypot(largest, choice.sigma.value()) : largest;
+  const double bound = rounding_of(dtype) * reach * (fddsm ? 1 : std::sqrt(static_cast<double>(d)));
+  if (*choice.epsilon > bound) return;
+  throw InputError(
+      format("--epsilon must be > %.3g: in %s a shorter step rounds away from coordinates of %.3g, "
+             "got %.3g",
+             bound, dtype_name(dtype), reach, *choice.epsilon));
 }
 
 scf_loss_params loss_params(const LossChoice& choice) {
@@ -109,6 +149,7 @@ scf_loss_params loss_params(const LossChoice& choice) {
   check_status(scf_loss_params_init(&params, sizeof params));
   params.variance_reduced = kind.variance_reduced;
   params.seed = choice.seed;
+  if (kind.has(kForm)) params.form = form_of(choice);
   if (kind.has(kSigma)) params.sigma = choice.sigma.value();
   if (kind.has(kEpsilon)) params.epsilon = choice.epsilon.value();
   if (kind.has(kProbes)) {
@@ -130,6 +171,7 @@ std::uint64_t noise_words(const LossChoice& choice, std::int64_t d) {
 
 void add_choice(nlohmann::ordered_json& json, const LossChoice& choice) {
   const LossKind& kind = kind_of(choice);
+  if (kind.has(kForm)) json["form"] = choice.form;
   if (kind.has(kSigma)) json["sigma"] = choice.sigma.value();
   if (kind.has(kEpsilon)) json["epsilon"] = choice.epsilon.value();
   if (kind.has(kProbes)) {
@@ -142,6 +184,9 @@ void add_choice(nlohmann::ordered_json& json, const LossChoice& choice) {
 std::string choice_text(const LossChoice& choice) {
   const LossKind& kind = kind_of(choice);
   std::string text;
+  if (kind.has(kForm) && choice.form != "score") {
+    text += format("form            %s\n", choice.form.c_str());
+  }
   if (kind.has(kSigma)) text += format("sigma           %g\n", choice.sigma.value());
   if (kind.has(kEpsilon)) text += format("epsilon         %g\n", choice.epsilon.value());
   if (kind.has(kProbes)) {

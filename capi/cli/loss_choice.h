@@ -4,6 +4,8 @@
 
 #include <scorefield/scorefield.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -18,6 +20,7 @@ struct LossChoice {
   std::string loss;
   std::optional<double> sigma;
   std::optional<double> epsilon;  // default: from the bandwidth and the dtype
+  std::string form = "score";
   int projections = 1;
   std::string probe = "rademacher";
   std::uint64_t seed = 0;
@@ -30,6 +33,7 @@ struct LossKind {
   static constexpr unsigned kEpsilon = 4;
   static constexpr unsigned kProbes = 8;
   static constexpr unsigned kDataScore = 16;
+  static constexpr unsigned kForm = 32;
 
   const char* name;
   std::int32_t loss;  // SCF_LOSS_*
@@ -45,6 +49,7 @@ struct LossKind {
 [[nodiscard]] std::vector<std::string> loss_names();     // all
 [[nodiscard]] std::vector<std::string> fitting_names();  // those that fit bandwidths
 [[nodiscard]] std::vector<std::string> probe_names();
+[[nodiscard]] std::vector<std::string> form_names();
 
 // Throws InputError for an option that the loss needs and lacks, or that is out of its bounds.
 void check_loss_choice(const LossChoice& choice);
@@ -54,6 +59,19 @@ void check_loss_choice(const LossChoice& choice);
 // difference is epsilon sqrt(d) long.
 [[nodiscard]] LossChoice with_epsilon(LossChoice choice, double bandwidth, std::int64_t d,
                                       Dtype dtype);
+
+// Throws InputError where the choice's epsilon is lost in samples [n, d] with coordinates of up to
+// `largest`: x + v would be x in this dtype.
+void require_resolved_epsilon(const LossChoice& choice, double largest, std::int64_t d,
+                              Dtype dtype);
+
+// The largest of |values|.
+template <class T>
+[[nodiscard]] double largest_of(const std::vector<T>& values) {
+  double largest = 0;
+  for (const T value : values) largest = std::max(largest, std::abs(static_cast<double>(value)));
+  return largest;
+}
 
 // All of the loss's params but the offset.
 [[nodiscard]] scf_loss_params loss_params(const LossChoice& choice);

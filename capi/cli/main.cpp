@@ -106,6 +106,10 @@ void add_bandwidth(CLI::App& app, BandwidthOptions& options) {
 
 void add_loss_choice(CLI::App& command, LossChoice& choice) {
   command.add_option("--sigma", choice.sigma, "Noise level > 0 of dsm, fddsm and dde");
+  command
+      .add_option("--form", choice.form, "score, epsilon, x0 or v: what dsm compares, by the score")
+      ->check(CLI::IsMember(form_names()))
+      ->capture_default_str();
   command.add_option("--epsilon", choice.epsilon,
                      "Length > 0 of the finite difference of fdssm, fdssm-score and fddsm "
                      "(default: from bandwidth and dtype)");

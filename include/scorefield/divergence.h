@@ -19,6 +19,9 @@
  *           |J_f|_F^2 / d as e -> 0; of f at x and x + e, or of products J_f e. For
  *           f = log p - log q it is 2/d times the Fisher divergence.
  *
+ * Units: Fisher, JF and the local variance of a log-ratio 1/x^2, KL and JS nats, KLS nats^2, F2
+ * nats/x; a local variance in general f^2/x^2.
+ *
  * Log-densities are normalised ones, in nats; where q = 0 at a point of p, KL is infinite and says
  * so. JS and JF are formed from log p - log q, so densities may underflow. Estimates are unbiased
  * but for the ratio in the local variance, whose bias falls as 1/m; its standard error is that of a
@@ -199,9 +202,18 @@ typedef struct scf_kde_divergence_params {
                   * are evaluated there with the scalars of p_query and
                   * q_query; per-query arrays: UNSUPPORTED */
   int64_t n;
-  int64_t ldy;    /* >= d */
-  double epsilon; /* local variance: > 0; default 1 (it scales out) */
-  uint64_t seed;  /* local variance: of the displacements */
+  int64_t ldy; /* >= d */
+  /* Displacements of the local variance, epsilon z; other divergences ignore these fields. Row i of
+   * z takes the words of row first_row + i from offset on, as a normal row of random.h does, so
+   * that a batch in parts has the displacements of the whole. */
+  double epsilon; /* > 0; default 1 (it scales out) */
+  uint64_t seed;
+  uint64_t offset;
+  int64_t first_row;             /* >= 0 */
+  const uint64_t* device_offset; /* as in scf_random_params, or NULL */
+  const void* noise;             /* T[m, ld_noise]: the caller's own z instead, device memory, of
+                                  * E z = 0 and E z z^T = I; or NULL */
+  int64_t ld_noise;              /* >= d */
 } scf_kde_divergence_params;
 
 SCF_API scf_status scf_kde_divergence_params_init(scf_kde_divergence_params* params,

@@ -24,15 +24,35 @@
  *           They tend to d [ 1/2 (v^.s)^2 + v^.H v^ ] and 1/2 |s|^2 + d v^.H v^, v^ = v/eps, with
  *           error O(eps^2). Second differences cancel: rounding is about u |E| d/eps^2, u the unit
  *           roundoff of the energies handed in, and equals the truncation near eps = u^(1/4) times
- *           the length over which the score changes: 0.02 of it in f32, 1e-4 in f64.
+ *           the length over which the score changes: 0.02 of it in f32, 1e-4 in f64. Of scores,
+ *           which are differenced once: u |s| d/eps, equal near u^(1/3), 0.004 and 5e-6.
  *   FD-DSM  of log-densities L, n on the sphere of radius eps sqrt(d):        (Pang et al. 2020)
  *             [ sigma^2 (L(x~ + n) - L(x~ - n))/2 + sigma z.n ]^2 / (2 eps^2)
- *           on average sigma^4 times DSM as eps -> 0
+ *           on average sigma^4 times DSM as eps -> 0, with error O(eps^2). The difference cancels:
+ *           rounding of the bracket over eps is about u |L| sigma^2/eps, and equals the truncation
+ *           near eps sqrt(d) = u^(1/3) times the length over which the score changes: 0.004 of it
+ *           in f32, 5e-6 in f64.
+ *           A step below u times the largest coordinates is lost in x + v itself, and the loss is
+ *           one of rounding. A caller's direction that is zero makes points and values of NaN.
  *   DDE     |grad f(x~) + z/sigma|^2, lambda as in DSM                       (Bigdeli et al. 2020)
  *           and the direction that moves its generator's particles, -(s_q~ - s_p~)
  *
- * Values sum over dimensions. f32 values: sums in double of single-precision terms; within 1e-6 of
- * the sum of the terms' absolute values. f64: 1e-14.
+ * Units. Losses of scores, and FD-SSM of energies, 1/x^2; those with lambda = sigma^2, and DSM of
+ * epsilon and of v (which takes x in units of its own spread), none; DSM of x0 and FD-DSM x^2;
+ * log-densities and likelihood nats.
+ *
+ * Accuracy. Values sum over dimensions, in double, terms in the function's dtype: a value is within
+ * 1e-6 (f32) or 1e-14 (f64) of its formula, for the noise that perturb used, times the same formula
+ * with every difference taken of absolute values, before anything cancels:
+ *   ESM 1/2 sum (|s| + |s_p|)^2          ISM 1/2 |s|^2 + |tr H|
+ *   DSM lambda 1/2 sum (|s| + |z/sigma|)^2, (|eps| + |z|)^2, (|x0| + |x|)^2,
+ *       (|v| + |a z| + |sigma x|)^2      DDE lambda sum (|s| + |z/sigma|)^2
+ *   SSM 1/K sum_k 1/2 (sum |v_k| |s|)^2 + sum |v_k| |H v_k|, SSM-VR with 1/2 |s|^2 first
+ *   FD-SSM of scores sum (|s+| + |s-|)^2/8 + d/(2 eps^2) sum (|s+| + |s-|) |v|
+ *   FD-SSM of energies (d/eps^2) [ (|E+| + |E-|)^2/8 + 2|E0| + |E+| + |E-| ]
+ *   FD-DSM [ sigma^2 (|L+| + |L-|)/2 + sigma sum |z| |n| ]^2 / (2 eps^2)
+ * sums over dimensions. Noise that is regenerated is the same to the bit in perturb and loss on
+ * one backend and SIMD target, else within what random.h states.
  */
 #ifndef SCOREFIELD_LOSS_H_
 #define SCOREFIELD_LOSS_H_
@@ -92,15 +112,17 @@ typedef struct scf_loss_params {
       probes; /* T[K m, ld_probes]: probe k of sample i in row k m + i; SSM, FD-DSM (K = 1) */
   int64_t ld_probes;     /* >= d */
   const uint8_t* mask;   /* uint8[m]: 0 leaves a sample out: its value and gradients are 0 and its
-                          * inputs are not looked at; NULL: all count */
+                          * inputs, sigma, signal scale and weight are not looked at; perturb makes
+                          * its points all the same; NULL: all count */
   double gradient_scale; /* finite, default 1: gradients are of gradient_scale times the mean */
   uint32_t* status;      /* one device word, or NULL: bits below are OR-ed in, never cleared */
 } scf_loss_params;
 
 SCF_API scf_status scf_loss_params_init(scf_loss_params* params, uint32_t struct_size);
 
-/* Bits of the status word. A CPU context checks sigmas, signal scales and weights before it starts
- * and returns INVALID_ARGUMENT instead of setting their bits; on CUDA such a sample is NaN. */
+/* Bits of the status word. A CPU context checks sigmas, signal scales and weights of the samples
+ * that count before it starts and returns INVALID_ARGUMENT instead of setting their bits; on CUDA
+ * such a sample is NaN. */
 #define SCF_LOSS_STATUS_NOT_FINITE                                                            \
   1u                                 /* the value of a sample that counts is NaN or infinite; \
                                       * so then is the mean: nothing is averaged away */
@@ -129,7 +151,9 @@ SCF_API scf_status scf_loss_workspace(scf_context* context, const scf_loss_param
 /* ---- Points where the model must be evaluated. Since 0.1. ------------------------------------
  * x in T[m, ldx]; outputs T[m, ld]; every ld >= d >= 1; device memory; m == 0 is a no-op; outputs
  * must not overlap each other or an input. Allocates nothing, never synchronises; CUDA: can be
- * captured in a graph. Determinism as in random.h. Masked samples are perturbed like the others. */
+ * captured in a graph. Determinism as in random.h. Masked samples are perturbed like the others,
+ * but one whose sigma or signal scale is bad has NaN points on every backend, without error or bit:
+ * a padded batch may hold anything there. */
 
 /* DSM and DDE: x~ = a x + sigma z. Given target (or NULL), also what the model's output is compared
  * to in params->form: -z/sigma, z, x, or a z - sigma x. */
@@ -338,14 +362,17 @@ SCF_API scf_status scf_kde_loss_params_init(scf_kde_loss_params* params, uint32_
 
 /* One loss of a KDE at samples x[m, ldx] in device memory, with `query` what the KDE is evaluated
  * with (bandwidth; skip for leave-one-out; top and tangent are ignored).
- *   params  in  as for the loss itself, mask, per_dimension and all noise fields as there;
- *               SCF_FORM_SCORE alone, else UNSUPPORTED
+ *   params  in  as for the loss itself, mask, per_dimension and all noise fields as there. In DSM's
+ *               other forms the KDE's score s at x~ (its bandwidth is query's) stands for the
+ *               output eps = -sigma s, x0 = (x~ + sigma^2 s)/a, v = a eps - sigma x0, whose
+ *               residual is that of the score times sigma, sigma^2/a, a sigma + sigma^3/a; x0 and
+ *               v take signal scales > 0
  *   outputs in  values, mean and standard error; it may be NULL too
  *   log_bandwidth_gradient out one double in device memory: d mean / d log h, h the bandwidth that
  *               all queries share (with query->bandwidths: that of multiplying them all by one
  *               factor); gradient_scale counts; or NULL
- * A sample whose query sets a status bit is NaN, and so is the mean. Of a masked sample x, noise,
- * sigma, signal scale and weight are not looked at; the query's arrays are checked for it too.
+ * A sample whose query sets a status bit is NaN, and so is the mean. Of a masked sample nothing is
+ * looked at: not x, noise, sigma, signal scale and weight, nor the query's arrays.
  * m == 0 writes NaN to mean and standard_error and 0 to log_bandwidth_gradient. OUT_OF_MEMORY where
  * an allocation fails; then, and where arguments are refused, nothing has been written. */
 SCF_API scf_status scf_kde_loss_f32(scf_context* context, const scf_kde* kde,
@@ -360,6 +387,29 @@ SCF_API scf_status scf_kde_loss_f64(scf_context* context, const scf_kde* kde,
                                     const scf_kde_query_params* query,
                                     const scf_loss_outputs* outputs, double* log_bandwidth_gradient,
                                     void* stream);
+
+/* DDE's generator direction where generator and data are KDEs: direction = -(s_q~(x) - s_p~(x)),
+ * q~ the generator's KDE and p~ that of the data, of one backend, device, dtype and d, each with
+ * its own query params (bandwidth; skip, where x are a KDE's own data; top and tangent are
+ * ignored). A driver like scf_kde_loss_*, of its determinism.
+ *   x         in  T[m, ldx]: the particles, device memory; m == 0 is a no-op.
+ *   direction out T[m, ld_direction], units 1/x; it may lie exactly on x (same pointer and ld), and
+ *             must not overlap it otherwise. A particle whose query sets a status bit is NaN; both
+ *             queries may name one status word.
+ * OUT_OF_MEMORY where an allocation fails; then, and where arguments are refused, nothing has been
+ * written. Since 0.1. */
+SCF_API scf_status scf_kde_dde_direction_f32(scf_context* context, const scf_kde* generator,
+                                             const scf_kde_query_params* generator_query,
+                                             const scf_kde* data,
+                                             const scf_kde_query_params* data_query, const float* x,
+                                             int64_t m, int64_t ldx, float* direction,
+                                             int64_t ld_direction, void* stream);
+SCF_API scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde* generator,
+                                             const scf_kde_query_params* generator_query,
+                                             const scf_kde* data,
+                                             const scf_kde_query_params* data_query,
+                                             const double* x, int64_t m, int64_t ldx,
+                                             double* direction, int64_t ld_direction, void* stream);
 
 /* The bandwidth in [least, most] that makes a loss least, each datum left out in turn as a query of
  * the others. `evaluations` counts losses. */
@@ -388,9 +438,14 @@ SCF_API scf_status scf_bandwidth_fit_init(scf_bandwidth_fit* fit, uint32_t struc
  * `tolerance` wide or max_evaluations are spent. Of several minima it is one next to the least mean
  * of the scan, and no bandwidth tried has a mean that is less by more than rounding. Weights of the
  * data weigh samples only through the KDE. params' gradient_scale and status are ignored. data in
- * T[n, ld]: the data that the KDE was prepared of, in device memory. CANCELLED where progress
- * asked; INVALID_ARGUMENT where the loss is finite at no bandwidth tried, where fewer than 2 data
- * have a positive weight, or where no sample counts. *fit's outputs are written on success alone.
+ * T[n, ld]: the data that the KDE was prepared of, in device memory, which is not checked: other
+ * finite samples give the fit of a meaningless loss.
+ * Exact duplicates defeat leaving one out: the other copy stands where the datum stood. They pull
+ * the best bandwidth down, and where every datum has one, likelihood, ISM and SSM fall without
+ * bound as h -> 0 and the best is `least`. DSM, FD-DSM and DDE are best near sqrt(h0^2 + sigma^2),
+ * h0 the best without noise: let `most` lie beyond. CANCELLED where progress asked;
+ * INVALID_ARGUMENT where the loss is finite at no bandwidth tried, where fewer than 2 data have a
+ * positive weight, or where no sample counts. *fit's outputs are written on success alone.
  */
 SCF_API scf_status scf_kde_fit_bandwidth_f32(scf_context* context, const scf_kde* kde,
                                              const scf_kde_loss_params* loss,

@@ -80,8 +80,9 @@ SCF_API scf_status scf_random_sphere_f64(scf_context* context, const scf_random_
 /* Direct draws from a KDE: row i is a y_k + h z_i, datum k drawn by its weight (of those with label
  * labels[i], where labels are given, and without skip[i]), the normal row z_i from the row's words
  * at offset + 4. k is the first datum, in the order of labels and then of indices, whose cumulative
- * weight exceeds the share U of the whole, U in [0, 1) the 53 upper bits of the row's words offset
- * and offset + 1. Exact draws of p; the index drawn is an output too. Since 0.1.
+ * weight exceeds the share U of the whole, U in [0, 1) the 53 upper bits of the row's word offset,
+ * the high half, and word offset + 1, the low one, over 2^53. Exact draws of p; the index drawn is
+ * an output too. Since 0.1.
  *   query   in  bandwidth(s), signal scale(s), skip, labels and status of scf_kde_query_params,
  *               with their meaning there; the rest is ignored. Bandwidth 0 is allowed here: the
  *               data themselves, resampled.

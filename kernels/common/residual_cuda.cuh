@@ -2,7 +2,11 @@
 //
 // Noise is a class with
 //   static constexpr bool kPresent;
-//   __device__ void quad(std::int64_t row, std::int64_t column, int count, T* z) const;
+//   bool vectors() const;                    for host and device
+//   __device__ void start();                 once a thread
+//   __device__ void quad(std::int64_t row, std::int64_t column, std::int64_t left, bool vector,
+//                        T* z) const;        see draw() in rows_cuda.cuh
+// Without noise the reference's coefficient is 1.
 #pragma once
 
 #include "common/rows_cuda.cuh"
@@ -12,18 +16,26 @@ namespace scf {
 template <class T>
 struct NoNoiseCuda {
   static constexpr bool kPresent = false;
-  __device__ void quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/,
-                       T* /*z*/) const {}
+  [[nodiscard]] bool vectors() const { return true; }
+  __device__ void start() {}
 };
 
 template <class T, class Rows, class Noise = NoNoiseCuda<T>>
-class ResidualOperationCuda {
+class ResidualOperationCuda : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
+  static constexpr int kResults = 1;
+  static constexpr int kNumbers = Noise::kPresent ? 4 : 0;
   static constexpr bool kHasValues = true;
+  using Number = T;
+  using Own = ResidualCoefficients<T>;
   struct Row {
-    ResidualCoefficients<T> coefficients;
-    double half_square;
+    const T* output;
+    const T* reference_at;
+    T* gradient_at;
+    T noise;
+    T reference;
+    T gradient;
   };
 
   ResidualOperationCuda(const ResidualMatrices<T>& matrices, const Rows& rows,
@@ -31,58 +43,98 @@ class ResidualOperationCuda {
       : output_(matrices.output),
         reference_(matrices.reference),
         gradient_(matrices.gradient),
+        vectors_(all_aligned(output_, reference_, gradient_) && noise.vectors()),
+        uniform_(rows.uniform()),
         rows_(rows),
         noise_(noise) {}
 
-  __device__ std::int64_t passes() const { return 1; }
+  __device__ bool vectors() const { return vectors_; }
 
-  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
-    state.coefficients = rows_.before(row);
+  __device__ void start() {
+    noise_.start();
+    if (uniform_) {
+      common_ = rows_.before(0);
+    }
   }
 
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* sums) const {
-    T r[4];
-    T x[4] = {};
-    T z[4] = {};
-    load_quad(output_, row, column, count, r);
-    if (reference_.data != nullptr) {
-      load_quad(reference_, row, column, count, x);
+  __device__ void begin(std::int64_t row, Own& own) const {
+    if (!uniform_) {
+      own = rows_.before(row);
+    }
+  }
+
+  __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
+    if (uniform_) {
+      state.noise = common_.noise;
+      state.reference = common_.reference;
+      state.gradient = common_.gradient;
+      return;
     }
     if constexpr (Noise::kPresent) {
-      noise_.quad(row, column, count, z);
+      state.noise = hand(own.noise);
+      state.reference = hand(own.reference);
     }
-    T terms[4];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      T target = state.coefficients.reference * x[j];
+    state.gradient = hand(own.gradient);
+  }
+
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.output = output_.at(row, column);
+    state.reference_at = reference_.at(row, column);
+    state.gradient_at = gradient_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.output += columns;
+    state.reference_at += columns;
+    state.gradient_at += columns;
+  }
+
+  __device__ void draw(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       std::int64_t left, bool vector, Row& /*state*/, T* z) const {
+    noise_.quad(row, column, left, vector, z);
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, [[maybe_unused]] T* z, Row& state,
+                       double* sums) const {
+    T r[4];
+    T target[4];
+    load_quad<kVector>(state.output, count, r);
+    if (reference_.data != nullptr) {
+      load_quad<kVector>(state.reference_at, count, target);
       if constexpr (Noise::kPresent) {
-        target = fma(state.coefficients.noise, z[j], target);
+#pragma unroll
+        for (int j = 0; j < 4; ++j) {
+          target[j] = fma(state.noise, z[j], state.reference * target[j]);
+        }
       }
-      r[j] -= target;
-      terms[j] = j < count ? r[j] * r[j] : T(0);
-      r[j] *= state.coefficients.gradient;
+      subtract(target, r);
+    } else if constexpr (Noise::kPresent) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        target[j] = state.noise * z[j];
+      }
+      subtract(target, r);
     }
-    sums[0] += sum_quad(terms);
+    if constexpr (Noise::kPresent) {
+      keep<kVector>(count, r);
+    }
+    sums[0] += dot_quad(r, r);
     if (gradient_.data != nullptr) {
-      store_quad(gradient_, row, column, count, r);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        r[j] *= state.gradient;
+      }
+      store_quad<kVector>(state.gradient_at, count, r);
     }
   }
 
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* sums,
-                        Row& state) const {
-    state.half_square = 0.5 * sums[0];
-  }
-
-  __device__ double end(std::int64_t row, const Row& state) const {
-    return rows_.after(row, state.coefficients.weight, state.half_square);
+  __device__ double end(std::int64_t row, const Own& own, const double* results) const {
+    return rows_.after(row, uniform_ ? common_.weight : own.weight, 0.5 * results[0]);
   }
 
   __device__ void clear_quad(std::int64_t row, std::int64_t column, int count) const {
-    if (gradient_.data != nullptr) {
-      const T zeros[4] = {};
-      store_quad(gradient_, row, column, count, zeros);
-    }
+    scf::clear_quad(gradient_, row, column, count);
   }
 
   __device__ void clear(std::int64_t row) const {
@@ -90,11 +142,21 @@ class ResidualOperationCuda {
   }
 
  private:
+  static __device__ void subtract(const T* target, T* r) {
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      r[j] -= target[j];
+    }
+  }
+
   QuadMatrix<const T> output_;
   QuadMatrix<const T> reference_;
   QuadMatrix<T> gradient_;
+  bool vectors_;
+  bool uniform_;
   Rows rows_;
   Noise noise_;
+  ResidualCoefficients<T> common_;  // of all rows, where they are uniform
 };
 
 }  // namespace scf

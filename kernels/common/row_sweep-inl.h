@@ -24,7 +24,6 @@
 #include <type_traits>
 
 #include "common/row_sweep_cpu.h"
-#include "common/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf {
@@ -71,8 +70,10 @@ struct Operands {
 
   // Which outputs can be written past the caches, in whole vectors.
   HWY_INLINE void SetStreams(std::uint32_t wanted) {
+    const std::size_t vector = hn::Lanes(hn::ScalableTag<T>()) * sizeof(T);
     for (int i = 0; i < Formula::kOutputs; ++i) {
-      streams[i] = (wanted >> i & 1) != 0 && CanStream(hn::ScalableTag<T>(), outputs[i]);
+      streams[i] =
+          (wanted >> i & 1) != 0 && reinterpret_cast<std::uintptr_t>(outputs[i]) % vector == 0;
     }
   }
 };
@@ -95,7 +96,7 @@ HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t 
     }
     if constexpr (std::is_same_v<D, hn::ScalableTag<T>>) {
       if (operands.streams[i]) {
-        StreamVector(d, out[i], operands.outputs[i] + j);
+        hn::Stream(out[i], d, operands.outputs[i] + j);
         continue;
       }
     }

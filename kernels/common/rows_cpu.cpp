@@ -17,7 +17,6 @@
 #include <limits>
 
 #include "common/simd.h"
-#include "common/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf {
@@ -70,13 +69,6 @@ class Chains {
   double rest_ = 0;
 };
 
-// Where a block's values go.
-template <class T>
-struct Rounding {
-  T* out;  // or null
-  bool streams;
-};
-
 template <class T, class D>
 HWY_INLINE auto RoundedVector(D d, const double* from) {
   if constexpr (sizeof(T) == sizeof(double)) {
@@ -89,8 +81,7 @@ HWY_INLINE auto RoundedVector(D d, const double* from) {
 // Rounds values to T for `out`, adds up how far they are from values[0], and returns whether all
 // are finite as T.
 template <class T>
-HWY_INLINE bool RoundValues(const double* values, std::int64_t count, const Rounding<T>& to,
-                            double* sum) {
+HWY_INLINE bool RoundValues(const double* values, std::int64_t count, T* out, double* sum) {
   const double shift = values[0];
   Chains chains;
   const hn::Rebind<T, Chains::D> dt;
@@ -98,10 +89,8 @@ HWY_INLINE bool RoundValues(const double* values, std::int64_t count, const Roun
   auto finite = hn::Eq(most, most);
   const auto round = [&](auto d, std::int64_t i) HWY_ATTR {
     const auto rounded = RoundedVector<T>(d, values + i);
-    if (to.streams) {
-      StreamVector(dt, rounded, to.out + i);
-    } else if (to.out != nullptr) {
-      hn::StoreU(rounded, dt, to.out + i);
+    if (out != nullptr) {
+      hn::StoreU(rounded, dt, out + i);
     }
     finite = hn::And(finite, hn::Le(hn::Abs(rounded), most));
     return hn::Sub(hn::LoadU(d, values + i), hn::Set(d, shift));
@@ -113,8 +102,8 @@ HWY_INLINE bool RoundValues(const double* values, std::int64_t count, const Roun
   bool all = hn::AllTrue(dt, finite);
   for (; i < count; ++i) {
     const auto rounded = static_cast<T>(values[i]);
-    if (to.out != nullptr) {
-      to.out[i] = rounded;
+    if (out != nullptr) {
+      out[i] = rounded;
     }
     all = std::abs(rounded) <= std::numeric_limits<T>::max() && all;
     chains.AddOne(values[i] - shift);
@@ -180,11 +169,9 @@ std::int64_t KeepFinite(double* values, const std::uint8_t* mask, std::int64_t r
 }
 
 template <class T>
-Moments TakeValues(double* values, const std::uint8_t* mask, std::int64_t rows, T* out,
-                   bool streams) {
-  const bool past = streams && CanStream(hn::Rebind<T, Chains::D>(), out);
+Moments TakeValues(double* values, const std::uint8_t* mask, std::int64_t rows, T* out) {
   double sum = 0;
-  if (RoundValues<T>(values, rows, {out, past}, &sum) && mask == nullptr) {
+  if (RoundValues<T>(values, rows, out, &sum) && mask == nullptr) {
     return MomentsOf(values, rows, sum);
   }
   double special = 0;
@@ -196,13 +183,11 @@ Moments TakeValues(double* values, const std::uint8_t* mask, std::int64_t rows, 
   return moments;
 }
 
-Moments TakeValuesF32(double* values, const std::uint8_t* mask, std::int64_t rows, float* out,
-                      bool streams) {
-  return TakeValues(values, mask, rows, out, streams);
+Moments TakeValuesF32(double* values, const std::uint8_t* mask, std::int64_t rows, float* out) {
+  return TakeValues(values, mask, rows, out);
 }
-Moments TakeValuesF64(double* values, const std::uint8_t* mask, std::int64_t rows, double* out,
-                      bool streams) {
-  return TakeValues(values, mask, rows, out, streams);
+Moments TakeValuesF64(double* values, const std::uint8_t* mask, std::int64_t rows, double* out) {
+  return TakeValues(values, mask, rows, out);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -221,15 +206,15 @@ std::int64_t count_rows_cpu(const std::uint8_t* mask, std::int64_t m) {
 
 template <>
 Moments take_values(const CpuContext& context, double* values, const std::uint8_t* mask,
-                    std::int64_t rows, float* out, bool streams) {
+                    std::int64_t rows, float* out) {
   return HWY_DISPATCH_TABLE(TakeValuesF32)[dispatch_index(context.targets())](values, mask, rows,
-                                                                              out, streams);
+                                                                              out);
 }
 template <>
 Moments take_values(const CpuContext& context, double* values, const std::uint8_t* mask,
-                    std::int64_t rows, double* out, bool streams) {
+                    std::int64_t rows, double* out) {
   return HWY_DISPATCH_TABLE(TakeValuesF64)[dispatch_index(context.targets())](values, mask, rows,
-                                                                              out, streams);
+                                                                              out);
 }
 
 Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks) {

@@ -76,12 +76,10 @@ struct RowWorkspaceCpu {
 }
 
 // Moments of the values [rows] that count, at least one row, which also go to `out` unless it is
-// null, past the caches if it `streams`; `values` is used up. A value whose T is not finite is
-// taken as that T.
+// null; `values` is used up. A value whose T is not finite is taken as that T.
 template <class T>
 [[nodiscard]] Moments take_values(const CpuContext& context, double* values,
-                                  const std::uint8_t* mask, std::int64_t rows, T* out,
-                                  bool streams);
+                                  const std::uint8_t* mask, std::int64_t rows, T* out);
 
 // The moments of all blocks, merged in order.
 [[nodiscard]] Moments merge_moments_cpu(const Moments* partials, std::int64_t blocks);
@@ -118,8 +116,7 @@ template <class T, class Operation>
     }
   }
   return take_values<T>(context, values, mask == nullptr ? nullptr : mask + begin, end - begin,
-                        batch.values == nullptr ? nullptr : batch.values + begin,
-                        is_streamed<T>(plan.m, 1));
+                        batch.values == nullptr ? nullptr : batch.values + begin);
 }
 
 }  // namespace detail

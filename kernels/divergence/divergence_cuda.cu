@@ -15,22 +15,12 @@ namespace {
 
 // A lane a row of two log-densities.
 template <class T>
-class LogRatioOperation {
+class LogRatioOperation : public ScalarRowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  static constexpr bool kHasValues = true;
-  struct Row {};
-
   explicit LogRatioOperation(const LogRatioRows<T>& rows) : rows_(rows) {}
-  __device__ std::int64_t passes() const { return 0; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
-                       int /*count*/, Row& /*state*/, double* /*sums*/) const {}
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-  __device__ double end(std::int64_t row, const Row& /*state*/) const { return rows_.run(row); }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* /*results*/) const {
+    return rows_.run(row);
+  }
 
  private:
   LogRatioRows<T> rows_;

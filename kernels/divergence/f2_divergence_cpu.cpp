@@ -16,6 +16,7 @@
 #define HWY_TARGET_INCLUDE "divergence/f2_divergence_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -39,6 +40,18 @@ struct ColumnMoments {
   double* mean;
   double* m2;
   double* special;  // sums of what is not finite
+};
+
+// What the next tile reads, asked for meanwhile: element by element beside the terms of this one. A
+// null row is not asked for.
+template <class T>
+struct Ahead {
+  const T* rows[2];
+
+  [[nodiscard]] Ahead from(std::int64_t element) const {
+    return {rows[0] == nullptr ? nullptr : rows[0] + element,
+            rows[1] == nullptr ? nullptr : rows[1] + element};
+  }
 };
 
 }  // namespace scf::divergence
@@ -93,7 +106,7 @@ void AddScalar(T value, double inverse_count, std::int64_t column, const ColumnM
 // vector of columns stay in registers meanwhile; how many rows go together changes no bit.
 template <int kRows, class T>
 HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t count,
-                            const ColumnMoments& moments) {
+                            const ColumnMoments& moments, const Ahead<T>& ahead) {
   const hn::ScalableTag<double> dd;
   const hn::Rebind<T, decltype(dd)> dt;
   const std::int64_t lanes = hn::Lanes(dd);
@@ -110,6 +123,11 @@ HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t co
   };
   std::int64_t j = 0;
   for (; j + lanes <= width; j += lanes) {
+    for (const T* next : ahead.rows) {
+      if (next != nullptr) {
+        hwy::Prefetch(next + kRows * j);
+      }
+    }
     hn::Vec<decltype(dt)> given[kRows];
     auto flaw = hn::Zero(dt);
 #pragma GCC unroll 4
@@ -143,13 +161,13 @@ HWY_INLINE void AddSomeRows(const T* values, std::int64_t width, std::int64_t co
 
 template <class T>
 void AddRows(const T* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-             const ColumnMoments& moments) {
+             const ColumnMoments& moments, const Ahead<T>& ahead) {
   std::int64_t row = 0;
   for (; row + 4 <= rows; row += 4) {
-    AddSomeRows<4>(values + row * width, width, count + row, moments);
+    AddSomeRows<4>(values + row * width, width, count + row, moments, ahead.from(row * width));
   }
   for (; row < rows; ++row) {
-    AddSomeRows<1>(values + row * width, width, count + row, moments);
+    AddSomeRows<1>(values + row * width, width, count + row, moments, ahead.from(row * width));
   }
 }
 
@@ -162,12 +180,12 @@ void SweepVectorTermF64(const CpuContext& context, const scf::RowSweep<double>& 
   SweepVectorTerm(sweep);
 }
 void AddRowsF32(const float* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-                const ColumnMoments& moments) {
-  AddRows(values, rows, width, count, moments);
+                const ColumnMoments& moments, const Ahead<float>& ahead) {
+  AddRows(values, rows, width, count, moments, ahead);
 }
 void AddRowsF64(const double* values, std::int64_t rows, std::int64_t width, std::int64_t count,
-                const ColumnMoments& moments) {
-  AddRows(values, rows, width, count, moments);
+                const ColumnMoments& moments, const Ahead<double>& ahead) {
+  AddRows(values, rows, width, count, moments, ahead);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -190,14 +208,15 @@ void sweep_vector_term(const CpuContext& context, const RowSweep<double>& sweep)
   HWY_DISPATCH_TABLE(SweepVectorTermF64)[dispatch_index(context.targets())](context, sweep);
 }
 void add_rows(const CpuContext& context, const float* values, std::int64_t rows, std::int64_t width,
-              std::int64_t count, const ColumnMoments& moments) {
+              std::int64_t count, const ColumnMoments& moments, const Ahead<float>& ahead) {
   HWY_DISPATCH_TABLE(AddRowsF32)
-  [dispatch_index(context.targets())](values, rows, width, count, moments);
+  [dispatch_index(context.targets())](values, rows, width, count, moments, ahead);
 }
 void add_rows(const CpuContext& context, const double* values, std::int64_t rows,
-              std::int64_t width, std::int64_t count, const ColumnMoments& moments) {
+              std::int64_t width, std::int64_t count, const ColumnMoments& moments,
+              const Ahead<double>& ahead) {
   HWY_DISPATCH_TABLE(AddRowsF64)
-  [dispatch_index(context.targets())](values, rows, width, count, moments);
+  [dispatch_index(context.targets())](values, rows, width, count, moments, ahead);
 }
 
 // a / b, rounded up; no sum that could overflow.
@@ -297,12 +316,21 @@ class Run {
       const Folds folds = folds_of(rows);
       const std::int64_t width = plan_.fold * plan_.d;
       const std::int64_t before = (row - begin) / plan_.fold;
-      add_rows(context_, terms, folds.whole, width, before, columns);
+      add_rows(context_, terms, folds.whole, width, before, columns, ahead_of(row + rows));
       add_rows(context_, terms + folds.whole * width, folds.rest > 0 ? 1 : 0, folds.rest * plan_.d,
-               before + folds.whole, columns);
+               before + folds.whole, columns, Ahead<T>{});
     }
     unfold(columns, folds_of(end - begin), partial_of(block));
     flush_streams();
+  }
+
+  // The tile at `row`, if it is whole.
+  [[nodiscard]] Ahead<T> ahead_of(std::int64_t row) const {
+    const bool whole = plan_.m - row >= plan_.tile_rows;
+    const auto next = [&](const T* scores, std::int64_t ld) {
+      return whole && ld == plan_.d ? scores + row * ld : nullptr;
+    };
+    return {next(points_.score_p, points_.ld_score_p), next(points_.score_q, points_.ld_score_q)};
   }
 
   // The terms of a tile, contiguous, and its outputs.
@@ -372,21 +400,35 @@ class Run {
     }
   }
 
-  // Values and standard errors of columns [first, last); the bits of the status.
+  // Values and standard errors of columns [first, last); the bits of the status. As
+  // Moments::merge() does it, for columns of equal counts side by side.
   [[nodiscard]] std::uint32_t merge(std::int64_t first, std::int64_t last) const {
-    std::uint32_t status = 0;
-    for (std::int64_t j = first; j < last; ++j) {
-      Moments moments;
-      for (std::int64_t block = 0; block < plan_.blocks; ++block) {
-        const ColumnMoments part = partial_of(block);
-        const std::int64_t rows = std::min(plan_.block_rows, plan_.m - block * plan_.block_rows);
-        moments.merge({rows, part.mean[j], part.m2[j], part.special[j]});
+    const std::int64_t columns = last - first;
+    double mean[Plan::kColumns] = {};
+    double m2[Plan::kColumns] = {};
+    double special[Plan::kColumns] = {};
+    std::int64_t count = 0;
+    for (std::int64_t block = 0; block < plan_.blocks; ++block) {
+      const ColumnMoments part = partial_of(block);
+      const std::int64_t rows = std::min(plan_.block_rows, plan_.m - block * plan_.block_rows);
+      const double share = static_cast<double>(rows) / static_cast<double>(count + rows);
+      const double spread = static_cast<double>(count) * share;
+      for (std::int64_t j = 0; j < columns; ++j) {
+        const double away = part.mean[first + j] - mean[j];
+        mean[j] += away * share;
+        m2[j] += part.m2[first + j] + away * away * spread;
+        special[j] += part.special[first + j];
       }
+      count += rows;
+    }
+    std::uint32_t status = 0;
+    for (std::int64_t j = 0; j < columns; ++j) {
+      const Moments moments = {count, mean[j], m2[j], special[j]};
       if (outputs_.value != nullptr) {
-        outputs_.value[j] = moments.average();
+        outputs_.value[first + j] = moments.average();
       }
       if (outputs_.standard_error != nullptr) {
-        outputs_.standard_error[j] = std::sqrt(moments.squared_error());
+        outputs_.standard_error[first + j] = std::sqrt(moments.squared_error());
       }
       status |= moments.finite() ? 0U : std::uint32_t{kNotFinite};
     }

@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "common/cuda_check.cuh"
+#include "common/in_register.cuh"
 #include "common/memory.h"
 #include "common/moments.h"
 #include "divergence/divergence.h"
@@ -27,7 +28,8 @@ struct F2Policy {
   static constexpr int kThreads = 256;
   static constexpr int kMostWidth = 32;     // lanes along a row
   static constexpr int kRowsOfThread = 32;  // in a chunk
-  static constexpr int kBlocksPerMultiprocessor = 4;
+  static constexpr int kRowsAtOnce = 4;
+  static constexpr int kBlocksPerMultiprocessor = 3;  // all resident, without spills
   // Rows of a chunk where a row takes several slabs.
   static constexpr int kSharedRows = kThreads / kMostWidth * kRowsOfThread;
 };
@@ -88,58 +90,120 @@ struct Arguments {
   Partials partials;
 };
 
-// A chunk of rows and a slab of columns: the thread's column over its rows.
+// Sums of four rows over the lanes of a row: two exchanges leave each lane with a share of one row,
+// so that the rest is done once for all four.
+struct RowSum {
+  double sum;
+  int row;      // of the four
+  bool leader;  // whether this lane writes it
+};
+__device__ __forceinline__ RowSum sum_rows(const double* products, int width) {
+  static_assert(F2Policy::kRowsAtOnce == 4);
+  const int lane = static_cast<int>(threadIdx.x) % width;
+  const int half = width / 2;
+  const int quarter = width / 4;
+  const bool upper = (lane & half) != 0;
+  const bool odd = (lane & quarter) != 0;
+  double sums[2];
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const double given = upper ? products[i] : products[2 + i];
+    sums[i] = (upper ? products[2 + i] : products[i]) + __shfl_xor_sync(~0U, given, half);
+  }
+  double sum = (odd ? sums[1] : sums[0]) + __shfl_xor_sync(~0U, odd ? sums[0] : sums[1], quarter);
+  for (int by = quarter / 2; by > 0; by /= 2) {
+    sum += __shfl_xor_sync(~0U, sum, by);
+  }
+  return {sum, (upper ? 2 : 0) + (odd ? 1 : 0), lane % quarter == 0};
+}
+
+// A chunk of rows and a slab of columns: the thread's column over its rows, kRowsAtOnce of them
+// read together.
 template <class T>
 __device__ Moments sweep_column(const Arguments<T>& arguments, const double* inverses,
                                 std::int64_t first, int rows, std::int64_t slab, double* products) {
+  constexpr int kRows = F2Policy::kRowsAtOnce;
   const Points<T>& points = arguments.points;
   const int width = arguments.width;
   const int height = F2Policy::kThreads / width;
+  const int side = static_cast<int>(threadIdx.x) / width;
   const std::int64_t column = slab + threadIdx.x % width;
   const bool inside = column < points.d;
   const bool one_slab = points.d <= width;
   const T cotangent = inside && arguments.cotangent != nullptr ? arguments.cotangent[column] : T(0);
+  const std::int64_t row = first + side;
+  const T* log_p = points.log_p + row;
+  const T* log_q = points.log_q + row;
+  const T* score_p = points.score_p + row * points.ld_score_p + column;
+  const T* score_q = points.score_q + row * points.ld_score_q + column;
+  T* integrand = points.integrand + row * points.ld_integrand + column;
+  T* gradient = points.score_q_gradient + row * points.ld_score_q_gradient + column;
+  const std::int64_t stride_p = in_register(height * points.ld_score_p);
+  const std::int64_t stride_q = in_register(height * points.ld_score_q);
+  const std::int64_t stride_integrand = in_register(height * points.ld_integrand);
+  const std::int64_t stride_gradient = in_register(height * points.ld_score_q_gradient);
   int count = 0;
   double mean = 0;
   double m2 = 0;
   double special = 0;
   // The bound is the same for all threads: all take part in shuffles.
-  for (int start = 0; start < rows; start += height) {
-    const int at = start + static_cast<int>(threadIdx.x) / width;
-    const std::int64_t row = first + at;
-    double product = 0;
-    if (at < rows && inside) {
-      const double ratio =
-          static_cast<double>(points.log_p[row]) - static_cast<double>(points.log_q[row]);
-      const T difference = points.score_p[row * points.ld_score_p + column] -
-                           points.score_q[row * points.ld_score_q + column];
-      const T term = static_cast<T>(ratio) * difference;
-      if (points.integrand != nullptr) {
-        points.integrand[row * points.ld_integrand + column] = term;
-      }
-      if (points.score_q_gradient != nullptr) {
-        points.score_q_gradient[row * points.ld_score_q_gradient + column] =
-            static_cast<T>(-arguments.scale * ratio) * cotangent;
-      }
-      product = static_cast<double>(cotangent * difference);
-      ++count;
-      if (isfinite(term)) {
-        const double away = static_cast<double>(term) - mean;
-        mean = fma(away, inverses[count], mean);
-        m2 = fma(away, static_cast<double>(term) - mean, m2);
-      } else {
-        special += static_cast<double>(term);
-      }
-    }
-    if (points.log_q_gradient != nullptr) {
-      for (int by = width / 2; by > 0; by /= 2) {
-        product += __shfl_xor_sync(~0U, product, by);
-      }
-      if (threadIdx.x % width == 0 && at < rows) {
-        if (!one_slab) {
-          products[at] = slab == 0 ? product : products[at] + product;
+  for (int start = 0; start < rows; start += kRows * height) {
+    double of_row[kRows];
+#pragma unroll
+    for (int i = 0; i < kRows; ++i) {
+      of_row[i] = 0;
+      if (inside && start + i * height + side < rows) {
+        const double ratio = static_cast<double>(*log_p) - static_cast<double>(*log_q);
+        const T difference = *score_p - *score_q;
+        const T term = static_cast<T>(ratio) * difference;
+        if (points.integrand != nullptr) {
+          *integrand = term;
+        }
+        if (points.score_q_gradient != nullptr) {
+          *gradient = static_cast<T>(-arguments.scale * ratio) * cotangent;
+        }
+        of_row[i] = static_cast<double>(cotangent * difference);
+        ++count;
+        if (isfinite(term)) {
+          const double away = static_cast<double>(term) - mean;
+          mean = fma(away, inverses[count], mean);
+          m2 = fma(away, static_cast<double>(term) - mean, m2);
         } else {
-          points.log_q_gradient[row] = static_cast<T>(-arguments.scale * product);
+          special += static_cast<double>(term);
+        }
+      }
+      log_p += height;
+      log_q += height;
+      score_p += stride_p;
+      score_q += stride_q;
+      integrand += stride_integrand;
+      gradient += stride_gradient;
+    }
+    if (points.log_q_gradient == nullptr) {
+      continue;
+    }
+    const auto write = [&](double sum, int i) {
+      const int at = start + i * height + side;
+      if (at >= rows) {
+        return;
+      }
+      if (one_slab) {
+        points.log_q_gradient[first + at] = static_cast<T>(-arguments.scale * sum);
+      } else {
+        products[at] = slab == 0 ? sum : products[at] + sum;
+      }
+    };
+    if (width >= kRows) {
+      const RowSum sum = sum_rows(of_row, width);
+      if (sum.leader) {
+        write(sum.sum, sum.row);
+      }
+    } else {
+#pragma unroll
+      for (int i = 0; i < kRows; ++i) {
+        const double sum = width == 1 ? of_row[i] : of_row[i] + __shfl_xor_sync(~0U, of_row[i], 1);
+        if (threadIdx.x % width == 0) {
+          write(sum, i);
         }
       }
     }

@@ -209,7 +209,11 @@ class Run {
     const std::int64_t d = problem_.d;
     const Room& room = of_p_.room;
     if (m > 0) {
-      backend_.normal(problem_.seed, m, d, displacement_);
+      if (problem_.noise.data == nullptr) {
+        backend_.normal(problem_.words, m, d, displacement_);
+      } else {
+        backend_.kde().copy_rows(problem_.noise, nullptr, T(0), m, d, displacement_);
+      }
       backend_.kde().scale(displacement_, problem_.epsilon, m * d, displacement_);
       backend_.products(room.score_p, room.score_q, displacement_, m, d, products_);
     }

@@ -30,7 +30,10 @@ struct KdeDivergenceProblem {
   KdePoints<T> points_of_p;
   KdePoints<T> points_of_q;  // JS, JF
   double epsilon = 1;        // local variance
-  std::uint64_t seed = 0;    // local variance
+  // Local variance: what displacements are epsilon times of, standard normals of these words or the
+  // caller's rows.
+  random::Stream words;
+  Matrix<const T> noise;  // [m, ld] or null
   Outputs<T> outputs;
   double* log_bandwidth_gradient = nullptr;  // or null
 };

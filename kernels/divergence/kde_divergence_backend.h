@@ -32,8 +32,8 @@ class KdeDivergenceBackend {
                               void* workspace) const = 0;
 
   // ---- Small steps; matrices [m, d] without gaps
-  // Standard normals: row i is row i of the generator's, its words from 0 on.
-  virtual void normal(std::uint64_t seed, std::int64_t m, std::int64_t d, T* out) const = 0;
+  virtual void normal(const random::Stream& words, std::int64_t m, std::int64_t d,
+                      T* out) const = 0;
   // out[i] = (score_p[i,:] - score_q[i,:]) . displacement[i,:]
   virtual void products(const T* score_p, const T* score_q, const T* displacement, std::int64_t m,
                         std::int64_t d, T* out) const = 0;

@@ -29,10 +29,8 @@ class CpuBackend final : public KdeDivergenceBackend<T> {
     local_variance_cpu(context_, points, outputs, workspace);
   }
 
-  void normal(std::uint64_t seed, std::int64_t m, std::int64_t d, T* out) const override {
-    random::Stream stream;
-    stream.seed = seed;
-    random::random_fill_cpu(context_, random::Distribution::kNormal, stream, m, d, 0, out, d);
+  void normal(const random::Stream& words, std::int64_t m, std::int64_t d, T* out) const override {
+    random::random_fill_cpu(context_, random::Distribution::kNormal, words, m, d, 0, out, d);
   }
   // In double.
   void products(const T* score_p, const T* score_q, const T* displacement, std::int64_t m,

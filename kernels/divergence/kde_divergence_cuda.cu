@@ -9,12 +9,14 @@ namespace {
 
 // out[i] = (score_p[i,:] - score_q[i,:]) . displacement[i,:]: differences in T, sums in double.
 template <class T>
-class ProductsOperation {
+class ProductsOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
-  static constexpr bool kHasValues = false;
+  static constexpr int kResults = 1;
   struct Row {
-    std::int64_t row;
+    const T* p;
+    const T* q;
+    const T* displacement;
   };
 
   ProductsOperation(const T* score_p, const T* score_q, const T* displacement, std::int64_t d,
@@ -22,85 +24,100 @@ class ProductsOperation {
       : score_p_(Matrix<const T>{score_p, d}),
         score_q_(Matrix<const T>{score_q, d}),
         displacement_(Matrix<const T>{displacement, d}),
-        out_(out) {}
+        out_(out),
+        vectors_(all_aligned(score_p_, score_q_, displacement_)) {}
 
-  __device__ std::int64_t passes() const { return 1; }
-  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
-    state.row = row;
+  __device__ bool vectors() const { return vectors_; }
+
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state = {score_p_.at(row, column), score_q_.at(row, column), displacement_.at(row, column)};
   }
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& /*state*/, double* sums) const {
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.p += columns;
+    state.q += columns;
+    state.displacement += columns;
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* sums) const {
     T p[4];
     T q[4];
     T e[4];
-    load_quad(score_p_, row, column, count, p);
-    load_quad(score_q_, row, column, count, q);
-    load_quad(displacement_, row, column, count, e);
+    load_quad<kVector>(state.p, count, p);
+    load_quad<kVector>(state.q, count, q);
+    load_quad<kVector>(state.displacement, count, e);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      p[j] = (p[j] - q[j]) * e[j];
+      p[j] -= q[j];
     }
-    sums[0] += sum_quad(p);
+    sums[0] += dot_quad(p, e);
   }
-  __device__ void swept(std::int64_t /*pass*/, bool leader, const double* sums, Row& state) const {
-    if (leader) {
-      out_[state.row] = static_cast<T>(sums[0]);
-    }
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* results) const {
+    out_[row] = static_cast<T>(results[0]);
+    return results[0];
   }
-  __device__ double end(std::int64_t /*row*/, const Row& /*state*/) const {
-    return 0;
-  }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
   QuadMatrix<const T> score_p_;
   QuadMatrix<const T> score_q_;
   QuadMatrix<const T> displacement_;
   T* out_;
+  bool vectors_;
 };
 
 // out[i,:] = -weights[i] displacement[i,:]
 template <class T>
-class ProductsGradientOperation {
+class ProductsGradientOperation : public RowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  static constexpr bool kHasValues = false;
+  struct Own {
+    T weight;
+  };
   struct Row {
     T weight;
+    const T* displacement;
+    T* out;
   };
 
   ProductsGradientOperation(const T* weights, const T* displacement, std::int64_t d, T* out)
       : weights_(weights),
         displacement_(Matrix<const T>{displacement, d}),
-        out_(Matrix<T>{out, d}) {}
+        out_(Matrix<T>{out, d}),
+        vectors_(all_aligned(displacement_, out_)) {}
 
-  __device__ std::int64_t passes() const { return 1; }
-  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
-    state.weight = -weights_[row];
+  __device__ bool vectors() const { return vectors_; }
+  __device__ void begin(std::int64_t row, Own& own) const { own.weight = -weights_[row]; }
+  __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
+    state.weight = hand(own.weight);
   }
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* /*sums*/) const {
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.displacement = displacement_.at(row, column);
+    state.out = out_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.displacement += columns;
+    state.out += columns;
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* /*sums*/) const {
     T e[4];
-    load_quad(displacement_, row, column, count, e);
+    load_quad<kVector>(state.displacement, count, e);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       e[j] *= state.weight;
     }
-    store_quad(out_, row, column, count, e);
+    store_quad<kVector>(state.out, count, e);
   }
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-  __device__ double end(std::int64_t /*row*/, const Row& /*state*/) const {
-    return 0;
-  }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
   const T* weights_;
   QuadMatrix<const T> displacement_;
   QuadMatrix<T> out_;
+  bool vectors_;
 };
 
 template <class T>
@@ -124,9 +141,7 @@ class CudaBackend final : public KdeDivergenceBackend<T> {
     local_variance_cuda(context_, points, outputs, workspace, stream_);
   }
 
-  void normal(std::uint64_t seed, std::int64_t m, std::int64_t d, T* out) const override {
-    random::Stream words;
-    words.seed = seed;
+  void normal(const random::Stream& words, std::int64_t m, std::int64_t d, T* out) const override {
     random::random_fill_cuda(context_, random::Distribution::kNormal, words, m, d, 0, out, d,
                              stream_);
   }

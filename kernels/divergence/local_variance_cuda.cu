@@ -1,6 +1,6 @@
 // Local variance on a CUDA device: G = <a>/<b>, a_i = |f(x_i + e_i) - f(x_i)|^2, b_i = |e_i|^2.
 // The passes are those of local_variance_cpu.cpp; the ratio stays on the device, where the
-// residuals and the gradients read it.
+// residuals and the gradients, both in one sweep, read it.
 #include <algorithm>
 
 #include "common/residual_cuda.cuh"
@@ -55,42 +55,89 @@ __global__ void __launch_bounds__(RowPolicy::kThreads)
 
 // a - G b, a lane a row.
 template <class T>
-class RatioOperation {
+class RatioOperation : public ScalarRowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  static constexpr bool kHasValues = true;
-  struct Row {};
-
   RatioOperation(const RatioRows<T>& rows, const Ratio* ratio) : rows_(rows), ratio_(ratio) {}
-  __device__ std::int64_t passes() const { return 0; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
-                       int /*count*/, Row& /*state*/, double* /*sums*/) const {}
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-  __device__ double end(std::int64_t row, const Row& /*state*/) const {
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* /*results*/) const {
     return rows_.run(row, *ratio_);
   }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
 
  private:
   RatioRows<T> rows_;
   const Ratio* ratio_;
 };
 
-// gradient = factor (output - reference).
+// factor (f_displaced - f) and its negative, the gradients of f_displaced and of f.
 template <class T>
-struct GradientRows {
-  const Ratio* ratio;
+class GradientOperation : public RowOperationCuda {
+ public:
+  struct Row {
+    const T* f;
+    const T* f_displaced;
+    T* f_gradient;
+    T* f_displaced_gradient;
+  };
 
-  __device__ ResidualCoefficients<T> before(std::int64_t /*row*/) const {
-    return {1, 0, 1, static_cast<T>(ratio->gradient_factor)};
+  GradientOperation(const LocalVariancePoints<T>& points, const Ratio* ratio)
+      : f_(Matrix<const T>{points.f, points.ld_f}),
+        f_displaced_(Matrix<const T>{points.f_displaced, points.ld_f_displaced}),
+        f_gradient_(Matrix<T>{points.f_gradient, points.ld_f_gradient}),
+        f_displaced_gradient_(
+            Matrix<T>{points.f_displaced_gradient, points.ld_f_displaced_gradient}),
+        vectors_(all_aligned(f_, f_displaced_, f_gradient_, f_displaced_gradient_)),
+        ratio_(ratio) {}
+
+  __device__ bool vectors() const { return vectors_; }
+  __device__ void start() { factor_ = static_cast<T>(ratio_->gradient_factor); }
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state = {f_.at(row, column), f_displaced_.at(row, column), f_gradient_.at(row, column),
+             f_displaced_gradient_.at(row, column)};
   }
-  __device__ double after(std::int64_t /*row*/, double /*weight*/, double /*half*/) const {
-    return 0;
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.f += columns;
+    state.f_displaced += columns;
+    state.f_gradient += columns;
+    state.f_displaced_gradient += columns;
   }
-  __device__ void clear(std::int64_t /*row*/) const {}
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* /*sums*/) const {
+    T change[4];
+    load_quad<kVector>(state.f_displaced, count, change);
+    if (f_.data != nullptr) {
+      T f[4];
+      load_quad<kVector>(state.f, count, f);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        change[j] -= f[j];
+      }
+    }
+#pragma unroll
+    for (int j = 0; j < 4; ++j) {
+      change[j] *= factor_;
+    }
+    if (f_displaced_gradient_.data != nullptr) {
+      store_quad<kVector>(state.f_displaced_gradient, count, change);
+    }
+    if (f_gradient_.data != nullptr) {
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        change[j] = -change[j];
+      }
+      store_quad<kVector>(state.f_gradient, count, change);
+    }
+  }
+
+ private:
+  QuadMatrix<const T> f_;
+  QuadMatrix<const T> f_displaced_;
+  QuadMatrix<T> f_gradient_;
+  QuadMatrix<T> f_displaced_gradient_;
+  bool vectors_;
+  const Ratio* ratio_;
+  T factor_;
 };
 
 template <class T, class Rows>
@@ -140,16 +187,11 @@ void local_variance_cuda(const CudaContext& context, const LocalVariancePoints<T
               RowPolicy::kThreads, 0, stream, MomentSet{pieces.of_residuals, plan.blocks},
               pieces.ratio, outputs.value, outputs.standard_error, outputs.status);
 
-  const auto write_gradient = [&](const Matrix<const T>& of, const Matrix<const T>& reference,
-                                  const Matrix<T>& gradient) {
-    if (gradient.data != nullptr) {
-      // The lengths have been merged: their partial results may go.
-      (void)run<T>("local_variance_gradient", context, m, points.c, {of, reference, gradient},
-                   GradientRows<T>{pieces.ratio}, pieces.of_lengths, stream);
-    }
-  };
-  write_gradient(f_displaced, f, {points.f_displaced_gradient, points.ld_f_displaced_gradient});
-  write_gradient(f, f_displaced, {points.f_gradient, points.ld_f_gradient});
+  if (points.f_gradient != nullptr || points.f_displaced_gradient != nullptr) {
+    run_rows_cuda("local_variance_gradient", RowPlanCuda(context, m, points.c),
+                  RowBatch<T>{m, points.c, nullptr, nullptr},
+                  GradientOperation<T>(points, pieces.ratio), nullptr, stream);
+  }
 }
 
 template void local_variance_cuda(const CudaContext&, const LocalVariancePoints<float>&,

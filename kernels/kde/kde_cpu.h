@@ -29,10 +29,14 @@ struct DataClass {
 class PowerOfTwo {
  public:
   explicit PowerOfTwo(int exponent = 0)
-      : first_(std::ldexp(1.0, exponent / 2)), second_(std::ldexp(1.0, exponent - exponent / 2)) {}
+      : exponent_(exponent),
+        first_(std::ldexp(1.0, exponent / 2)),
+        second_(std::ldexp(1.0, exponent - exponent / 2)) {}
   [[nodiscard]] double operator()(double value) const noexcept { return value * first_ * second_; }
+  [[nodiscard]] int exponent() const noexcept { return exponent_; }
 
  private:
+  int exponent_;
   double first_;  // in two factors, because one may lie outside the range of a double
   double second_;
 };

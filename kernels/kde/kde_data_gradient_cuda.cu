@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "common/cuda_check.cuh"
+#include "kde/kde_far_cuda.cuh"
 #include "kde/kde_launch_cuda.h"
 
 namespace scf::kde {
@@ -42,6 +43,7 @@ struct GradientQuery {
   std::int64_t skip;
   std::int32_t label;
   bool counts;
+  bool far;  // kde_far_cuda.cuh; rate is then the root of it
 };
 
 template <class T>
@@ -79,6 +81,7 @@ class DataGradientBlock {
       double squares[K][K] = {};
       double tangents[K][K] = {};
       measure(query, squares, tangents);
+      measure_far(query, squares);
       weigh(squares, tangents, log_weight_sums);
       __syncthreads();
       if (a_.out_data != nullptr) {
@@ -116,7 +119,8 @@ class DataGradientBlock {
     GradientQuery& to = shared_.queries[q];
     to.scale = state.scale;
     to.rate = state.rate;
-    to.gain = state.scale / (state.bandwidth * state.bandwidth);
+    // Finite, so that its products with 0 are 0.
+    to.gain = min(state.scale / state.bandwidth / state.bandwidth, 1.7976931348623157e308);
     to.normaliser = a_.normaliser[index];
     to.tangent_mean = a_.tangent == nullptr ? 0.0 : a_.tangent_means[index];
     to.g = a_.log_density_weights == nullptr ? 0.0
@@ -125,6 +129,10 @@ class DataGradientBlock {
     to.skip = state.skip;
     to.label = state.label;
     to.counts = query + q < a_.m && state.status == 0;
+    to.far = a_.frames[index].nearest >= 0;
+    if (to.far) {
+      to.rate = a_.frames[index].root_rate;
+    }
   }
 
   // Rows [first, first + kTile) of an array of `rows` rows, the last repeated; columns beyond the
@@ -187,6 +195,28 @@ class DataGradientBlock {
     }
   }
 
+  // Far queries measure their distances again, from their nearest datum's on.
+  __device__ __forceinline__ void measure_far(std::int64_t first_query,
+                                              double (&squares)[K][K]) const {
+    const std::int64_t pitch = a_.data.pitch;
+#pragma unroll
+    for (int j = 0; j < K; ++j) {
+      if (!shared_.queries[at(lane_, j)].far) {
+        continue;
+      }
+      const std::int64_t query = min(first_query + at(lane_, j), a_.m - 1);
+      const FarFrame& frame = a_.frames[query];
+#pragma unroll
+      for (int i = 0; i < K; ++i) {
+        const std::int64_t datum = min(first_ + at(row_, i), a_.data.n - 1);
+        squares[i][j] =
+            max(far_square(frame, a_.data.rows + datum * pitch,
+                           a_.data.rows + frame.nearest * pitch, a_.x + query * pitch, a_.data.d),
+                0.0);
+      }
+    }
+  }
+
   __device__ __forceinline__ void weigh(const double (&squares)[K][K],
                                         const double (&tangents)[K][K],
                                         double (&log_weight_sums)[K]) {
@@ -199,15 +229,19 @@ class DataGradientBlock {
         if (query.counts && datum < a_.data.n) {
           const auto seen = visible_of<T, double>(a_.data, datum, query.skip, query.label);
           if (seen.exponent > minus_infinity<double>()) {
-            weight = seen.factor *
-                     exp2(fma(-query.rate, squares[i][j], seen.exponent - query.normaliser));
+            const double shift = seen.exponent - query.normaliser;
+            const double exponent = query.far ? shift - query.rate * (query.rate * squares[i][j])
+                                              : fma(-query.rate, squares[i][j], shift);
+            weight = seen.factor * exp2(exponent);
             prior = rescaled(seen.factor, seen.exponent, 0) * query.inverse_visible;
           }
         }
         const double pull = weight * query.gain;
         const double tau = tangents[i][j] - query.tangent_mean;
         shared_.along_tangent[at(row_, i)][at(lane_, j)] = pull;
-        shared_.along_offset[at(row_, i)][at(lane_, j)] = pull * fma(query.gain, tau, query.g);
+        // Where there is no weight, gain tau may be infinite.
+        shared_.along_offset[at(row_, i)][at(lane_, j)] =
+            pull == 0 ? 0.0 : pull * fma(query.gain, tau, query.g);
         // Where a query does not count, its g may be anything.
         log_weight_sums[i] += query.counts ? fma(query.g, weight - prior, pull * tau) : 0.0;
       }

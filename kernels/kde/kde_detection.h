@@ -43,6 +43,17 @@ constexpr double kVarianceError = 10 * kUnitSingle;  // of E r^2
 // Exponents that are off by more leave weights that do not even say how many data count.
 constexpr double kMostExponentError = 0.03;
 
+// Whether a query is far, for either backend: the largest exponent of its data, log2 units, is a
+// number of so many digits that differences of two exponents drown in their rounding, their sum is
+// no number, or rate = log2(e) / 2h^2 leaves the range in which products with it can be relied on.
+// Such a query is evaluated once more, with exponents that are taken from its nearest datum on.
+constexpr double kFarExponent = 1099511627776.0;  // 2^40: an exponent's rounding shows at 1e-4
+constexpr double kFarRate = 1e200;
+[[nodiscard]] SCF_HOST_DEVICE inline bool is_far(double largest_exponent, double sum, double rate) {
+  return !(largest_exponent > -kFarExponent && sum > 0 && std::isfinite(sum) && rate < kFarRate &&
+           rate > 1 / kFarRate);
+}
+
 // The merged moments of a query, and what they belong to. Lengths in one unit, whichever.
 struct Moments {
   double sum;             // S

@@ -21,6 +21,7 @@ namespace {
 struct DrawPolicy {
   static constexpr int kThreads = 256;
   static constexpr std::int64_t kMaxGrid = 32768;  // of a dimension; loops do the rest
+  static constexpr int kResidentBlocks = 4;        // at least: else the assembler spills for more
 };
 
 // What a row is made of; position -1: a bad row.
@@ -50,7 +51,7 @@ __device__ DrawnRow draw_row(const DrawView& view, const Queries<T>& queries,
 }
 
 template <class T>
-__global__ void __launch_bounds__(DrawPolicy::kThreads)
+__global__ void __launch_bounds__(DrawPolicy::kThreads, DrawPolicy::kResidentBlocks)
     kde_draw_kernel(const DataView<T> data, const DrawView view, const Queries<T> queries,
                     const random::Stream stream, const Draws<T> draws) {
   __shared__ DrawnRow shared[DrawPolicy::kThreads];

@@ -10,6 +10,7 @@
 #include "common/cpu_context.h"
 #include "common/error.h"
 #include "kde/kde_evaluation_cpu.h"
+#include "kde/kde_far_cpu.h"
 
 namespace scf::kde {
 namespace {
@@ -43,13 +44,16 @@ void write_nan_row(const Outputs<T>& outputs, std::int64_t d, std::int64_t i) {
   }
 }
 
-// The two lists of indices, and the evaluation's own needs after them.
+// The lists of indices, and the evaluation's own needs after them.
 template <class T>
 struct Lists {
   Lists(Arena& arena, std::int64_t m)
-      : order(arena.take<std::int64_t>(m)), flagged(arena.take<std::int64_t>(m)) {}
+      : order(arena.take<std::int64_t>(m)),
+        flagged(arena.take<std::int64_t>(m)),
+        far{arena.take<std::int64_t>(m), 0} {}
   std::int64_t* order;
   std::int64_t* flagged;
+  FarList far;
 };
 
 template <class S, class C>
@@ -63,10 +67,11 @@ std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Querie
 template <class S, class C>
 std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
                       const Outputs<S>& outputs, Passes passes, Arena arena,
-                      const std::int64_t* order, std::int64_t count, std::int64_t* flagged) {
+                      const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
+                      FarList* far) {
   Evaluation<S, C> evaluation(context, kde, queries, outputs, passes);
   evaluation.carve(arena);
-  return evaluation.run(order, count, flagged);
+  return evaluation.run(order, count, flagged, far);
 }
 
 }  // namespace
@@ -74,7 +79,16 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
 template <class T>
 std::size_t kde_summarise_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
                                         const Queries<T>& queries) {
-  return queries.m == 0 ? 0 : needed<T, double>(context, kde, queries, Outputs<T>(), Passes::kOne);
+  if (queries.m == 0) {
+    return 0;
+  }
+  const Outputs<T> none;
+  Arena arena(nullptr);
+  (void)arena.take<std::int64_t>(queries.m);
+  const std::size_t bytes = std::max(needed<T, double>(context, kde, queries, none, Passes::kOne),
+                                     kde_far_workspace_cpu(context, kde, none));
+  (void)arena.take<char>(static_cast<std::int64_t>(bytes));
+  return arena.used();
 }
 
 template <class T>
@@ -83,9 +97,12 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
                        const PosteriorSummaries& summaries, void* workspace) {
   const Outputs<T> none;
   Arena arena(workspace);
+  FarList far = {arena.take<std::int64_t>(queries.m), 0};
+  const Arena rest = arena;
   Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, summaries);
   evaluation.carve(arena);
-  evaluation.run(order, count, nullptr);
+  evaluation.run(order, count, nullptr, &far);
+  kde_far_cpu(context, kde, queries, none, summaries, far.queries, far.count, rest);
 }
 
 double distance_error(std::int64_t d) {
@@ -125,7 +142,8 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   const std::size_t bytes =
       std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne),
-                needed<T, double>(context, kde, queries, outputs, Passes::kTwo)});
+                needed<T, double>(context, kde, queries, outputs, Passes::kTwo),
+                kde_far_workspace_cpu(context, kde, outputs)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));
   return arena.used();
 }
@@ -138,7 +156,7 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     return;
   }
   Arena arena(workspace);
-  const Lists<T> lists(arena, queries.m);
+  Lists<T> lists(arena, queries.m);
   const std::int64_t count = order_queries(
       kde, queries, lists.order, [](std::int64_t) { return true; },
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
@@ -149,14 +167,16 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
   if (outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr) {
     if (sizeof(T) == sizeof(float) && outputs.top == 0) {
       left = evaluate<T, T>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                            lists.flagged);
+                            lists.flagged, nullptr);
       order = lists.flagged;
     }
     left = evaluate<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                               lists.flagged);
+                               lists.flagged, &lists.far);
     order = lists.flagged;
   }
-  evaluate<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left, nullptr);
+  evaluate<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left, nullptr,
+                      &lists.far);
+  kde_far_cpu(context, kde, queries, outputs, {}, lists.far.queries, lists.far.count, arena);
 }
 
 template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<float>&,

@@ -12,10 +12,12 @@ namespace scf::kde {
 
 // Posterior summaries of the queries listed in `order` (sorted by label), always in double and in
 // the stored unit: log2 of sum_k 2^t_k (kde_chunk_cpu.h) and the posterior mean, both by query
-// index.
+// index. Of a far query (kde_far_cpu.h) t_k is relative to its nearest datum, whose position is
+// `nearest`; else that is -1.
 struct PosteriorSummaries {
-  double* log2_sum = nullptr;  // [m]
-  double* mean = nullptr;      // [m, padded]
+  double* log2_sum = nullptr;       // [m]
+  double* mean = nullptr;           // [m, padded]
+  std::int64_t* nearest = nullptr;  // [m]
 };
 template <class T>
 void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,

@@ -11,6 +11,9 @@
 //   cancels:
 //                a pass in double about the posterior mean, merge
 //   top          the K most probable data: a pass in double, merge
+//   far          the queries whose exponents are too large for all of that, from their nearest
+//   datum
+//                on: one kernel, a block a query
 //
 // The lists live on the device, and a pass over one has the grid of the whole sub-batch: blocks
 // beyond the list's end stop at once. So nothing is read back, and the call can be captured in a
@@ -126,6 +129,7 @@ class SubBatch {
     if (wants_top(outputs)) {
       top();
     }
+    far();
   }
 
  private:
@@ -185,7 +189,24 @@ class SubBatch {
   void top() const {
     const PassArguments<T> arguments = pass(Listed::kAll);
     launch_tiled_double(arguments, Pass::kTop, count_, stream_);
-    launch_merge_top(arguments, count_, outputs_, stream_);
+    launch_merge_top(arguments, count_, outputs_,
+                     wants_moments(outputs_) ? nullptr : workspace_.results.flags, stream_);
+  }
+
+  void far() const {
+    const Partials& partials = workspace_.partials;
+    FarArguments<T> arguments = {};
+    arguments.data = data_;
+    arguments.states = workspace_.queries.states;
+    arguments.x = workspace_.queries.x;
+    arguments.tangent = workspace_.queries.tangent;
+    arguments.flags = workspace_.results.flags;
+    arguments.count = count_;
+    arguments.vectors = wants_vectors(outputs_) ? partials.vectors : nullptr;
+    arguments.vector_pitch = data_.pitch;
+    arguments.product_at = partials.vector_at(1, 0, 0);
+    arguments.outputs = outputs_;
+    launch_far(arguments, stream_);
   }
 
   const DataView<T>& data_;

@@ -27,6 +27,14 @@ namespace scf::kde {
 
 inline constexpr double kLn2 = 0.693147180559945309417;
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+// log2(e) / (2 h^2) of query i in the stored unit, or 0 or infinity beyond a double's range.
+template <class T>
+double exact_rate(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t i) {
+  const double h = kde.to_stored(bandwidth_of(queries, i));
+  return 0.5 / (kLn2 * h) / h;
+}
+
 inline constexpr std::int64_t kMaxChunks = 32;
 inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
@@ -66,6 +74,12 @@ inline constexpr std::int64_t kStateScalars = 4;
 
 // ---- One evaluation
 // ------------------------------------------------------------------------------
+
+// The far queries (kde_far_cpu.h) that evaluations come across.
+struct FarList {
+  std::int64_t* queries;
+  std::int64_t count;
+};
 
 // kOne gives the divergence from the moments of the first pass, and no Jacobian products; kTwo
 // gives second-order outputs from a second pass, in double.
@@ -110,8 +124,10 @@ class Evaluation {
 
   // Evaluates the queries listed in `order`, which is sorted by class; writes the indices of those
   // that need more than C's precision, or than one pass, to `flagged`, which may be `order` itself,
-  // and returns their number. None are looked for where `flagged` is null.
-  std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged) {
+  // and returns their number. None are looked for where `flagged` is null. In double, queries that
+  // are far are put on `far` instead, where that is given; their outputs mean nothing yet.
+  std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
+                   FarList* far = nullptr) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
       const std::int64_t tiles = list_tiles(order, count, done);
@@ -131,12 +147,13 @@ class Evaluation {
           }
         });
       }
-      if (flagged != nullptr) {
-        for (std::int64_t t = 0; t < tiles; ++t) {
-          for (int q = 0; q < tile_list_[t].count; ++q) {
-            if (needs_more(t * kTileQueries + q, tile_list_[t].order[q])) {
-              flagged[flags++] = tile_list_[t].order[q];
-            }
+      for (std::int64_t t = 0; t < tiles && (flagged != nullptr || far != nullptr); ++t) {
+        for (int q = 0; q < tile_list_[t].count; ++q) {
+          const std::int64_t i = tile_list_[t].order[q];
+          if (far != nullptr && query_is_far(t * kTileQueries + q, i)) {
+            far->queries[far->count++] = i;
+          } else if (flagged != nullptr && needs_more(t * kTileQueries + q, i)) {
+            flagged[flags++] = i;
           }
         }
       }
@@ -339,17 +356,22 @@ class Evaluation {
         std::clamp(guess, static_cast<double>(kde_.lower[j]), static_cast<double>(kde_.upper[j])));
   }
 
+  bool query_is_far(std::int64_t slot, std::int64_t i) const {
+    const QueryState state = state_of(slot);
+    return is_far(state.reference, state.mass, exact_rate(kde_, queries_, i));
+  }
+
   // (h / a)^2 in the stored unit.
   double relative_h_squared(std::int64_t i) const {
     const double h = kde_.to_stored(bandwidth_of(queries_, i)) / scale_of(queries_, i);
     return h * h;
   }
 
-  // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN.
+  // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN: queries beyond
+  // it are evaluated in double, or are far.
   double rate_of(std::int64_t i) const {
-    const double h = kde_.to_stored(bandwidth_of(queries_, i));
     const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
-    return std::clamp(0.5 / (kLn2 * h) / h, 1 / limit, limit);
+    return std::clamp(exact_rate(kde_, queries_, i), 1 / limit, limit);
   }
 
   // Merges the chunks of a query into its state, and writes the first-order outputs.
@@ -364,10 +386,10 @@ class Evaluation {
     state[0] = reference;
     for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
       const double* const partial = partial_of(slot, c);
-      if (!(partial[PartialLayout::kReference] > -kInfinity)) {
+      const double factor = std::exp2(partial[PartialLayout::kReference] - reference);
+      if (!(factor > 0)) {  // a sum there may be infinite
         continue;
       }
-      const double factor = std::exp2(partial[PartialLayout::kReference] - reference);
       state[1] += factor * partial[PartialLayout::kMass];
       state[2] += factor * partial[PartialLayout::kMoment];
       state[3] += factor * factor * partial[PartialLayout::kSquares];
@@ -379,6 +401,7 @@ class Evaluation {
     if (summaries_.mean != nullptr) {
       summaries_.log2_sum[i] = reference + std::log2(state[1]);
       std::copy_n(state + kStateScalars, layout_.padded, summaries_.mean + i * layout_.padded);
+      summaries_.nearest[i] = -1;
     }
     if (outputs_.top > 0) {
       write_top(slot, i, state_of(slot));
@@ -561,10 +584,11 @@ class Evaluation {
     if (kind == ReferencePoint::kOrigin) {
       moments.shift_size = 0;  // there are digits to spare
     }
-    const double rate = 0.5 / (kLn2 * h) / h;
+    const double rate = exact_rate(kde_, queries_, i);
     // The largest weight is about 1; where it is not, exponents are too large to say how large.
     const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0.25 &&
-                          std::isfinite(state.mass) && std::isfinite(moments.offset_square);
+                          std::isfinite(state.mass) && std::isfinite(moments.offset_square) &&
+                          !is_far(state.reference, state.mass, rate);
     // What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double,
     // and may lie between two numbers of type C; and a product may be rounded.
     double displacement = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));

@@ -15,6 +15,9 @@
 // Covariances take r^2 from |x - a m|^2 on: far from the data all r^2 are alike, and their common
 // part would cancel.
 //
+// Posterior weights of far queries (kde_far_cpu.h) come from distances relative to their nearest
+// datum, and so do their r^2.
+//
 // Data are taken in blocks of kBlock, each by one thread that goes through the queries in order: no
 // sum depends on the threads. Lanes hold data; a block's gradients stay in the cache.
 #undef HWY_TARGET_INCLUDE
@@ -29,7 +32,10 @@
 
 #include "common/cpu_context.h"
 #include "common/simd.h"
+#include "kde/kde_detection.h"
 #include "kde/kde_evaluate_cpu.h"
+#include "kde/kde_far-inl.h"
+#include "kde/kde_far_cpu.h"
 #include "kde/kde_queries_cpu.h"
 #include "kde/kde_tile-inl.h"
 
@@ -52,11 +58,34 @@ struct GradientQuery {
   double c;                 // q of it, a / h^2
   double rate;              // log2(e) / 2h^2
   double log2_sum;          // log2 sum_k 2^t_k
-  double mean_square;       // |x - a mean|^2, near what r^2 is
+  double mean_square;       // |x - a mean|^2
+  double distance;          // near what r^2 is: mean_square, or what it exceeds r_*^2 by if far
   double inverse_visible;   // 1 / W, W relative to the largest weight
   std::int64_t begin, end;  // positions that it sees,
   std::int64_t skip;        // but this one
+  std::int64_t index;       // of the query
+  std::int64_t nearest;     // position of a far query's nearest datum, else -1
+  FarPoint far;             // of a far query, not placed yet
 };
+
+// The point of a far query, in `scratch` [2 d]; false where it is not far.
+template <class T>
+bool place_gradient_query(const CpuKde<T>& kde, const Queries<T>& queries, const GradientQuery& q,
+                          double* scratch, FarPoint& point) {
+  if (q.nearest < 0) {
+    return false;
+  }
+  point = q.far;
+  point.nearest = scratch;
+  point.lever = scratch + kde.d;
+  place_far_point(kde, queries, q.index, q.nearest, point);
+  return true;
+}
+
+// Squared lengths of a far query's unit in the stored one; bounded, so that no product is a NaN.
+inline double far_square_unit(const FarPoint& point) {
+  return std::min(point.unit * point.unit, 1e300);
+}
 
 // Which terms of an objective its bandwidth's gradient is of; each has the sums of those before.
 enum class BandwidthTerms { kLogDensity, kScore, kAll };
@@ -95,7 +124,8 @@ HWY_INLINE void Distances(D dd, const CpuKde<S>& kde, const GradientQuery& q, co
   }
 }
 
-// Posterior weights of the data at positions first, first + 1, ...; 0 where unseen.
+// Posterior weights of the data at positions first, first + 1, ...; 0 where unseen. r2 is relative
+// to the nearest datum where the query is far.
 template <class D, class S>
 HWY_INLINE hn::Vec<D> Posterior(D dd, const CpuKde<S>& kde, const GradientQuery& q,
                                 std::int64_t first, hn::Vec<D> r2) {
@@ -117,15 +147,20 @@ HWY_INLINE hn::Vec<D> Posterior(D dd, const CpuKde<S>& kde, const GradientQuery&
     }
     shift = hn::Load(dd, by_lane);
   }
-  const auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, shift);
+  auto t = hn::NegMulAdd(hn::Set(dd, q.rate), r2, shift);
+  if (q.nearest >= 0) {
+    const auto root_rate = hn::Set(dd, q.far.root_rate);
+    t = hn::Sub(shift, hn::Mul(root_rate, hn::Mul(root_rate, hn::Max(r2, hn::Zero(dd)))));
+  }
   return hn::IfThenElseZero(hn::Gt(t, hn::Set(dd, -1000.0)), Exp2(dd, t));
 }
 
 // Adds one query to the gradients of a block: `data` [d][kGradientBlock], `posterior` and `tangent`
-// [kGradientBlock] take p g and p c e.
+// [kGradientBlock] take p g and p c e. `far` is null where the query is not far.
 template <class S>
-HWY_INLINE void AddQuery(const CpuKde<S>& kde, const GradientQuery& q, std::int64_t first,
-                         double* HWY_RESTRICT data, double* HWY_RESTRICT log_weights) {
+HWY_INLINE void AddQuery(const CpuKde<S>& kde, const GradientQuery& q, const FarPoint* far,
+                         std::int64_t first, double* HWY_RESTRICT data,
+                         double* HWY_RESTRICT log_weights) {
   const hn::ScalableTag<double> dd;
   const std::int64_t lanes = hn::Lanes(dd);
   for (std::int64_t l = 0; l < kGradientBlock; l += lanes) {
@@ -136,11 +171,17 @@ HWY_INLINE void AddQuery(const CpuKde<S>& kde, const GradientQuery& q, std::int6
     auto r2 = hn::Zero(dd);
     auto e = hn::Zero(dd);
     Distances(dd, kde, q, column, r2, e);
+    if (far != nullptr) {
+      r2 = FarDistances(dd, column, kde.d, *far);
+    }
     const auto p = Posterior(dd, kde, q, first + l, r2);
     if (hn::AllTrue(dd, hn::Eq(p, hn::Zero(dd)))) {
       continue;
     }
-    const auto ce = hn::Mul(hn::Set(dd, q.c), e);
+    auto ce = hn::Mul(hn::Set(dd, q.c), e);
+    if (far != nullptr) {  // c may be so large that this is infinite, where p is 0
+      ce = hn::IfThenElseZero(hn::Gt(p, hn::Zero(dd)), ce);
+    }
     const auto radial = hn::Mul(hn::Mul(p, hn::Set(dd, q.c)), hn::Add(hn::Set(dd, q.g), ce));
     const auto along = hn::Mul(p, hn::Set(dd, q.c));
     const auto a = hn::Set(dd, q.a);
@@ -158,13 +199,17 @@ HWY_INLINE void AddQuery(const CpuKde<S>& kde, const GradientQuery& q, std::int6
   }
 }
 
+// `scratch` [2 d] is for a far query's point.
 template <class S>
-void GradientBlock(const CpuKde<S>& kde, const GradientQuery* queries, std::int64_t m,
-                   std::int64_t first, double* data, double* log_weights) {
+void GradientBlock(const CpuKde<S>& kde, const Queries<S>& batch, const GradientQuery* queries,
+                   std::int64_t m, std::int64_t first, double* data, double* log_weights,
+                   double* scratch) {
   std::fill_n(data, kde.d * kGradientBlock, 0.0);
   std::fill_n(log_weights, kGradientBlock, 0.0);
   for (std::int64_t i = 0; i < m; ++i) {
-    AddQuery(kde, queries[i], first, data, log_weights);
+    FarPoint point;
+    const bool far = place_gradient_query(kde, batch, queries[i], scratch, point);
+    AddQuery(kde, queries[i], far ? &point : nullptr, first, data, log_weights);
     // The renormalisation of the weights, of data that this query sees.
     const GradientQuery& q = queries[i];
     const std::int64_t begin = std::max(first, q.begin);
@@ -178,7 +223,7 @@ void GradientBlock(const CpuKde<S>& kde, const GradientQuery* queries, std::int6
 // The sums of one query, kVectors vectors of data side by side: their chains of additions run at
 // once.
 template <BandwidthTerms kTerms, int kVectors, class S>
-BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
+BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q, const FarPoint* far) {
   const hn::ScalableTag<double> dd;
   using V = hn::Vec<decltype(dd)>;
   constexpr bool kScore = kTerms != BandwidthTerms::kLogDensity;
@@ -187,7 +232,7 @@ BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
   constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
   const std::int64_t lanes = hn::Lanes(dd);
   const V a = hn::Set(dd, q.a);
-  const V reference = hn::Set(dd, q.mean_square);
+  const V reference = hn::Set(dd, q.distance);
   BandwidthSums total{};
   const auto add_to = [dd](double& sum, V lanes_of_sum)
                           HWY_ATTR { sum += hn::GetLane(hn::SumOfLanes(dd, lanes_of_sum)); };
@@ -237,7 +282,13 @@ BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
       }
 #pragma GCC unroll 16
       for (int i = 0; i < kVectors; ++i) {
+        if (far != nullptr) {
+          squares[i] = FarDistances(dd, columns[i], kde.d, *far);
+        }
         const V p = Posterior(dd, kde, q, k + i * lanes, squares[i]);
+        if (far != nullptr) {  // in the stored unit, as the rest
+          squares[i] = hn::Mul(squares[i], hn::Set(dd, far_square_unit(*far)));
+        }
         const V away = hn::Sub(squares[i], reference);
         z = hn::MulAdd(p, away, z);
         if constexpr (kScore) {
@@ -276,33 +327,36 @@ BandwidthSums SumBandwidth(const CpuKde<S>& kde, const GradientQuery& q) {
 }
 
 template <class S>
-BandwidthSums SumBandwidthOf(const CpuKde<S>& kde, const GradientQuery& q, BandwidthTerms terms) {
+BandwidthSums SumBandwidthOf(const CpuKde<S>& kde, const GradientQuery& q, const FarPoint* far,
+                             BandwidthTerms terms) {
   switch (terms) {
     case BandwidthTerms::kLogDensity:
-      return SumBandwidth<BandwidthTerms::kLogDensity, 4>(kde, q);
+      return SumBandwidth<BandwidthTerms::kLogDensity, 4>(kde, q, far);
     case BandwidthTerms::kScore:
-      return SumBandwidth<BandwidthTerms::kScore, 4>(kde, q);
+      return SumBandwidth<BandwidthTerms::kScore, 4>(kde, q, far);
     case BandwidthTerms::kAll:
       break;
   }
-  return SumBandwidth<BandwidthTerms::kAll, 2>(kde, q);
+  return SumBandwidth<BandwidthTerms::kAll, 2>(kde, q, far);
 }
 
-void GradientBlockF32(const CpuKde<float>& kde, const GradientQuery* queries, std::int64_t m,
-                      std::int64_t first, double* data, double* log_weights) {
-  GradientBlock(kde, queries, m, first, data, log_weights);
+void GradientBlockF32(const CpuKde<float>& kde, const Queries<float>& batch,
+                      const GradientQuery* queries, std::int64_t m, std::int64_t first,
+                      double* data, double* log_weights, double* scratch) {
+  GradientBlock(kde, batch, queries, m, first, data, log_weights, scratch);
 }
-void GradientBlockF64(const CpuKde<double>& kde, const GradientQuery* queries, std::int64_t m,
-                      std::int64_t first, double* data, double* log_weights) {
-  GradientBlock(kde, queries, m, first, data, log_weights);
+void GradientBlockF64(const CpuKde<double>& kde, const Queries<double>& batch,
+                      const GradientQuery* queries, std::int64_t m, std::int64_t first,
+                      double* data, double* log_weights, double* scratch) {
+  GradientBlock(kde, batch, queries, m, first, data, log_weights, scratch);
 }
 BandwidthSums SumBandwidthF32(const CpuKde<float>& kde, const GradientQuery& query,
-                              BandwidthTerms terms) {
-  return SumBandwidthOf(kde, query, terms);
+                              const FarPoint* far, BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, far, terms);
 }
 BandwidthSums SumBandwidthF64(const CpuKde<double>& kde, const GradientQuery& query,
-                              BandwidthTerms terms) {
-  return SumBandwidthOf(kde, query, terms);
+                              const FarPoint* far, BandwidthTerms terms) {
+  return SumBandwidthOf(kde, query, far, terms);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -318,24 +372,33 @@ HWY_EXPORT(GradientBlockF64);
 HWY_EXPORT(SumBandwidthF32);
 HWY_EXPORT(SumBandwidthF64);
 
-void gradient_block(std::size_t target, const CpuKde<float>& kde, const GradientQuery* queries,
-                    std::int64_t m, std::int64_t first, double* data, double* log_weights) {
-  HWY_DISPATCH_TABLE(GradientBlockF32)[target](kde, queries, m, first, data, log_weights);
+void gradient_block(std::size_t target, const CpuKde<float>& kde, const Queries<float>& batch,
+                    const GradientQuery* queries, std::int64_t m, std::int64_t first, double* data,
+                    double* log_weights, double* scratch) {
+  HWY_DISPATCH_TABLE(GradientBlockF32)
+  [target](kde, batch, queries, m, first, data, log_weights, scratch);
 }
-void gradient_block(std::size_t target, const CpuKde<double>& kde, const GradientQuery* queries,
-                    std::int64_t m, std::int64_t first, double* data, double* log_weights) {
-  HWY_DISPATCH_TABLE(GradientBlockF64)[target](kde, queries, m, first, data, log_weights);
+void gradient_block(std::size_t target, const CpuKde<double>& kde, const Queries<double>& batch,
+                    const GradientQuery* queries, std::int64_t m, std::int64_t first, double* data,
+                    double* log_weights, double* scratch) {
+  HWY_DISPATCH_TABLE(GradientBlockF64)
+  [target](kde, batch, queries, m, first, data, log_weights, scratch);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<float>& kde,
-                            const GradientQuery& query, BandwidthTerms terms) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query, terms);
+                            const GradientQuery& query, const FarPoint* far, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF32)[target](kde, query, far, terms);
 }
 BandwidthSums sum_bandwidth(std::size_t target, const CpuKde<double>& kde,
-                            const GradientQuery& query, BandwidthTerms terms) {
-  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query, terms);
+                            const GradientQuery& query, const FarPoint* far, BandwidthTerms terms) {
+  return HWY_DISPATCH_TABLE(SumBandwidthF64)[target](kde, query, far, terms);
 }
 
 constexpr double kLn2 = 0.693147180559945309417;
+
+// A bandwidth that may be divided by.
+double least_normal(double h) {
+  return std::max(h, std::numeric_limits<double>::min());
+}
 
 template <class T>
 struct GradientWorkspace {
@@ -344,24 +407,26 @@ struct GradientWorkspace {
     const std::int64_t m = queries.m;
     order = arena.take<std::int64_t>(m);
     log2_sum = arena.take<double>(m);
+    nearest = arena.take<std::int64_t>(m);
     mean = arena.take<double>(m, kde.padded());
     x = arena.take<double>(m, kde.d);
     u = arena.take<double>(m, kde.d);
     v = gradients.quadratic_form_weights == nullptr ? nullptr : arena.take<double>(m, kde.d);
     list = arena.take<GradientQuery>(m);
-    block_size = (kde.d + 1) * kGradientBlock;
+    block_size = (kde.d + 1) * kGradientBlock + 2 * kde.d;
     blocks = arena.take<double>(block_size * context.threads());
     const std::size_t bytes = kde_summarise_workspace_cpu(context, kde, queries);
     summarise = arena.take<char>(static_cast<std::int64_t>(bytes));
   }
   std::int64_t* order;
   double* log2_sum;
+  std::int64_t* nearest;
   double* mean;
   double* x;
   double* u;
   double* v;
   GradientQuery* list;
-  std::int64_t block_size;
+  std::int64_t block_size;  // of a thread: data, log-weights, and a far query's point
   double* blocks;
   char* summarise;
 };
@@ -386,7 +451,7 @@ bool factors_are_finite(const Gradients<T>& gradients, std::int64_t d, std::int6
 template <class T>
 GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
                        const Gradients<T>& gradients, const GradientWorkspace<T>& workspace,
-                       std::int64_t i) {
+                       std::int64_t i, double* scratch) {
   double* const x = workspace.x + i * kde.d;
   double* const u = workspace.u + i * kde.d;
   for (std::int64_t j = 0; j < kde.d; ++j) {
@@ -400,8 +465,10 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
     return factors == nullptr ? 0.0 : static_cast<double>(factors[i]);
   };
   const DataClass& of = class_of(kde, queries, i);
-  const double h = kde.to_stored(bandwidth_of(queries, i));
+  const double h = least_normal(kde.to_stored(bandwidth_of(queries, i)));
   GradientQuery q{};
+  q.index = i;
+  q.nearest = workspace.nearest[i];
   q.x = x;
   q.u = u;
   q.mean = workspace.mean + i * kde.padded();
@@ -420,13 +487,25 @@ GradientQuery describe(const CpuKde<T>& kde, const Queries<T>& queries,
     const double away = q.a * q.mean[j] - x[j];
     q.mean_square += away * away;
   }
-  q.c = q.a / h / h;
+  q.c = std::min(q.a / h / h, std::numeric_limits<double>::max());
+  q.distance = q.mean_square;
   q.rate = std::clamp(0.5 / (kLn2 * h) / h, 1e-300, 1e300);
   q.log2_sum = workspace.log2_sum[i];
   q.begin = of.begin;
   q.end = of.end;
   q.skip = skip_of(kde, queries, i);
   q.inverse_visible = 1 / kde.visible_weight(of, q.skip);
+  if (q.nearest >= 0) {
+    q.far = far_point(kde, queries, i);
+    FarPoint point;
+    place_gradient_query(kde, queries, q, scratch, point);
+    double distance = 0;
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      const double step = point.scale * (q.mean[j] - point.nearest[j]);
+      distance += step * (step + point.lever[j]);
+    }
+    q.distance = distance * far_square_unit(point);
+  }
   return q;
 }
 
@@ -435,13 +514,14 @@ template <class T>
 double first_gradient(const CpuKde<T>& kde, const GradientQuery& q, double stored_h,
                       const BandwidthSums& sums) {
   double score = 0;  // u . s
+  // Factors of 0 leave out what may be infinite.
   for (std::int64_t j = 0; j < kde.d; ++j) {
-    score += q.u[j] * ((q.a * q.mean[j] - q.x[j]) / stored_h / stored_h);
+    score += q.u[j] == 0 ? 0 : q.u[j] * ((q.a * q.mean[j] - q.x[j]) / stored_h / stored_h);
   }
   const double mean_square = q.mean_square + sums.z;
   const double covariance = sums.ez - sums.e * sums.z;
-  return q.g * (mean_square / stored_h / stored_h - static_cast<double>(kde.d)) - 2 * score +
-         q.c * (covariance / stored_h / stored_h);
+  const double spread = mean_square / stored_h / stored_h - static_cast<double>(kde.d);
+  return (q.g == 0 ? 0 : q.g * spread) - 2 * score + q.c * (covariance / stored_h / stored_h);
 }
 
 // What divergence and quadratic form add: d/d log h of q^2 variance - size / h^2, `covariance` that
@@ -455,7 +535,7 @@ double second_gradient(const GradientQuery& q, double stored_h, double variance,
 template <class T>
 double bandwidth_gradient(const CpuKde<T>& kde, const GradientQuery& q, double h,
                           BandwidthTerms terms, const BandwidthSums& sums) {
-  const double stored_h = kde.to_stored(h);
+  const double stored_h = least_normal(kde.to_stored(h));
   double gradient = first_gradient(kde, q, stored_h, sums);
   if (terms != BandwidthTerms::kAll) {
     return gradient;
@@ -536,10 +616,14 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
           gradients.log_bandwidths[i] = std::numeric_limits<T>::quiet_NaN();
         }
       });
-  kde_summarise_cpu(context, kde, queries, pieces.order, count, {pieces.log2_sum, pieces.mean},
-                    pieces.summarise);
-  context.parallel_for(count, [&](std::int64_t at, int) {
-    pieces.list[at] = describe(kde, queries, gradients, pieces, pieces.order[at]);
+  kde_summarise_cpu(context, kde, queries, pieces.order, count,
+                    {pieces.log2_sum, pieces.mean, pieces.nearest}, pieces.summarise);
+  const auto scratch_of = [&](int thread) {
+    return pieces.blocks + (thread + 1) * pieces.block_size - 2 * kde.d;
+  };
+  context.parallel_for(count, [&](std::int64_t at, int thread) {
+    pieces.list[at] =
+        describe(kde, queries, gradients, pieces, pieces.order[at], scratch_of(thread));
   });
   const std::size_t target = dispatch_index(context.targets());
   if (gradients.data != nullptr || gradients.log_weights != nullptr) {
@@ -548,7 +632,8 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
       double* const data = pieces.blocks + thread * pieces.block_size;
       double* const log_weights = data + kde.d * kGradientBlock;
       const std::int64_t first = block * kGradientBlock;
-      gradient_block(target, kde, pieces.list, count, first, data, log_weights);
+      gradient_block(target, kde, queries, pieces.list, count, first, data, log_weights,
+                     scratch_of(thread));
       write_block(kde, gradients, first, data, log_weights);
     });
   }
@@ -556,11 +641,14 @@ void kde_gradient_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
     const BandwidthTerms terms = wants_second(gradients)              ? BandwidthTerms::kAll
                                  : gradients.score_weights != nullptr ? BandwidthTerms::kScore
                                                                       : BandwidthTerms::kLogDensity;
-    context.parallel_for(count, [&](std::int64_t at, int) {
+    context.parallel_for(count, [&](std::int64_t at, int thread) {
       const std::int64_t i = pieces.order[at];
       const GradientQuery& q = pieces.list[at];
-      gradients.log_bandwidths[i] = static_cast<T>(bandwidth_gradient(
-          kde, q, bandwidth_of(queries, i), terms, sum_bandwidth(target, kde, q, terms)));
+      FarPoint point;
+      const bool far = place_gradient_query(kde, queries, q, scratch_of(thread), point);
+      gradients.log_bandwidths[i] = static_cast<T>(
+          bandwidth_gradient(kde, q, bandwidth_of(queries, i), terms,
+                             sum_bandwidth(target, kde, q, far ? &point : nullptr, terms)));
     });
   }
 }

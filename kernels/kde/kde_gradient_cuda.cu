@@ -7,6 +7,7 @@
 //   bandwidth      instead, where divergences or quadratic forms are in it: what d/d log h of all
 //                  four needs, with v as the tangent
 //   merge          d/d log h
+//   far            all of that for queries whose exponents are too large: kde_far_cuda.cu
 //   data gradient  a block a tile of data over all queries: kde_data_gradient_cuda.cu
 //
 // Workspace: a few rows a query, a row of doubles a datum, and the partial results of a sub-batch.
@@ -23,6 +24,7 @@ template <class T>
 struct Workspace {
   PreparedQueries<T> queries;
   MomentResults<T> results;
+  FarFrame* frames;
   double* tangent_means;
   double* sums;
   Partials partials;
@@ -58,6 +60,8 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   workspace.results.mean = needs.vectors > 0 ? arena.take<T>(m * data.pitch) : nullptr;
   workspace.results.mean_square = arena.take<double>(m);
   workspace.results.normaliser = arena.take<double>(m);
+  workspace.results.flags = arena.take<std::uint8_t>(m);
+  workspace.frames = arena.take<FarFrame>(m);
   workspace.tangent_means = arena.take<double>(m);
   workspace.sums = gradients.data != nullptr ? arena.take<double>(data.n * data.pitch) : nullptr;
   workspace.partials = take_partials(arena, plan, size, data.pitch, needs);
@@ -94,6 +98,33 @@ void run_bandwidth(PassArguments<T> pass, const Gradients<T>& gradients, std::in
   launch_merge_bandwidth(pass, count, factors, gradients.log_bandwidths + first, status, stream);
 }
 
+// The far queries of a sub-batch: what the passes gave for them means nothing.
+template <class T>
+void run_far(const DataView<T>& data, const Workspace<T>& workspace, const Gradients<T>& gradients,
+             std::int64_t first, std::int64_t count, void* stream) {
+  const std::int64_t row = first * data.pitch;
+  FarArguments<T> arguments = {};
+  arguments.data = data;
+  arguments.states = workspace.queries.states + first;
+  arguments.x = workspace.queries.x + row;
+  arguments.tangent = wants_second(gradients) ? from(workspace.queries.tangent, row) : nullptr;
+  arguments.flags = workspace.results.flags + first;
+  arguments.count = count;
+  arguments.vectors = workspace.partials.vectors;
+  arguments.vector_pitch = data.pitch;
+  arguments.mean = from(workspace.results.mean, row);
+  arguments.normaliser = workspace.results.normaliser + first;
+  arguments.frames = workspace.frames + first;
+  arguments.tangent_means = workspace.tangent_means + first;
+  arguments.log_density_weights = from(gradients.log_density_weights, first);
+  arguments.score_weights = from(gradients.score_weights, first * gradients.ld_score_weights);
+  arguments.ld_score_weights = gradients.ld_score_weights;
+  arguments.divergence_weights = from(gradients.divergence_weights, first);
+  arguments.quadratic_form_weights = from(gradients.quadratic_form_weights, first);
+  arguments.log_bandwidths = from(gradients.log_bandwidths, first);
+  launch_far(arguments, stream);
+}
+
 // What the queries [first, first + count) need of the data: normaliser, mean, d/d log h.
 template <class T>
 void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspace<T>& workspace,
@@ -104,6 +135,7 @@ void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspa
   results.mean = from(workspace.results.mean, row);
   results.mean_square = workspace.results.mean_square + first;
   results.normaliser = workspace.results.normaliser + first;
+  results.flags = workspace.results.flags + first;
   PassArguments<T> pass = {};
   pass.data = data;
   pass.queries.states = workspace.queries.states + first;
@@ -119,7 +151,7 @@ void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspa
     pass.queries.center = results.mean;
     pass.queries.tangent = from(workspace.queries.tangent, row);
     run_bandwidth(pass, gradients, first, status, stream);
-    return;
+    return run_far(data, workspace, gradients, first, count, stream);
   }
   if (gradients.score_weights != nullptr) {
     pass.queries.center = results.mean;
@@ -130,6 +162,7 @@ void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspa
   launch_merge_gradient(pass, count, from(gradients.log_density_weights, first),
                         workspace.tangent_means + first, from(gradients.log_bandwidths, first),
                         stream);
+  run_far(data, workspace, gradients, first, count, stream);
 }
 
 template <class T>
@@ -142,6 +175,7 @@ void run_data_gradient(const DataView<T>& data, const Workspace<T>& workspace,
   arguments.center = workspace.results.mean;
   arguments.tangent = gradients.score_weights == nullptr ? nullptr : workspace.queries.tangent;
   arguments.normaliser = workspace.results.normaliser;
+  arguments.frames = workspace.frames;
   arguments.tangent_means = workspace.tangent_means;
   arguments.log_density_weights = gradients.log_density_weights;
   arguments.m = m;

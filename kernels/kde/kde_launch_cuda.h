@@ -53,6 +53,7 @@ void launch_compaction(const std::uint8_t* flags, std::uint8_t mask, std::int64_
 enum QueryFlag : std::uint8_t {
   kRefine = 1,      // single precision does not keep the promise
   kSecondPass = 2,  // the divergence cancels in one pass
+  kFar = 4,         // exponents are too large; in double only
 };
 
 // Per-query results of the moments that later passes use; indexed by query, null: not wanted.
@@ -76,10 +77,54 @@ template <class T>
 void launch_merge_second_order(const PassArguments<T>& pass, std::int64_t most,
                                const Outputs<T>& outputs, void* stream);
 
-// The same for top_indices and top_weights.
+// The same for top_indices and top_weights. Sets flags where they are given: kFar or none.
 template <class T>
 void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
-                      void* stream);
+                      std::uint8_t* flags, void* stream);
+
+// ---- kde_far_cuda.cu ----------------------------------------------------------------------------
+
+// The unit of a far query, and its nearest datum; kde_far_cuda.cuh.
+struct FarFrame {
+  double unit_first;  // lengths into that unit: times both
+  double unit_second;
+  double scale;          // a, and into that unit
+  double bandwidth;      // h in that unit, kept finite and above 0
+  double root_rate;      // sqrt(log2(e) / 2) / h: its square may overflow
+  std::int64_t nearest;  // -1 where the query is not far
+};
+
+// Arrays are by query; those of gradients are null in an evaluation, and outputs in a gradient.
+template <class T>
+struct FarArguments {
+  DataView<T> data;
+  const QueryState* states;
+  const T* x;        // [m, pitch]
+  const T* tangent;  // [m, pitch], or null for 0
+  const std::uint8_t* flags;
+  std::int64_t count;
+  double* vectors;  // [m, vector_pitch] workspace, or null where no vector is wanted
+  std::int64_t vector_pitch;
+  std::int64_t product_at;  // where a second such array begins; Jacobian products only
+  Outputs<T> outputs;
+
+  // In place of what launch_merge_gradient, launch_merge_bandwidth and the moments' merge give:
+  // the normaliser is relative to the nearest datum.
+  T* mean;             // [m, pitch]
+  double* normaliser;  // with frames
+  FarFrame* frames;
+  double* tangent_means;
+  const T* log_density_weights;
+  const T* score_weights;
+  std::int64_t ld_score_weights;
+  const T* divergence_weights;
+  const T* quadratic_form_weights;
+  T* log_bandwidths;
+};
+
+// Evaluates the queries with the flag kFar, and marks all others as not far in `frames`.
+template <class T>
+void launch_far(const FarArguments<T>& arguments, void* stream);
 
 // ---- kde_merge_gradient_cuda.cu
 // -------------------------------------------------------------------
@@ -120,6 +165,7 @@ struct DataGradientArguments {
   const T* center;   // [m, pitch]
   const T* tangent;  // [m, pitch], u; null for 0
   const double* normaliser;
+  const FarFrame* frames;
   const double* tangent_means;
   const T* log_density_weights;  // g, or null for 0
   std::int64_t m;

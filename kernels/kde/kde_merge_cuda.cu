@@ -156,9 +156,12 @@ class MomentsMerge {
                            outputs_.divergence != nullptr,
                            outputs_.effective_sample_size != nullptr};
     std::uint8_t flags = 0;
+    const bool far = is_far(merge_.reference(), moments.sum, state_.rate);
     if (precision == Precision::kSingle) {
       const double kappa = distance_error(pass_.data.d);
-      flags = needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
+      flags = far || needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
+    } else if (far) {
+      flags = kFar;
     } else if (wanted.divergence) {
       flags = divergence_cancels<T>(moments, pass_.data.n, pass_.data.d) ? kSecondPass : 0;
     }
@@ -240,7 +243,7 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
 template <class T>
 __global__ void __launch_bounds__(MergePolicy::kThreads)
     kde_merge_top_kernel(const __grid_constant__ PassArguments<T> pass,
-                         const __grid_constant__ Outputs<T> outputs) {
+                         const __grid_constant__ Outputs<T> outputs, std::uint8_t* flags) {
   __shared__ double factors[MergePolicy::kQueries][kMaxChunks];
   Slot slot;
   if (!find_slot(pass.queries, slot)) {
@@ -248,8 +251,12 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
   }
   const Partials& partials = pass.partials;
   const ChunkMerge merge(partials, slot, factors[threadIdx.x / 32]);
-  const bool valid = pass.queries.states[slot.query].status == 0;
+  const QueryState& state = pass.queries.states[slot.query];
+  const bool valid = state.status == 0;
   const double sum = merge.sum(kSum);
+  if (flags != nullptr && slot.lane == 0) {
+    flags[slot.query] = valid && is_far(merge.reference(), sum, state.rate) ? kFar : 0;
+  }
   int heads[2] = {0, 0};
   const auto head = [&](int half) {
     const int chunk = slot.lane + 32 * half;
@@ -305,9 +312,9 @@ void launch_merge_second_order(const PassArguments<T>& pass, std::int64_t most,
 
 template <class T>
 void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Outputs<T>& outputs,
-                      void* stream) {
+                      std::uint8_t* flags, void* stream) {
   cuda_launch("kde_merge_top_kernel", kde_merge_top_kernel<T>, merge_blocks(most),
-              MergePolicy::kThreads, 0, stream, pass, outputs);
+              MergePolicy::kThreads, 0, stream, pass, outputs, flags);
 }
 
 template void launch_merge_moments(const PassArguments<float>&, std::int64_t, Precision,
@@ -315,12 +322,12 @@ template void launch_merge_moments(const PassArguments<float>&, std::int64_t, Pr
 template void launch_merge_second_order(const PassArguments<float>&, std::int64_t,
                                         const Outputs<float>&, void*);
 template void launch_merge_top(const PassArguments<float>&, std::int64_t, const Outputs<float>&,
-                               void*);
+                               std::uint8_t*, void*);
 template void launch_merge_moments(const PassArguments<double>&, std::int64_t, Precision,
                                    const Outputs<double>&, const MomentResults<double>&, void*);
 template void launch_merge_second_order(const PassArguments<double>&, std::int64_t,
                                         const Outputs<double>&, void*);
 template void launch_merge_top(const PassArguments<double>&, std::int64_t, const Outputs<double>&,
-                               void*);
+                               std::uint8_t*, void*);
 
 }  // namespace scf::kde

@@ -75,27 +75,31 @@ class ChunkMerge {
   [[nodiscard]] __device__ double reference() const { return reference_; }
 
   // Sum of a scalar; a product of two p has the factor squared.
-  [[nodiscard]] __device__ double sum(int which, bool squared = false) const {
+  [[nodiscard]] __device__ __forceinline__ double sum(int which, bool squared = false) const {
     double total = 0;
+#pragma unroll 1  // two turns at most
     for (int chunk = slot_.lane; chunk < partials_.chunks; chunk += 32) {
       const double factor = factors_[chunk];
-      total += scalar(which, chunk) * (squared ? factor * factor : factor);
+      if (factor != 0) {  // else a sum may be infinite
+        total += scalar(which, chunk) * (squared ? factor * factor : factor);
+      }
     }
     return warp_sum(total);
   }
 
   // Sum of one dimension of a vector, by one lane.
-  [[nodiscard]] __device__ double vector(int kind, std::int64_t column) const {
+  [[nodiscard]] __device__ __forceinline__ double vector(int kind, std::int64_t column) const {
     double total = 0;
+#pragma unroll 2  // more spills
     for (int chunk = 0; chunk < partials_.chunks; ++chunk) {
       const std::int64_t at = partials_.vector_at(kind, chunk, slot_.slot) + column;
-      total = fma(factors_[chunk], partials_.vectors[at], total);
+      total = factors_[chunk] == 0 ? total : fma(factors_[chunk], partials_.vectors[at], total);
     }
     return total;
   }
 
  private:
-  [[nodiscard]] __device__ double scalar(int which, int chunk) const {
+  [[nodiscard]] __device__ __forceinline__ double scalar(int which, int chunk) const {
     return partials_.scalars[partials_.scalar_at(which, chunk, slot_.slot)];
   }
 

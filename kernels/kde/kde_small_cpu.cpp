@@ -270,10 +270,10 @@ class QueryVector {
       if (!(after[q] > before[q]) || totals_[0][q] == 0) {
         continue;
       }
-      const double factor = std::exp2(
-          std::max(static_cast<double>(before[q]) - static_cast<double>(after[q]), -1000.0));
+      const double factor =
+          RescaleFactor(static_cast<double>(before[q]), static_cast<double>(after[q]));
       for (int i = 0; i < kTotals; ++i) {
-        totals_[i][q] *= i == 2 ? factor * factor : factor;
+        totals_[i][q] = factor == 0 ? 0 : totals_[i][q] * (i == 2 ? factor * factor : factor);
       }
     }
   }

@@ -249,12 +249,14 @@ class SmallBlock {
       const C better = reference_[q] + round_of(largest[q]);
       const double factor =
           rescaled(1.0, static_cast<double>(reference_[q]), static_cast<double>(better));
-      total_[q] *= factor;
-      total_square_[q] *= factor * factor;
-      total_distance_[q] *= factor;
+      // Where exponents are too large for their differences, totals may be infinite.
+      const bool keep = factor != 0;
+      total_[q] = keep ? total_[q] * factor : 0.0;
+      total_square_[q] = keep ? total_square_[q] * (factor * factor) : 0.0;
+      total_distance_[q] = keep ? total_distance_[q] * factor : 0.0;
 #pragma unroll
       for (int c = 0; c < D; ++c) {
-        total_vector_[q][c] *= factor;
+        total_vector_[q][c] = keep ? total_vector_[q][c] * factor : 0.0;
       }
       reference_[q] = better;
       changed = true;

@@ -11,6 +11,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "common/exp2-inl.h"
 #include "kde/kde_chunk_cpu.h"
@@ -25,6 +26,12 @@ using scf::HWY_NAMESPACE::Exp2Many;
 // Sums longer than this are cut into blocks that are added up in double: the rounding of a squared
 // distance then stops growing with d.
 inline constexpr std::int64_t kDimensionBlock = 64;
+
+// What sums relative to 2^before become relative to 2^after. 0 means that they are to be dropped,
+// not multiplied: where exponents are too large for their differences, sums may be infinite.
+inline double RescaleFactor(double before, double after) {
+  return before - after > -1000 ? std::exp2(before - after) : 0;
+}
 
 // Loads stored data as computed data.
 template <class D, class S>

@@ -75,9 +75,13 @@ struct RowState {
   bool negligible;  // no weight of this tile counts
 };
 
-inline void Rescale(double* partial, std::int64_t size, double factor, double factor_squared) {
+inline void Rescale(double* partial, std::int64_t size, double factor) {
+  if (factor == 0) {
+    std::fill(partial + PartialLayout::kMass, partial + size, 0.0);
+    return;
+  }
   for (std::int64_t i = PartialLayout::kMass; i < size; ++i) {
-    partial[i] *= i == PartialLayout::kSquares ? factor_squared : factor;
+    partial[i] *= i == PartialLayout::kSquares ? factor * factor : factor;
   }
 }
 
@@ -90,8 +94,7 @@ inline void RaiseReference(double* partial, const PartialLayout& layout, double 
   }
   partial[PartialLayout::kReference] = reference;
   if (previous > -std::numeric_limits<double>::infinity()) {
-    const double factor = std::exp2(std::max(previous - reference, -1000.0));
-    Rescale(partial, PartialLayout::kSums + layout.padded, factor, factor * factor);
+    Rescale(partial, PartialLayout::kSums + layout.padded, RescaleFactor(previous, reference));
   }
 }
 

@@ -316,8 +316,9 @@ class TiledBlock {
     if (largest > reference_[r] + C(kReferenceSlack)) {
       const C raised = round_of(largest);
       rescale = rescaled(1.0, static_cast<double>(reference_[r]), static_cast<double>(raised));
+      // Where exponents are too large for their differences, sums may be infinite.
       for (double& sum : sums_[r]) {
-        sum *= rescale;
+        sum = rescale == 0 ? 0.0 : sum * rescale;
       }
       if constexpr (kPass == Pass::kMoments) {
         sums_[r][kSumSquare - 1] *= rescale;
@@ -524,7 +525,7 @@ class TiledBlock {
       for (int s = 0; s < S; ++s) {
         const std::int64_t column = slab + lane_ * S + s;
         if (column < data_.pitch) {
-          const double before = touched ? to[column] * rescale : 0.0;
+          const double before = touched && rescale != 0 ? to[column] * rescale : 0.0;
           to[column] = before + static_cast<double>(sums[r][s]);
         }
       }

@@ -99,6 +99,10 @@ typename KdeLoss<T>::Room KdeLoss<T>::take_room(Arena& arena) const {
   room.x = rows(masked);
   room.sigmas = scalars(masked && levels.sigmas != nullptr);
   room.signal_scales = scalars(masked && levels.signal_scales != nullptr);
+  if (masked) {
+    room.query = take_query_room(arena, problem_.query);
+    room.data_query = take_query_room(arena, problem_.data_query);
+  }
   room.points[0] = rows(two || is_perturbed(loss));
   room.points[1] = rows(two);
   room.probes = rows(ssm);
@@ -117,6 +121,18 @@ typename KdeLoss<T>::Room KdeLoss<T>::take_room(Arena& arena) const {
   room.sums = ssm && problem_.settings.projections > 1 ? arena.take<double>(m) : nullptr;
   const auto bytes = static_cast<std::int64_t>(backend_.loss_workspace(m, problem_.d));
   room.loss_workspace = arena.take<char>(bytes);
+  return room;
+}
+
+template <class T>
+typename KdeLoss<T>::QueryRoom KdeLoss<T>::take_query_room(Arena& arena,
+                                                           const kde::Queries<T>& query) const {
+  const std::int64_t m = problem_.m;
+  QueryRoom room = {};
+  room.bandwidths = query.bandwidths == nullptr ? nullptr : arena.take<T>(m);
+  room.signal_scales = query.signal_scales == nullptr ? nullptr : arena.take<T>(m);
+  room.skip = query.skip == nullptr ? nullptr : arena.take<std::int64_t>(m);
+  room.labels = query.labels == nullptr ? nullptr : arena.take<std::int32_t>(m);
   return room;
 }
 
@@ -142,8 +158,8 @@ std::size_t KdeLoss<T>::kde_workspace_bytes() const {
   return bytes;
 }
 
-// Samples that do not count stand at zero, with a noise level of one: what the caller has there is
-// not looked at.
+// Samples that do not count stand at zero, with a noise level of one, and see all data at a
+// bandwidth of one: what the caller has there is not looked at.
 template <class T>
 void KdeLoss<T>::set_masked_aside() {
   const std::uint8_t* const mask = problem_.settings.mask;
@@ -160,6 +176,30 @@ void KdeLoss<T>::set_masked_aside() {
   if (levels.signal_scales != nullptr) {
     backend_.copy_rows({levels.signal_scales, 1}, mask, T(1), problem_.m, 1, room_.signal_scales);
     levels.signal_scales = room_.signal_scales;
+  }
+  set_masked_aside(room_.query, problem_.query);
+  set_masked_aside(room_.data_query, problem_.data_query);
+}
+
+template <class T>
+void KdeLoss<T>::set_masked_aside(const QueryRoom& room, kde::Queries<T>& query) const {
+  const std::uint8_t* const mask = problem_.settings.mask;
+  const std::int64_t m = problem_.m;
+  if (room.bandwidths != nullptr) {
+    backend_.copy_rows({query.bandwidths, 1}, mask, T(1), m, 1, room.bandwidths);
+    query.bandwidths = room.bandwidths;
+  }
+  if (room.signal_scales != nullptr) {
+    backend_.copy_rows({query.signal_scales, 1}, mask, T(1), m, 1, room.signal_scales);
+    query.signal_scales = room.signal_scales;
+  }
+  if (room.skip != nullptr) {
+    backend_.copy_skip(query.skip, mask, m, room.skip);
+    query.skip = room.skip;
+  }
+  if (room.labels != nullptr) {
+    backend_.copy_labels(query.labels, mask, m, room.labels);
+    query.labels = room.labels;
   }
 }
 

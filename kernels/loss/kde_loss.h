@@ -60,11 +60,20 @@ class KdeLoss {
   void run(const KdeLossResults<T>& results);
 
  private:
+  // Arrays of queries with masked ones set aside; null where there is nothing to set aside.
+  struct QueryRoom {
+    T* bandwidths;         // [m]
+    T* signal_scales;      // [m]
+    std::int64_t* skip;    // [m]
+    std::int32_t* labels;  // [m]
+  };
   // What a loss keeps of its samples; null where it has no use for it.
   struct Room {
-    T* x;               // [m, d], masked rows cleared
-    T* sigmas;          // [m], masked ones 1
-    T* signal_scales;   // the same
+    T* x;              // [m, d], masked rows cleared
+    T* sigmas;         // [m], masked ones 1
+    T* signal_scales;  // the same
+    QueryRoom query;   // of the two KDEs
+    QueryRoom data_query;
     T* points[2];       // [m, d], perturbed
     T* probes;          // [m, d]
     T* data_score;      // [m, d]
@@ -80,7 +89,9 @@ class KdeLoss {
 
   [[nodiscard]] Room take_room(Arena& arena) const;
   [[nodiscard]] std::size_t kde_workspace_bytes() const;
+  [[nodiscard]] QueryRoom take_query_room(Arena& arena, const kde::Queries<T>& query) const;
   void set_masked_aside();
+  void set_masked_aside(const QueryRoom& room, kde::Queries<T>& query) const;
   void make_points();
   [[nodiscard]] Matrix<const T> points(int index) const;
   [[nodiscard]] kde::Outputs<T> wanted_outputs(int index) const;

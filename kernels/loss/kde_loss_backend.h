@@ -64,12 +64,19 @@ class KdeLossBackend {
   virtual void difference_perturb(Difference difference, const Settings<T>& settings,
                                   std::int64_t m, std::int64_t d, const Matrix<const T>& x,
                                   const Matrix<T>& plus, const Matrix<T>& minus) const = 0;
+  virtual void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                             const Matrix<const T>& data, const Matrix<T>& direction) const = 0;
 
   // ---- Small steps
   virtual void clear(void* memory, std::size_t bytes) const = 0;
   // to[i,:] = mask[i] == 0 ? masked : from[i,:], rows of d elements; `to` may be from's own rows.
   virtual void copy_rows(const Matrix<const T>& from, const std::uint8_t* mask, T masked,
                          std::int64_t m, std::int64_t d, T* to) const = 0;
+  // The same of what queries leave out, and of their labels: masked ones see all data.
+  virtual void copy_skip(const std::int64_t* from, const std::uint8_t* mask, std::int64_t m,
+                         std::int64_t* to) const = 0;
+  virtual void copy_labels(const std::int32_t* from, const std::uint8_t* mask, std::int64_t m,
+                           std::int32_t* to) const = 0;
   // to[i] = factor from[i]; `to` may be `from`.
   virtual void scale(const T* from, double factor, std::int64_t m, T* to) const = 0;
   virtual void scale_sums(const double* from, double factor, std::int64_t m, T* to) const = 0;

@@ -80,6 +80,10 @@ class CpuBackend final : public KdeLossBackend<T> {
                           const Matrix<T>& minus) const override {
     difference_perturb_cpu(context_, difference, settings, m, d, x, plus, minus);
   }
+  void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                     const Matrix<const T>& data, const Matrix<T>& direction) const override {
+    dde_direction_cpu(context_, m, d, generator, data, direction);
+  }
 
   void clear(void* memory, std::size_t bytes) const override {
     if (bytes > 0) {
@@ -96,6 +100,17 @@ class CpuBackend final : public KdeLossBackend<T> {
         std::copy_n(from.row(i), d, row);
       }
     }
+  }
+  void copy_skip(const std::int64_t* from, const std::uint8_t* mask, std::int64_t m,
+                 std::int64_t* to) const override {
+    std::transform(from, from + m, mask, to,
+                   [](std::int64_t skip, std::uint8_t counts) { return counts != 0 ? skip : -1; });
+  }
+  void copy_labels(const std::int32_t* from, const std::uint8_t* mask, std::int64_t m,
+                   std::int32_t* to) const override {
+    std::transform(from, from + m, mask, to, [](std::int32_t label, std::uint8_t counts) {
+      return counts != 0 ? label : kde::kAnyLabel;
+    });
   }
   void scale(const T* from, double factor, std::int64_t m, T* to) const override {
     scale_as(from, factor, m, to);

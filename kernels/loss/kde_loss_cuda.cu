@@ -146,6 +146,10 @@ class CudaBackend final : public KdeLossBackend<T> {
                           const Matrix<T>& minus) const override {
     difference_perturb_cuda(context_, difference, settings, m, d, x, plus, minus, stream_);
   }
+  void dde_direction(std::int64_t m, std::int64_t d, const Matrix<const T>& generator,
+                     const Matrix<const T>& data, const Matrix<T>& direction) const override {
+    dde_direction_cuda(context_, m, d, generator, data, direction, stream_);
+  }
 
   void clear(void* memory, std::size_t bytes) const override {
     if (bytes > 0) {
@@ -155,6 +159,17 @@ class CudaBackend final : public KdeLossBackend<T> {
   void copy_rows(const Matrix<const T>& from, const std::uint8_t* mask, T masked, std::int64_t m,
                  std::int64_t d, T* to) const override {
     launch("loss_copy_rows_kernel", loss_copy_rows_kernel<T>, m * d, from, mask, masked, m, d, to);
+  }
+  void copy_skip(const std::int64_t* from, const std::uint8_t* mask, std::int64_t m,
+                 std::int64_t* to) const override {
+    launch("loss_copy_rows_kernel", loss_copy_rows_kernel<std::int64_t>, m,
+           Matrix<const std::int64_t>{from, 1}, mask, std::int64_t{-1}, m, std::int64_t{1}, to);
+  }
+  void copy_labels(const std::int32_t* from, const std::uint8_t* mask, std::int64_t m,
+                   std::int32_t* to) const override {
+    launch("loss_copy_rows_kernel", loss_copy_rows_kernel<std::int32_t>, m,
+           Matrix<const std::int32_t>{from, 1}, mask, std::int32_t{kde::kAnyLabel}, m,
+           std::int64_t{1}, to);
   }
   void scale(const T* from, double factor, std::int64_t m, T* to) const override {
     launch("loss_scale_kernel", loss_scale_kernel<T, T>, m, from, factor, m, to);

@@ -35,8 +35,9 @@ template <class T>
 struct Levels {
   double sigma = 1;
   double signal_scale = 1;
-  const T* sigmas = nullptr;         // [m]
-  const T* signal_scales = nullptr;  // [m]
+  const T* sigmas = nullptr;           // [m]
+  const T* signal_scales = nullptr;    // [m]
+  const std::uint8_t* mask = nullptr;  // [m] or null: bad ones of a sample of 0 are not reported
 
   [[nodiscard]] SCF_HOST_DEVICE double sigma_of(std::int64_t i) const {
     return sigmas == nullptr ? sigma : static_cast<double>(sigmas[i]);
@@ -50,6 +51,9 @@ struct Levels {
 template <class T>
 struct Settings {
   Form form = Form::kScore;
+  // Of a score that stands for another output: the form whose residual is meant, sigma, sigma^2 / a
+  // or a sigma + sigma^3 / a times that of the score.
+  Form stands_for = Form::kScore;
   Weighting weighting = Weighting::kNone;
   double weighting_exponent = 2;
   const T* weights = nullptr;  // [m]

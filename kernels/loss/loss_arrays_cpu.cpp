@@ -49,7 +49,9 @@ void check(const char* name, const T* values, Bound bound, std::int64_t m,
 template <class T>
 void check_arrays(const Settings<T>& settings, std::int64_t m, const std::uint8_t* mask) {
   check("sigmas", settings.levels.sigmas, Bound::kPositive, m, mask);
-  check("signal_scales", settings.levels.signal_scales, Bound::kNotNegative, m, mask);
+  const bool needs_signal = settings.stands_for == Form::kX0 || settings.stands_for == Form::kV;
+  check("signal_scales", settings.levels.signal_scales,
+        needs_signal ? Bound::kPositive : Bound::kNotNegative, m, mask);
   check("weights", settings.weights, Bound::kNotNegative, m, mask);
 }
 

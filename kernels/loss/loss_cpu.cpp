@@ -33,7 +33,7 @@ void set_targets(const Levels<T>& levels, std::int64_t row, std::int64_t count, 
 template <class T>
 void set_coefficients(const ResidualRows<T>& rows, std::int64_t row, std::int64_t count,
                       double* weights, T* noise, T* reference, T* gradient) {
-  if (rows.uniform()) {
+  if (rows.uniform() || rows.stands_for != Form::kScore) {
     scf::set_coefficients<T, ResidualRows<T>>(rows, row, count, weights, noise, reference,
                                               gradient);
     return;
@@ -429,18 +429,17 @@ class FddsmOperation {
 template <class T>
 class FdssmEnergyOperation {
  public:
-  FdssmEnergyOperation(const CpuContext& context, std::int64_t m, const FdssmEnergyRows<T>& rows)
-      : context_(context), rows_(rows), streams_(is_streamed<T>(m, 1)) {}
+  FdssmEnergyOperation(const CpuContext& context, const FdssmEnergyRows<T>& rows)
+      : context_(context), rows_(rows) {}
 
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
-    energy_sweep(context_, rows_, row, rows, streams_, values);
+    energy_sweep(context_, rows_, row, rows, values);
   }
   void clear(std::int64_t row) const { rows_.clear(row); }
 
  private:
   const CpuContext& context_;
   FdssmEnergyRows<T> rows_;
-  bool streams_;
 };
 
 }  // namespace
@@ -482,8 +481,7 @@ void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                            const FdssmEnergyArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, 0);
   run(context, plan, batch,
-      FdssmEnergyOperation<T>(context, batch.m,
-                              FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
+      FdssmEnergyOperation<T>(context, FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
       workspace_of(context, plan, batch));
 }
 

@@ -9,22 +9,13 @@ namespace scf::loss {
 namespace {
 
 template <class T>
-class FdssmEnergyOperation {
+class FdssmEnergyOperation : public ScalarRowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  static constexpr bool kHasValues = true;
-  struct Row {};
-
   explicit FdssmEnergyOperation(const FdssmEnergyRows<T>& rows) : rows_(rows) {}
 
-  __device__ std::int64_t passes() const { return 0; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t /*row*/, std::int64_t /*column*/,
-                       int /*count*/, Row& /*state*/, double* /*sums*/) const {}
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-  __device__ double end(std::int64_t row, const Row& /*state*/) const { return rows_.take(row); }
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
+  __device__ double end(std::int64_t row, const Own& /*own*/, const double* /*results*/) const {
+    return rows_.take(row);
+  }
   __device__ void clear(std::int64_t row) const { rows_.clear(row); }
 
  private:

@@ -30,40 +30,62 @@ template <class T>
   return take_workspace_cuda(arena, plan, projections);
 }
 
-// The normal noise z (or v) of a batch, the caller's or regenerated; see residual_cuda.cuh.
-template <class T>
+// The noise z (or v) of a batch, the caller's or regenerated; see residual_cuda.cuh. kSigns: it may
+// be Rademacher signs, else it is normal. kKeys: the keys of its words stay in 20 registers.
+template <class T, bool kSigns = false, bool kKeys = true>
 class NoiseCuda {
  public:
   static constexpr bool kPresent = true;
 
-  NoiseCuda() = default;
   NoiseCuda(random::Distribution distribution, const random::Stream& words,
             const Matrix<const T>& given)
-      : distribution_(distribution), words_(words), given_(given) {}
+      : signs_(distribution == random::Distribution::kRademacher), words_(words), given_(given) {}
 
-  // Columns beyond `count` are 0 or belong to the noise; nothing must come of them.
-  __device__ void quad(std::int64_t row, std::int64_t column, int count, T* z) const {
+  [[nodiscard]] bool vectors() const { return given_.aligned; }
+
+  // Reads the offset in device memory, if any: once a thread.
+  __device__ void start() {
+    const random::Words words = random::words_of(words_);
+    words_.offset = in_register(words.offset);
+    words_.first_row = in_register(words.first_row);
+    keys_ = kKeys ? random::keys_in_registers(words.seed) : random::keys_of(words.seed);
+  }
+
+  // Columns beyond those left are 0 or belong to the noise; nothing must come of them.
+  __device__ void quad(std::int64_t row, std::int64_t column, std::int64_t left, bool vector,
+                       T* z) const {
     if (given_.data != nullptr) {
-      load_quad(given_, row, column, count, z);
-    } else if (distribution_ == random::Distribution::kRademacher) {
-      random::rademacher4(random::words_of(words_), row, column / 4, z);
+      if (vector) {
+        load_quad<true>(given_.at(row, column), 4, z);
+      } else {
+        load_quad<false>(given_.at(row, column), static_cast<int>(min(left, std::int64_t{4})), z);
+      }
+      return;
+    }
+    const uint4 words = random::words_at(keys_, words_.offset + static_cast<std::uint64_t>(column),
+                                         words_.first_row + row);
+    if (kSigns && signs_) {
+      random::rademachers_of(words, z);
     } else {
-      random::normal4(random::words_of(words_), row, column / 4, z);
+      random::normals_of(words, left, z);
     }
   }
 
-  // The noise after `words` more words of every row, of the caller's rows from `row` on.
-  __device__ void quad_of(std::uint64_t words, std::int64_t first_given, std::int64_t row,
-                          std::int64_t column, int count, T* z) const {
-    NoiseCuda moved = *this;
-    moved.words_.offset += words;
-    moved.quad(given_.data != nullptr ? first_given + row : row, column, count, z);
+  // The noise after `more` words of every row, of the caller's rows from `first_given` on.
+  __device__ NoiseCuda moved(std::uint64_t more, std::int64_t first_given) const {
+    NoiseCuda result = *this;
+    result.words_.offset += more;
+    if (given_.data != nullptr) {
+      result.given_.data += first_given * given_.ld;
+    }
+    return result;
   }
 
  private:
-  random::Distribution distribution_ = random::Distribution::kNormal;
+  bool signs_;
   random::Stream words_;
   QuadMatrix<const T> given_;
+  random::PhiloxKeys keys_;
 };
 
 template <class T>
@@ -71,42 +93,18 @@ template <class T>
   return {random::Distribution::kNormal, settings.words, settings.noise};
 }
 
-// Probes of SSM (quad_of() moves on to the k-th), or, for FD-DSM, n with the words after those of
-// z.
+// For FD-DSM, n: the words after those of z.
 template <class T>
-[[nodiscard]] NoiseCuda<T> probe_of(const Settings<T>& settings, random::Distribution distribution,
-                                    std::int64_t index, std::int64_t d) {
+[[nodiscard]] NoiseCuda<T> direction_of(const Settings<T>& settings, std::int64_t d) {
   random::Stream words = settings.words;
-  words.offset += static_cast<std::uint64_t>(index) * static_cast<std::uint64_t>(words_of_noise(d));
-  return {distribution, words, settings.probes};
+  words.offset += static_cast<std::uint64_t>(words_of_noise(d));
+  return {random::Distribution::kNormal, words, settings.probes};
 }
 
-// Zeros what lies beyond `count` columns.
+// Probes of SSM; moved() on to the k-th.
 template <class T>
-__device__ __forceinline__ void keep(int count, T* quad) {
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    quad[j] = j < count ? quad[j] : T(0);
-  }
-}
-
-template <class T>
-__device__ __forceinline__ double dot_quad(const T* a, const T* b) {
-  T terms[4];
-#pragma unroll
-  for (int j = 0; j < 4; ++j) {
-    terms[j] = a[j] * b[j];
-  }
-  return sum_quad(terms);
-}
-
-template <class T>
-__device__ __forceinline__ void clear_quad(const QuadMatrix<T>& matrix, std::int64_t row,
-                                           std::int64_t column, int count) {
-  if (matrix.data != nullptr) {
-    const T zeros[4] = {};
-    store_quad(matrix, row, column, count, zeros);
-  }
+[[nodiscard]] NoiseCuda<T, true, false> probes_of(const Settings<T>& settings) {
+  return {settings.probe, settings.words, settings.probes};
 }
 
 // The count of a mask first, then the operation that make(scale) gives, then the summary.

@@ -139,7 +139,7 @@ template <class T>
 void dsm_perturb_cpu(const CpuContext& context, const Settings<T>& settings, std::int64_t m,
                      std::int64_t d, const Matrix<const T>& x, const Matrix<T>& perturbed,
                      const Matrix<T>& target) {
-  check_arrays(settings, m, nullptr);
+  check_arrays(settings, m, settings.levels.mask);
   const NoiseCpu<T> noise = noise_of(context, settings);
   const std::uint32_t streams = streams_of(m, d, x, perturbed, target);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
@@ -173,7 +173,7 @@ void difference_perturb_cpu(const CpuContext& context, Difference difference,
                             const Settings<T>& settings, std::int64_t m, std::int64_t d,
                             const Matrix<const T>& x, const Matrix<T>& plus,
                             const Matrix<T>& minus) {
-  check_arrays(settings, m, nullptr);
+  check_arrays(settings, m, settings.levels.mask);
   const bool perturbs = difference == Difference::kFddsm;
   const double radius = settings.epsilon * (perturbs ? std::sqrt(static_cast<double>(d)) : 1);
   const NoiseCpu<T> noise = noise_of(context, settings);

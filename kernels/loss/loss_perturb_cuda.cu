@@ -10,14 +10,6 @@
 namespace scf::loss {
 namespace {
 
-// What operations without values and masks have in common.
-struct Points {
-  static constexpr bool kHasValues = false;
-
-  __device__ void clear_quad(std::int64_t /*row*/, std::int64_t /*column*/, int /*count*/) const {}
-  __device__ void clear(std::int64_t /*row*/) const {}
-};
-
 template <class T, class Operation>
 void run_points(const CudaContext& context, const char* name, std::int64_t m, std::int64_t d,
                 const Operation& operation, void* stream) {
@@ -27,78 +19,134 @@ void run_points(const CudaContext& context, const char* name, std::int64_t m, st
 
 // perturbed = a x + sigma z and its target.
 template <class T>
-class PerturbOperation : public Points {
+class PerturbOperation : public RowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  struct Row {
+  static constexpr int kNumbers = 4;
+  using Number = T;
+  struct Own {
     T signal_scale;
     T sigma;
     T target_noise;
     T target_x;
+  };
+  struct Row {
+    Own of;
+    const T* x;
+    T* perturbed;
+    T* target;
   };
 
   PerturbOperation(const Settings<T>& settings, const Matrix<const T>& x,
                    const Matrix<T>& perturbed, const Matrix<T>& target)
       : form_(settings.form),
         levels_(settings.levels),
+        uniform_(levels_.sigmas == nullptr && levels_.signal_scales == nullptr),
         status_(settings.status),
         noise_(noise_of(settings)),
         x_(x),
         perturbed_(perturbed),
-        target_(target) {}
+        target_(target),
+        vectors_(all_aligned(x_, perturbed_, target_) && noise_.vectors()) {}
 
-  __device__ std::int64_t passes() const { return 1; }
+  __device__ bool vectors() const { return vectors_; }
 
-  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
-    const Level level = level_of(levels_, row, status_);
-    const Target target = target_of(form_, level);
-    state.signal_scale = static_cast<T>(level.signal_scale);
-    state.sigma = static_cast<T>(level.sigma);
-    state.target_noise = static_cast<T>(target.noise);
-    state.target_x = static_cast<T>(target.x);
+  __device__ void start() {
+    noise_.start();
+    if (uniform_) {
+      common_ = row_of(0);
+    }
   }
 
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* /*sums*/) const {
+  __device__ void begin(std::int64_t row, Own& own) const {
+    if (!uniform_) {
+      own = row_of(row);
+    }
+  }
+
+  __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
+    if (uniform_) {
+      state.of = common_;
+    } else {
+      state.of = {hand(own.signal_scale), hand(own.sigma), hand(own.target_noise),
+                  hand(own.target_x)};
+    }
+  }
+
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.x = x_.at(row, column);
+    state.perturbed = perturbed_.at(row, column);
+    state.target = target_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.x += columns;
+    state.perturbed += columns;
+    state.target += columns;
+  }
+
+  __device__ void draw(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       std::int64_t left, bool vector, Row& /*state*/, T* z) const {
+    noise_.quad(row, column, left, vector, z);
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, const T* z, Row& state,
+                       double* /*sums*/) const {
     T x[4];
-    T z[4];
-    load_quad(x_, row, column, count, x);
-    noise_.quad(row, column, count, z);
-    T perturbed[4];
-    T target[4];
+    load_quad<kVector>(state.x, count, x);
+    T out[4];
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
-      perturbed[j] = fma(state.sigma, z[j], state.signal_scale * x[j]);
-      target[j] = fma(state.target_noise, z[j], state.target_x * x[j]);
+      out[j] = fma(state.of.sigma, z[j], state.of.signal_scale * x[j]);
     }
-    store_quad(perturbed_, row, column, count, perturbed);
+    store_quad<kVector>(state.perturbed, count, out);
     if (target_.data != nullptr) {
-      store_quad(target_, row, column, count, target);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) {
+        out[j] = fma(state.of.target_noise, z[j], state.of.target_x * x[j]);
+      }
+      store_quad<kVector>(state.target, count, out);
     }
   }
 
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
-
  private:
+  __device__ Own row_of(std::int64_t row) const {
+    const Level level = level_of(levels_, row, status_);
+    const Target target = target_of(form_, level);
+    return {static_cast<T>(level.signal_scale), static_cast<T>(level.sigma),
+            static_cast<T>(target.noise), static_cast<T>(target.x)};
+  }
+
   Form form_;
   Levels<T> levels_;
+  bool uniform_;
   std::uint32_t* status_;
   NoiseCuda<T> noise_;
   QuadMatrix<const T> x_;
   QuadMatrix<T> perturbed_;
   QuadMatrix<T> target_;
+  bool vectors_;
+  Own common_;  // of all rows, where they are uniform
 };
 
 // y + v and y - v, |v| = radius, y = x or a x + sigma z.
 template <class T>
-class DifferenceOperation : public Points {
+class DifferenceOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 1;
+  static constexpr int kNumbers = 8;  // the direction, and the noise
+  using Number = T;
+  struct Own {
+    T signal_scale;
+    T sigma;
+  };
   struct Row {
     T signal_scale;
     T sigma;
     T along;  // factor of the direction as it is made
+    const T* x;
+    T* plus;
+    T* minus;
   };
 
   DifferenceOperation(Difference difference, const Settings<T>& settings, std::int64_t d,
@@ -108,36 +156,63 @@ class DifferenceOperation : public Points {
         levels_(settings.levels),
         status_(settings.status),
         noise_(noise_of(settings)),
-        direction_(perturbs_ ? probe_of(settings, random::Distribution::kNormal, 1, d) : noise_),
+        direction_(perturbs_ ? direction_of(settings, d) : noise_),
         x_(x),
         plus_(plus),
-        minus_(minus) {}
+        minus_(minus),
+        vectors_(all_aligned(x_, plus_, minus_) && noise_.vectors() && direction_.vectors()) {}
 
   __device__ std::int64_t passes() const { return 2; }
+  __device__ bool vectors() const { return vectors_; }
 
-  __device__ void begin(std::int64_t row, std::int64_t /*slot*/, Row& state) const {
-    const Level level = level_of(levels_, row, status_);
-    state.signal_scale = static_cast<T>(level.signal_scale);
-    state.sigma = static_cast<T>(level.sigma);
+  __device__ void start() {
+    noise_.start();
+    direction_.start();
   }
 
-  __device__ void quad(std::int64_t pass, std::int64_t row, std::int64_t column, int count,
-                       Row& state, double* sums) const {
-    T v[4];
-    direction_.quad(row, column, count, v);
+  __device__ void begin(std::int64_t row, Own& own) const {
+    const Level level = level_of(levels_, row, status_);
+    own = {static_cast<T>(level.signal_scale), static_cast<T>(level.sigma)};
+  }
+
+  __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
+    state.signal_scale = hand(own.signal_scale);
+    state.sigma = hand(own.sigma);
+  }
+
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state.x = x_.at(row, column);
+    state.plus = plus_.at(row, column);
+    state.minus = minus_.at(row, column);
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.x += columns;
+    state.plus += columns;
+    state.minus += columns;
+  }
+
+  __device__ void draw(std::int64_t pass, std::int64_t row, std::int64_t column, std::int64_t left,
+                       bool vector, Row& /*state*/, T* z) const {
+    direction_.quad(row, column, left, vector, z);
+    if (perturbs_ && pass > 0) {
+      noise_.quad(row, column, left, vector, z + 4);
+    }
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t pass, int count, T* v, Row& state, double* sums) const {
     if (pass == 0) {
-      keep(count, v);
+      keep<kVector>(count, v);
       sums[0] += dot_quad(v, v);
       return;
     }
     T centre[4];
-    load_quad(x_, row, column, count, centre);
+    load_quad<kVector>(state.x, count, centre);
     if (perturbs_) {
-      T z[4];
-      noise_.quad(row, column, count, z);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
-        centre[j] = fma(state.sigma, z[j], state.signal_scale * centre[j]);
+        centre[j] = fma(state.sigma, v[4 + j], state.signal_scale * centre[j]);
       }
     }
     T minus[4];
@@ -146,11 +221,11 @@ class DifferenceOperation : public Points {
       minus[j] = fma(-state.along, v[j], centre[j]);
       centre[j] = fma(state.along, v[j], centre[j]);
     }
-    store_quad(plus_, row, column, count, centre);
-    store_quad(minus_, row, column, count, minus);
+    store_quad<kVector>(state.plus, count, centre);
+    store_quad<kVector>(state.minus, count, minus);
   }
 
-  __device__ void swept(std::int64_t pass, bool /*leader*/, const double* sums, Row& state) const {
+  __device__ void swept(std::int64_t pass, bool /*leader*/, double* sums, Row& state) const {
     if (pass == 0) {
       state.along = static_cast<T>(radius_ / sqrt(sums[0]));
     }
@@ -166,44 +241,56 @@ class DifferenceOperation : public Points {
   QuadMatrix<const T> x_;
   QuadMatrix<T> plus_;
   QuadMatrix<T> minus_;
+  bool vectors_;
 };
 
 // out = first - second, or first alone.
 template <class T>
-class SubtractOperation : public Points {
+class SubtractOperation : public RowOperationCuda {
  public:
-  static constexpr int kSums = 0;
-  struct Row {};
+  struct Row {
+    const T* first;
+    const T* second;
+    T* out;
+  };
 
   SubtractOperation(const Matrix<const T>& first, const Matrix<const T>& second,
                     const Matrix<T>& out)
-      : first_(first), second_(second), out_(out) {}
+      : first_(first), second_(second), out_(out), vectors_(all_aligned(first_, second_, out_)) {}
 
-  __device__ std::int64_t passes() const { return 1; }
-  __device__ void begin(std::int64_t /*row*/, std::int64_t /*slot*/, Row& /*state*/) const {}
+  __device__ bool vectors() const { return vectors_; }
 
-  __device__ void quad(std::int64_t /*pass*/, std::int64_t row, std::int64_t column, int count,
-                       Row& /*state*/, double* /*sums*/) const {
+  __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
+                       Row& state) const {
+    state = {first_.at(row, column), second_.at(row, column), out_.at(row, column)};
+  }
+  __device__ void advance(std::int64_t columns, Row& state) const {
+    state.first += columns;
+    state.second += columns;
+    state.out += columns;
+  }
+
+  template <bool kVector>
+  __device__ void quad(std::int64_t /*pass*/, int count, Number* /*z*/, Row& state,
+                       double* /*sums*/) const {
     T first[4];
-    load_quad(first_, row, column, count, first);
+    load_quad<kVector>(state.first, count, first);
     if (second_.data != nullptr) {
       T second[4];
-      load_quad(second_, row, column, count, second);
+      load_quad<kVector>(state.second, count, second);
 #pragma unroll
       for (int j = 0; j < 4; ++j) {
         first[j] -= second[j];
       }
     }
-    store_quad(out_, row, column, count, first);
+    store_quad<kVector>(state.out, count, first);
   }
-
-  __device__ void swept(std::int64_t /*pass*/, bool /*leader*/, const double* /*sums*/,
-                        Row& /*state*/) const {}
 
  private:
   QuadMatrix<const T> first_;
   QuadMatrix<const T> second_;
   QuadMatrix<T> out_;
+  bool vectors_;
 };
 
 }  // namespace

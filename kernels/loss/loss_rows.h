@@ -44,7 +44,7 @@ template <class T>
   if (bits == 0) {
     return level;
   }
-  report(status, bits);
+  report(levels.mask != nullptr && levels.mask[i] == 0 ? nullptr : status, bits);
   return {NAN, NAN};
 }
 
@@ -69,6 +69,24 @@ struct Target {
   return {NAN, NAN};
 }
 
+// What a score's residual s + z / sigma is multiplied by to be that of the output for which it
+// stands: epsilon = -sigma s, x0 = (x~ + sigma^2 s) / a, v = a epsilon - sigma x0.
+[[nodiscard]] SCF_HOST_DEVICE inline double residual_scale(Form form, const Level& level) {
+  const double sigma = level.sigma;
+  const double a = level.signal_scale;
+  switch (form) {
+    case Form::kScore:
+      return 1;
+    case Form::kEpsilon:
+      return sigma;
+    case Form::kX0:
+      return sigma * (sigma / a);
+    case Form::kV:
+      return a * sigma + sigma * (sigma * (sigma / a));
+  }
+  return NAN;
+}
+
 // ---- ESM, ISM, DSM, DDE ------------------------------------------------------------------------
 
 // The usual exponent for less.
@@ -81,6 +99,7 @@ template <class T>
 struct ResidualRows {
   ResidualLoss loss;
   Form form;
+  Form stands_for;
   Weighting weighting;
   double exponent;
   const T* weights;  // [m] or null
@@ -95,6 +114,7 @@ struct ResidualRows {
                const MeanScale& scale)
       : loss(which),
         form(batch.settings.form),
+        stands_for(batch.settings.stands_for),
         weighting(batch.settings.weighting),
         exponent(batch.settings.weighting_exponent),
         weights(batch.settings.weights),
@@ -150,20 +170,34 @@ struct ResidualRows {
   }
 
  private:
+  // What the form that the score stands for brings to the weight: no signal leaves it no output.
+  [[nodiscard]] SCF_HOST_DEVICE double square_scale(const Level& level) const {
+    if (stands_for == Form::kScore) {
+      return 1;
+    }
+    if (stands_for != Form::kEpsilon && !(level.signal_scale > 0)) {
+      report(status, kBadSignalScale);
+      return NAN;
+    }
+    const double scale = residual_scale(stands_for, level);
+    return scale * scale;
+  }
+
   // NaN where the level is: also where the weight does not need it.
   [[nodiscard]] SCF_HOST_DEVICE double lambda(std::int64_t row, const Level& level) const {
     if (!(level.sigma > 0)) {
       return NAN;
     }
+    const double scale = square_scale(level);
     if (weighting == Weighting::kNone) {
-      return 1;
+      return scale;
     }
     if (weighting == Weighting::kSigma) {
-      return power(level.sigma, exponent);
+      return scale * power(level.sigma, exponent);
     }
     const auto weight = static_cast<double>(weights[row]);
     if (weight >= 0 && is_finite(weight)) {
-      return weight;
+      return scale * weight;
     }
     report(status, kBadWeight);
     return NAN;

@@ -7,18 +7,13 @@
 // foreach_target.h comes first
 #include <hwy/highway.h>
 
-#include <type_traits>
-
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
-#include "common/stream-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::loss {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
-using scf::HWY_NAMESPACE::CanStream;
-using scf::HWY_NAMESPACE::StreamVector;
 using scf::HWY_NAMESPACE::Sweep;
 
 template <bool kScore>
@@ -151,27 +146,18 @@ HWY_INLINE hn::Vec<DD> LoadDoubles(DD dd, const T* from) {
   }
 }
 
-// A null `to` is not wanted. `past` the caches only where CanStream.
+// A null `to` is not wanted.
 template <class T, class DD>
-HWY_INLINE void StoreRounded(DD dd, hn::Vec<DD> value, T* to, std::int64_t at, bool past = false) {
+HWY_INLINE void StoreRounded(DD dd, hn::Vec<DD> value, T* to, std::int64_t at) {
   if (to == nullptr) {
     return;
   }
-  const hn::Rebind<T, DD> d;
-  hn::Vec<decltype(d)> rounded;
   if constexpr (sizeof(T) == sizeof(double)) {
-    (void)dd;
-    rounded = value;
+    hn::StoreU(value, dd, to + at);
   } else {
-    rounded = hn::DemoteTo(d, value);
+    const hn::Rebind<T, DD> d;
+    hn::StoreU(hn::DemoteTo(d, value), d, to + at);
   }
-  if constexpr (std::is_same_v<DD, hn::ScalableTag<double>>) {
-    if (past) {
-      StreamVector(d, rounded, to + at);
-      return;
-    }
-  }
-  hn::StoreU(rounded, d, to + at);
 }
 
 // Calls take(d, i) for vectors of samples [i, ...), and for the last ones one by one.
@@ -189,16 +175,10 @@ HWY_INLINE void ForSamples(std::int64_t rows, const Take& take) {
 }
 
 template <class T>
-void Energies(const FdssmEnergyRows<T>& of, std::int64_t row, std::int64_t rows, bool streams,
-              double* values) {
+void Energies(const FdssmEnergyRows<T>& of, std::int64_t row, std::int64_t rows, double* values) {
   const FdssmEnergyArrays<T> arrays = of.arrays;
   const double curvature = of.curvature;
   const double scale = of.mean.get();
-  bool past[3];
-  for (int i = 0; i < 3; ++i) {
-    using D = hn::Rebind<T, hn::ScalableTag<double>>;
-    past[i] = streams && CanStream(D(), arrays.gradient[i] + row);
-  }
   ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
     const auto middle = LoadDoubles(dd, arrays.energy[0] + row + i);
     const auto plus = LoadDoubles(dd, arrays.energy[1] + row + i);
@@ -209,9 +189,9 @@ void Energies(const FdssmEnergyRows<T>& of, std::int64_t row, std::int64_t rows,
     const auto second = hn::Add(hn::Sub(middle, plus), hn::Sub(middle, minus));
     const auto value = hn::Add(hn::Mul(hn::Mul(slope, slope), hn::Set(dd, 0.125)), second);
     hn::StoreU(hn::Mul(value, hn::Set(dd, curvature)), dd, values + i);
-    StoreRounded(dd, hn::Add(constant, constant), arrays.gradient[0], row + i, past[0]);
-    StoreRounded(dd, hn::Sub(of_slope, constant), arrays.gradient[1], row + i, past[1]);
-    StoreRounded(dd, hn::Sub(hn::Neg(of_slope), constant), arrays.gradient[2], row + i, past[2]);
+    StoreRounded(dd, hn::Add(constant, constant), arrays.gradient[0], row + i);
+    StoreRounded(dd, hn::Sub(of_slope, constant), arrays.gradient[1], row + i);
+    StoreRounded(dd, hn::Sub(hn::Neg(of_slope), constant), arrays.gradient[2], row + i);
   });
 }
 
@@ -247,14 +227,14 @@ void ScaleLengths(std::int64_t rows, double to, double* lengths) {
 }
 
 void EnergiesF32(const CpuContext& context, const FdssmEnergyRows<float>& of, std::int64_t row,
-                 std::int64_t rows, bool streams, double* values) {
+                 std::int64_t rows, double* values) {
   context.note_target_ran(HWY_TARGET);
-  Energies(of, row, rows, streams, values);
+  Energies(of, row, rows, values);
 }
 void EnergiesF64(const CpuContext& context, const FdssmEnergyRows<double>& of, std::int64_t row,
-                 std::int64_t rows, bool streams, double* values) {
+                 std::int64_t rows, double* values) {
   context.note_target_ran(HWY_TARGET);
-  Energies(of, row, rows, streams, values);
+  Energies(of, row, rows, values);
 }
 
 void FddsmValuesF32(const CpuContext& context, const FddsmRows<float>& of, std::int64_t row,
@@ -303,15 +283,15 @@ void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<dou
 
 template <>
 void energy_sweep(const CpuContext& context, const FdssmEnergyRows<float>& of, std::int64_t row,
-                  std::int64_t rows, bool streams, double* values) {
+                  std::int64_t rows, double* values) {
   HWY_DISPATCH_TABLE(EnergiesF32)
-  [dispatch_index(context.targets())](context, of, row, rows, streams, values);
+  [dispatch_index(context.targets())](context, of, row, rows, values);
 }
 template <>
 void energy_sweep(const CpuContext& context, const FdssmEnergyRows<double>& of, std::int64_t row,
-                  std::int64_t rows, bool streams, double* values) {
+                  std::int64_t rows, double* values) {
   HWY_DISPATCH_TABLE(EnergiesF64)
-  [dispatch_index(context.targets())](context, of, row, rows, streams, values);
+  [dispatch_index(context.targets())](context, of, row, rows, values);
 }
 
 template <>

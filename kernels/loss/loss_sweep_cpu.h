@@ -25,11 +25,10 @@ enum class LossSweep {
 template <class T>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<T>& sweep);
 
-// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double. Gradients go
-// past the caches if it `streams`.
+// FdssmEnergyRows::take() (loss_rows.h) of samples [row, row + rows), in double.
 template <class T>
 void energy_sweep(const CpuContext& context, const FdssmEnergyRows<T>& of, std::int64_t row,
-                  std::int64_t rows, bool streams, double* values);
+                  std::int64_t rows, double* values);
 
 // FddsmRows::take() of samples [row, row + rows): `values` holds z.n before, `squares` |n|^2.
 template <class T>

@@ -48,16 +48,21 @@ struct Quad<double> {
 };
 
 template <class T>
-__device__ void store(T* to, const T v[4], std::int64_t count) {
-  if (count >= 4 && reinterpret_cast<std::uintptr_t>(to) % 16 == 0) {
-    Quad<T>::write(to, v);
-    return;
-  }
+__device__ void store_each(T* to, const T v[4], std::int64_t count) {
   for (int i = 0; i < 4; ++i) {
     if (i < count) {
       to[i] = v[i];
     }
   }
+}
+
+template <class T>
+__device__ void store(T* to, const T v[4], std::int64_t count) {
+  if (count >= 4 && reinterpret_cast<std::uintptr_t>(to) % 16 == 0) {
+    Quad<T>::write(to, v);
+    return;
+  }
+  store_each(to, v, count);
 }
 
 template <class T>

@@ -331,11 +331,11 @@ class AlignedTile {
                                             Quads(hn::Add(first, order.position[1]))};
         Out* const to = out_ + r * ld_ + 4 * quad;
         const std::int64_t count = std::min(4 * lanes, columns_ - 4 * quad);
-        if (count == 4 * lanes) {
-          MakeBlock<Map, 4>(keys_, quad_lanes, row_lanes, to);
-        } else {
-          Out buffer[4 * kMaxBlock];
-          MakeBlock<Map, 4>(keys_, quad_lanes, row_lanes, buffer);
+        // One call, so that its code is there once.
+        Out buffer[4 * kMaxBlock];
+        const bool whole = count == 4 * lanes;
+        MakeBlock<Map, 4>(keys_, quad_lanes, row_lanes, whole ? to : buffer);
+        if (!whole) {
           std::memcpy(to, buffer, static_cast<std::size_t>(count) * sizeof(Out));
         }
       }
@@ -356,13 +356,10 @@ class AlignedTile {
       const hn::Vec<D64> row_lanes[2] = {hn::Add(first, order.position[0]),
                                          hn::Add(first, order.position[1])};
       Out* const to = out_ + r * ld_ + 4 * quad;
-      if (dense && rows - r >= lanes) {
-        MakeBlock<Map, kPerCounter>(keys_, quad_lanes, row_lanes, to);
-        continue;
-      }
       Out buffer[kPerCounter * kMaxBlock];
-      MakeBlock<Map, kPerCounter>(keys_, quad_lanes, row_lanes, buffer);
-      for (std::int64_t i = 0; i < std::min(lanes, rows - r); ++i) {
+      const bool whole = dense && rows - r >= lanes;
+      MakeBlock<Map, kPerCounter>(keys_, quad_lanes, row_lanes, whole ? to : buffer);
+      for (std::int64_t i = 0; !whole && i < std::min(lanes, rows - r); ++i) {
         CopyFew(buffer + i * kPerCounter, count, to + i * ld_);
       }
     }

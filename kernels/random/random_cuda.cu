@@ -3,9 +3,10 @@
 //   out [m, ld] <- d numbers a row
 //
 // A thread makes the four numbers of a quad of columns from one call of Philox and stores them as
-// 16 bytes where the row is aligned: memory is written once, coalesced, and arithmetic (about 25
-// operations a number) is hidden behind it on large shapes. Blocks are a rectangle of quads x rows,
-// shaped to the width of a row, so that no thread divides and short rows leave no lanes idle.
+// 16 bytes where the rows are aligned: memory is written once, coalesced. Blocks are a rectangle of
+// quads x rows, shaped to the width of a row, so that no thread divides and short rows leave no
+// lanes idle; a grid that fills the device goes down the rows, so that a quad costs its arithmetic
+// (30 to 50 instructions a number) and little more.
 //
 // The sphere gives a row to a group of 1, 4 or 32 threads, or to a block, by its length alone. A
 // thread writes its normals, the group sums their squares in double in a fixed order, and each
@@ -24,6 +25,7 @@ namespace {
 struct FillPolicy {
   static constexpr int kThreads = 256;
   static constexpr std::int64_t kMaxGrid = 32768;  // of a dimension; loops do the rest
+  static constexpr int kBlocksPerMultiprocessor = 8;
 };
 
 struct SpherePolicy {
@@ -35,55 +37,68 @@ struct SpherePolicy {
   static constexpr std::int64_t kWarp = 1024;
 };
 
-// Numbers of a quad, of which `count` are needed.
+// Words to the numbers of a quad, of which `count` are needed.
 struct Bits {
   using Out = std::uint32_t;
-  static __device__ void make(const Words& words, std::int64_t row, std::int64_t quad,
-                              std::int64_t /*count*/, Out out[4]) {
-    bits4(words, row, quad, out);
+  static __device__ void make(const uint4& words, std::int64_t /*count*/, Out out[4]) {
+    bits_of(words, out);
   }
 };
 template <class T>
 struct Uniforms {
   using Out = T;
-  static __device__ void make(const Words& words, std::int64_t row, std::int64_t quad,
-                              std::int64_t /*count*/, Out out[4]) {
-    uniform4(words, row, quad, out);
+  static __device__ void make(const uint4& words, std::int64_t /*count*/, Out out[4]) {
+    uniforms_of(words, out);
   }
 };
 template <class T>
 struct Rademachers {
   using Out = T;
-  static __device__ void make(const Words& words, std::int64_t row, std::int64_t quad,
-                              std::int64_t /*count*/, Out out[4]) {
-    rademacher4(words, row, quad, out);
+  static __device__ void make(const uint4& words, std::int64_t /*count*/, Out out[4]) {
+    rademachers_of(words, out);
   }
 };
 template <class T>
 struct Normals {
   using Out = T;
-  static __device__ void make(const Words& words, std::int64_t row, std::int64_t quad,
-                              std::int64_t count, Out out[4]) {
-    normal4(words, row, quad, out, count);
+  static __device__ void make(const uint4& words, std::int64_t count, Out out[4]) {
+    normals_of(words, count, out);
   }
 };
 
+// One quad of columns and every row_step-th row a thread, so that a turn of the loop is little more
+// than its words: where rows are long and few, blocks share out the quads, else the rows.
 template <class Numbers>
 __global__ void __launch_bounds__(FillPolicy::kThreads)
     random_fill_kernel(const Stream stream, std::int64_t m, std::int64_t d,
                        typename Numbers::Out* out, std::int64_t ld) {
+  using Out = typename Numbers::Out;
   const Words words = words_of(stream);
-  const std::int64_t quads = (d + 3) / 4;
+  const PhiloxKeys keys = keys_in_registers(words.seed);
   const std::int64_t row_step = static_cast<std::int64_t>(gridDim.y) * blockDim.y;
   const std::int64_t quad_step = static_cast<std::int64_t>(gridDim.x) * blockDim.x;
-  for (std::int64_t row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y; row < m;
-       row += row_step) {
-    for (std::int64_t quad = static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
-         quad < quads; quad += quad_step) {
-      const std::int64_t count = d - 4 * quad;
-      typename Numbers::Out numbers[4];
-      Numbers::make(words, row, quad, count, numbers);
-      store(out + row * ld + 4 * quad, numbers, count);
+  const std::int64_t first_row = static_cast<std::int64_t>(blockIdx.y) * blockDim.y + threadIdx.y;
+  const std::int64_t row_stride = in_register(row_step * ld);
+  const bool aligned = reinterpret_cast<std::uintptr_t>(out) % 16 == 0 &&
+                       ld * static_cast<std::int64_t>(sizeof(Out)) % 16 == 0;
+  for (std::int64_t column = 4 * (static_cast<std::int64_t>(blockIdx.x) * blockDim.x + threadIdx.x);
+       column < d; column += 4 * quad_step) {
+    const std::int64_t count = in_register(d - column);
+    const auto vector = in_register(aligned && count >= 4 ? 1 : 0);
+    const std::uint64_t at = in_register(words.offset + static_cast<std::uint64_t>(column));
+    Out* to = out + first_row * ld + column;
+    // The rows left, and the first of them in the generator's numbering.
+    std::int64_t subsequence = words.first_row + first_row;
+    for (std::int64_t left = m - first_row; left > 0; left -= row_step) {
+      Out numbers[4];
+      Numbers::make(words_at(keys, at, subsequence), count, numbers);
+      if (vector != 0) {
+        Quad<Out>::write(to, numbers);
+      } else {
+        store_each(to, numbers, count);
+      }
+      to += row_stride;
+      subsequence += row_step;
     }
   }
 }
@@ -175,9 +190,14 @@ __global__ void __launch_bounds__(SpherePolicy::kThreads)
 // ---- Launches ----------------------------------------------------------------------------------
 
 template <class Numbers>
-void fill(const Stream& stream, std::int64_t m, std::int64_t d, typename Numbers::Out* out,
-          std::int64_t ld, void* cuda_stream) {
-  const QuadGrid shape = quad_grid(m, d, FillPolicy::kThreads, FillPolicy::kMaxGrid);
+void fill(const CudaContext& context, const Stream& stream, std::int64_t m, std::int64_t d,
+          typename Numbers::Out* out, std::int64_t ld, void* cuda_stream) {
+  QuadGrid shape = quad_grid(m, d, FillPolicy::kThreads, FillPolicy::kMaxGrid);
+  // The device filled once; each thread goes down its column.
+  const std::int64_t blocks =
+      std::int64_t{context.multiprocessors()} * FillPolicy::kBlocksPerMultiprocessor;
+  shape.grid.y = static_cast<unsigned>(
+      std::clamp<std::int64_t>(blocks / shape.grid.x, 1, std::int64_t{shape.grid.y}));
   cuda_launch("random_fill_kernel", random_fill_kernel<Numbers>, shape.grid, shape.block, 0,
               cuda_stream, stream, m, d, out, ld);
 }
@@ -210,27 +230,27 @@ void fill_sphere(const Stream& stream, std::int64_t m, std::int64_t d, double ra
 
 }  // namespace
 
-void random_bits_cuda(const CudaContext& /*context*/, const Stream& stream, std::int64_t m,
+void random_bits_cuda(const CudaContext& context, const Stream& stream, std::int64_t m,
                       std::int64_t d, std::uint32_t* out, std::int64_t ld, void* cuda_stream) {
   if (m > 0 && d > 0) {
-    fill<Bits>(stream, m, d, out, ld, cuda_stream);
+    fill<Bits>(context, stream, m, d, out, ld, cuda_stream);
   }
 }
 
 template <class T>
-void random_fill_cuda(const CudaContext& /*context*/, Distribution distribution,
-                      const Stream& stream, std::int64_t m, std::int64_t d, double radius, T* out,
-                      std::int64_t ld, void* cuda_stream) {
+void random_fill_cuda(const CudaContext& context, Distribution distribution, const Stream& stream,
+                      std::int64_t m, std::int64_t d, double radius, T* out, std::int64_t ld,
+                      void* cuda_stream) {
   if (m == 0 || d == 0) {
     return;
   }
   switch (distribution) {
     case Distribution::kUniform:
-      return fill<Uniforms<T>>(stream, m, d, out, ld, cuda_stream);
+      return fill<Uniforms<T>>(context, stream, m, d, out, ld, cuda_stream);
     case Distribution::kNormal:
-      return fill<Normals<T>>(stream, m, d, out, ld, cuda_stream);
+      return fill<Normals<T>>(context, stream, m, d, out, ld, cuda_stream);
     case Distribution::kRademacher:
-      return fill<Rademachers<T>>(stream, m, d, out, ld, cuda_stream);
+      return fill<Rademachers<T>>(context, stream, m, d, out, ld, cuda_stream);
     case Distribution::kSphere:
       return fill_sphere(stream, m, d, radius, out, ld, cuda_stream);
   }

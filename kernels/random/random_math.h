@@ -113,14 +113,30 @@ SCF_HOST_DEVICE inline To bits_as(From from) {
   return to;
 }
 
-// The quarter turns of t = w1 + 2^29 applied to the sine and cosine of the remaining angle.
+// x, its sign changed where the top bit of `word` is set.
+SCF_HOST_DEVICE inline float change_sign(float x, std::uint32_t word) {
+  return bits_as<float>(bits_as<std::uint32_t>(x) ^ (word & 0x80000000u));
+}
+SCF_HOST_DEVICE inline double change_sign(double x, std::uint32_t word) {
+  return bits_as<double>(bits_as<std::uint64_t>(x) ^ std::uint64_t{word & 0x80000000u} << 32);
+}
+
+// The quarter turns of t = w1 + 2^29, its top two bits, applied to the sine and cosine of the
+// remaining angle.
 template <class T>
 SCF_HOST_DEVICE inline NormalPair<T> turn(std::uint32_t t, T radius, T cosine, T sine) {
-  const bool swap = (t >> 30 & 1) != 0;
-  const bool lower_half = t >> 31 != 0;
+  const std::uint32_t odd = t << 1;
+  const bool swap = static_cast<std::int32_t>(odd) < 0;
   const T first = swap ? sine : cosine;
   const T second = swap ? cosine : sine;
-  return {radius * (swap != lower_half ? -first : first), radius * (lower_half ? -second : second)};
+  return {radius * change_sign(first, t ^ odd), radius * change_sign(second, t)};
+}
+
+// The remaining angle, 2 pi (k + 1/2) / 2^32 with k the lower 30 bits of w1 as a signed number: in
+// front of a word they are 4 k.
+template <class T>
+SCF_HOST_DEVICE inline T remaining_angle(std::uint32_t w1, T unit) {
+  return multiply_add(static_cast<T>(static_cast<std::int32_t>(w1 << 2)), unit / 4, unit / 2);
 }
 
 }  // namespace detail
@@ -147,10 +163,11 @@ SCF_HOST_DEVICE NormalPair<T> box_muller(std::uint32_t w0, std::uint32_t w1);
 template <>
 SCF_HOST_DEVICE inline NormalPair<float> box_muller(std::uint32_t w0, std::uint32_t w1) {
   using K = BoxMuller<float>;
-  const bool high = w0 >> 31 != 0;
-  const auto y = static_cast<float>(static_cast<std::int32_t>(high ? ~w0 : w0));
+  // All ones where u is nearer to 1: the word's complement, and 1.0f, by its bits.
+  const std::int32_t high = static_cast<std::int32_t>(w0) >> 31;
+  const auto y = static_cast<float>(static_cast<std::int32_t>(w0) ^ high);
   const float minus_q = detail::multiply_add(y, -0x1p-32f, -0x1p-33f);
-  const float u = fabsf((high ? 1.0f : 0.0f) + minus_q);
+  const float u = fabsf(detail::bits_as<float>(high & 0x3F800000) + minus_q);
   const auto bits = detail::bits_as<std::int32_t>(u);
   const std::int32_t exponent = (bits - K::kRootHalfBits) >> 23;
   const float m = detail::bits_as<float>(bits - exponent * (1 << 23));
@@ -167,8 +184,7 @@ SCF_HOST_DEVICE inline NormalPair<float> box_muller(std::uint32_t w0, std::uint3
       sqrtf(detail::multiply_add(static_cast<float>(exponent), K::kMinusTwoLn2, p * f));
 
   const std::uint32_t t = w1 + (1u << 29);
-  const auto rest = static_cast<std::int32_t>(t & 0x3FFFFFFFu) - (1 << 29);
-  const float angle = detail::multiply_add(static_cast<float>(rest), K::kAngle, K::kAngle / 2);
+  const float angle = detail::remaining_angle(w1, K::kAngle);
   const float x = angle * angle;
   float s = detail::multiply_add(K::kSin2, x, K::kSin1);
   s = detail::multiply_add(s, x, K::kSin0);
@@ -200,8 +216,7 @@ SCF_HOST_DEVICE inline NormalPair<double> box_muller(std::uint32_t w0, std::uint
       sqrt(detail::multiply_add(static_cast<double>(exponent), K::kMinusTwoLn2, p * s));
 
   const std::uint32_t t = w1 + (1u << 29);
-  const auto rest = static_cast<std::int32_t>(t & 0x3FFFFFFFu) - (1 << 29);
-  const double angle = detail::multiply_add(static_cast<double>(rest), K::kAngle, K::kAngle / 2);
+  const double angle = detail::remaining_angle(w1, K::kAngle);
   const double x = angle * angle;
   double sine = detail::multiply_add(K::kSin5, x, K::kSin4);
   sine = detail::multiply_add(sine, x, K::kSin3);

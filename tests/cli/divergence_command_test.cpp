@@ -209,6 +209,41 @@ TEST(DivergenceCommand, PointsOfOneMayBeDrawn) {
   EXPECT_EQ(json["drawn"], true);
 }
 
+// Many points come in batches. One point more than a batch holds moves the mean by its share alone.
+TEST(DivergenceCommand, BatchesDoNotShow) {
+  const Pair pair(1.5);
+  constexpr int kBatch = (1 << 20) / Pair::kD / 4096 * 4096;
+  for (const std::string& name : kScalars) {
+    const Json one = pair.run(name, {"--draws", std::to_string(kBatch)});
+    const Json two = pair.run(name, {"--draws", std::to_string(kBatch + 1)});
+    EXPECT_EQ(one["n"], kBatch);
+    EXPECT_EQ(two["n"], kBatch + 1);
+    const double error = one["standard_error"];
+    EXPECT_GT(error, 0);
+    // An integrand is hardly 20 deviations from the mean: n of them make sqrt(n) standard errors.
+    EXPECT_NEAR(two["value"].get<double>(), one["value"].get<double>(),
+                20 * error / std::sqrt(kBatch))
+        << name;
+    EXPECT_NEAR(two["standard_error"].get<double>(), error, 1e-3 * error) << name;
+    EXPECT_NE(two["value"], one["value"]) << name;
+  }
+  // Sides of different lengths: points of p given, more than one batch of them, and few of q.
+  const std::string at =
+      pair.scratch.write("x.npy", npy_of(normal_numbers(9, 3 * kBatch + 30), kBatch + 10, 3));
+  const Json given = pair.run("js", {"--at", at, "--draws", "2000"});
+  EXPECT_EQ(given["n"], kBatch + 10);
+  EXPECT_EQ(given["n_q"], 2000);
+  EXPECT_GT(given["standard_error"].get<double>(), 0);
+  const Json f2 = pair.run("f2", {"--draws", std::to_string(kBatch + 1)});
+  const Json f2_once = pair.run("f2", {"--draws", std::to_string(kBatch)});
+  for (int j = 0; j < Pair::kD; ++j) {
+    const double error = f2_once["standard_error"][j];
+    EXPECT_NEAR(f2["value"][j].get<double>(), f2_once["value"][j].get<double>(),
+                20 * error / std::sqrt(kBatch));
+    EXPECT_NEAR(f2["standard_error"][j].get<double>(), error, 1e-3 * error);
+  }
+}
+
 TEST(DivergenceCommand, DrawsAreTheSeedsWhateverTheThreads) {
   const Pair pair(1.5);
   for (const std::string& name : kScalars) {

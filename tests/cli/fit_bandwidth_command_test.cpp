@@ -64,6 +64,52 @@ TEST(FitBandwidthCommand, DenoisingLossesSeeTheNoise) {
   EXPECT_NEAR(fit("fddsm")["bandwidth"].get<double>(), expected, 0.1 * expected);
 }
 
+// A noise level beyond the data's spread is in the default range too.
+TEST(FitBandwidthCommand, TheDefaultRangeReachesBeyondTheNoise) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(normal_numbers(16, 300), 300, 0));
+  const Json plain = run_json({"fit-bandwidth", data, "--loss", "ism", "--sigma", "3"});
+  const double spread = plain["most"].get<double>() / 2;
+  for (const std::string loss : {"dsm", "dde", "fddsm"}) {
+    const std::vector<std::string> line = {"fit-bandwidth", data, "--loss", loss, "--sigma", "3"};
+    const Json json = run_json(line);
+    EXPECT_NEAR(json["most"].get<double>(), 2 * std::hypot(spread, 3), 1e-9) << loss;
+    EXPECT_EQ(json["at_edge"], false) << loss;
+    EXPECT_NEAR(json["bandwidth"].get<double>(), 3, 0.5) << loss;
+    const Json wide = run_json(joined(line, {"--max", "50"}));
+    EXPECT_NEAR(json["bandwidth"].get<double>(), wide["bandwidth"].get<double>(), 1e-2) << loss;
+  }
+}
+
+// Each datum twice: its copy stands where it was left out. Data of weight zero are not seen.
+TEST(FitBandwidthCommand, DuplicatesAreCountedAndWarnedOf) {
+  const ScratchFolder scratch;
+  std::vector<double> numbers = normal_numbers(17, 40);
+  numbers.insert(numbers.end(), numbers.begin(), numbers.begin() + 40);
+  const std::string data = scratch.write("y.npy", npy_of(numbers, 40, 2));
+  const auto run_with = [&](const std::string& loss, const std::vector<std::string>& more) {
+    return run_command(joined({"fit-bandwidth", data, "--loss", loss, "--json"}, more));
+  };
+  const auto low = run_with("likelihood", {});
+  EXPECT_EQ(low.exit_code, 0);
+  const Json json = Json::parse(low.out);
+  EXPECT_EQ(json["duplicates"], 40);
+  EXPECT_EQ(json["at_edge"], true);
+  EXPECT_EQ(json["bandwidth"], json["least"]);
+  EXPECT_EQ(low.err,
+            "scorefield: warning: 40 of the data are duplicates, which leaving one out does not "
+            "leave out: likelihood may fall without bound as the bandwidth does\n");
+  // At the high end there is nothing to warn of.
+  const auto high = run_with("dsm", {"--min", "0.01", "--max", "0.02", "--sigma", "1"});
+  EXPECT_EQ(Json::parse(high.out)["at_edge"], true);
+  EXPECT_EQ(Json::parse(high.out)["bandwidth"], 0.02);
+  EXPECT_EQ(high.err, "");
+  std::string weights;
+  for (int i = 0; i < 40; ++i) weights += i < 20 ? "1\n" : "0\n";
+  const auto weighted = run_with("ism", {"--weights", scratch.write("w.csv", weights)});
+  EXPECT_EQ(Json::parse(weighted.out)["duplicates"], 20);
+}
+
 TEST(FitBandwidthCommand, FindsWhatBandwidthFinds) {
   const ScratchFolder scratch;
   const std::string data = scratch.write("y.npy", npy_of(normal_numbers(12, 800), 400, 2));

@@ -155,6 +155,27 @@ TEST(LossCommand, DenoisingLossesAreTheirClosedForms) {
 }
 
 // At tau^2 = s^2 + sigma^2 the model is the noisy samples' density.
+// With a signal scale of 1 the forms are the score's loss times sigma^2, sigma^4 and their
+// (sigma + sigma^3)^2.
+TEST(LossCommand, FormsOfDsm) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.npy", npy_of(normal_numbers(18, 120), 60, 2));
+  const std::vector<std::string> line = {
+      "loss", "dsm", "--data", data, "--model", data, "--model-bandwidth", "0.7", "--sigma", "0.5"};
+  const Json score = run_json(line);
+  EXPECT_EQ(score["form"], "score");
+  const double scales[] = {0.5, 0.25, 0.625};
+  const char* const forms[] = {"epsilon", "x0", "v"};
+  for (int i = 0; i < 3; ++i) {
+    const Json json = run_json(joined(line, {"--form", forms[i]}));
+    const double expected = scales[i] * scales[i] * score["loss"].get<double>();
+    EXPECT_EQ(json["form"], forms[i]);
+    EXPECT_NEAR(json["loss"].get<double>(), expected, 1e-12 * expected) << forms[i];
+  }
+  EXPECT_NE(run_command(joined(line, {"--form", "v"})).out.find("form            v\n"),
+            std::string::npos);
+}
+
 TEST(LossCommand, DsmIsLeastAtTheNoisySamplesDensity) {
   const Gaussians g;
   const double best =

@@ -44,6 +44,8 @@ KernelCounts counts_of(const Workload& workload, const std::string& name, const 
   counts.kernel = readable_name(name);
   counts.launches = report.at("launches");
   counts.instructions_per_unit = report.at("thread_instructions").get<double>() / units;
+  counts.moves_per_unit =
+      report.at("thread_instructions_by_class").at("move").get<double>() / units;
   counts.lanes_active = report.at("lanes_active");
   counts.global_bytes_per_unit =
       (global.at("bytes_read").get<double>() + global.at("bytes_written").get<double>()) / units;
@@ -70,7 +72,7 @@ struct RowOperation {
 };
 
 // Formulas: a residual, its square added up, and a gradient are 3; a target with noise or a
-// reference is 1 more; a probe's product and its gradient 2.
+// reference is 1 more; a probe's product and its gradient 2; a column's moments 4.
 constexpr RowOperation kRowOperations[] = {
     {"random_uniform", 1, kWord + 2},
     {"random_rademacher", 1, kWord + 1},
@@ -82,15 +84,28 @@ constexpr RowOperation kRowOperations[] = {
     {"ssm", 4, kWord + 1 + 4},
     {"ssm_vr", 4, kWord + 1 + 4},
     {"dde", 2, kNormal + 4},
+    // Two sets of points.
+    {"fisher", 3, 3},
+    {"jf", 6, 6},
+    {"f2", 4, 8},
+    // The ratio comes before its gradients, which take both f again.
+    {"local_variance", 7, 6},
 };
 
-// 8192 elements or so, whatever d.
+// Rows without columns: two log-densities, a value and a gradient; two sets of points for JS, whose
+// exponential and logarithm have no figure.
+constexpr RowOperation kScalarOperations[] = {{"kl", 4, 1}, {"kls", 4, 3}, {"js", 8, 0}};
+
+// Enough rows that every warp of the emulated device takes several, whatever d.
 Workload row_workload(const RowOperation& operation, const std::string& dtype, std::int64_t d) {
-  Workload workload{operation.name, dtype, 0, 8192 / d, d};
+  constexpr std::int64_t kElements = 1 << 18;
+  constexpr std::int64_t kFewestRows = 4096;
+  Workload workload{operation.name, dtype, 0, std::max(kElements / d, kFewestRows), d};
   const int bytes = dtype == "f32" ? 4 : 8;
   const double accesses = operation.matrices * bytes / 16.0;
   workload.least_bytes = operation.matrices * bytes;
-  workload.least_instructions = dtype == "f32" ? operation.instructions + accesses : 0;
+  const bool has_figure = dtype == "f32" && operation.instructions > 0;
+  workload.least_instructions = has_figure ? operation.instructions + accesses : 0;
   return workload;
 }
 
@@ -114,6 +129,11 @@ std::vector<Workload> reported_workloads() {
       for (const std::int64_t d : {2, 64, 784}) {
         workloads.push_back(row_workload(operation, dtype, d));
       }
+    }
+  }
+  for (const RowOperation& operation : kScalarOperations) {
+    for (const char* dtype : {"f32", "f64"}) {
+      workloads.push_back(row_workload(operation, dtype, 1));
     }
   }
   return workloads;

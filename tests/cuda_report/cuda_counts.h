@@ -31,6 +31,7 @@ struct KernelCounts {
   std::string kernel;  // demangled, without namespaces and parameters
   std::int64_t launches = 0;
   double instructions_per_unit = 0;    // executed by threads
+  double moves_per_unit = 0;           // of them between registers: an assembler drops most
   double share_of_instructions = 0;    // of all that the workload's kernels executed
   double lanes_active = 0;             // share of a warp's lanes that an instruction served
   double global_bytes_per_unit = 0;    // read and written by instructions, caches or not

@@ -39,7 +39,8 @@ TEST(CudaCounts, QueriesShareTheData) {
 }
 
 // A loss reads its inputs and writes its gradient once, a value a row besides, and draws its noise
-// instead of reading it; no formula takes fewer instructions than its least.
+// instead of reading it; no formula takes fewer instructions than its least, and where rows are not
+// short, what else a kernel does is not much more.
 TEST(CudaCounts, LossesMoveEveryElementOnce) {
   for (const Workload& workload : reported_workloads()) {
     if (workload.operation != "dsm" || workload.dtype != "f32") {
@@ -51,6 +52,9 @@ TEST(CudaCounts, LossesMoveEveryElementOnce) {
     EXPECT_GE(counts.global_bytes_per_unit, workload.least_bytes);
     EXPECT_LT(counts.global_bytes_per_unit, workload.least_bytes + values + 0.5);
     EXPECT_GE(counts.instructions_per_unit, workload.least_instructions);
+    if (workload.d >= 64) {
+      EXPECT_LT(counts.instructions_per_unit, 2.5 * workload.least_instructions);
+    }
   }
 }
 

@@ -78,22 +78,25 @@ void print_counts(const std::vector<KernelCounts>& kernels) {
   std::printf(
       "\nFor a pair of query and datum (n = 0: for an element of a batch), counted by ptxvm: "
       "instructions of threads, work and not time.\n"
-      "What prepares the data once is divided by the pairs too. least: bytes that must move; "
-      "instructions of the formula alone, with 16-byte accesses.\n"
-      "\n| operation | dtype | n | m | d | kernel | instructions | least | lanes active | global B "
-      "| least | sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds |\n"
-      "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
+      "What prepares the data once is divided by the pairs too. moves: instructions that move one "
+      "register to another or a constant into one, most of which an assembler drops. least: bytes "
+      "that must move; instructions of the formula alone, with 16-byte accesses, by all kernels of "
+      "an operation.\n"
+      "\n| operation | dtype | n | m | d | kernel | instructions | moves | least | lanes active | "
+      "global B | least | sectors/ideal | shared wavefronts | bank conflicts | mma multiply-adds "
+      "|\n|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (const KernelCounts& kernel : kernels) {
     if (kernel.share_of_instructions < kLeastShare) {
       continue;
     }
     const scf::test::Workload& work = kernel.workload;
     std::printf(
-        "| %s | %s | %lld | %lld | %lld | %s | %.2f | %s | %.0f%% | %.3f | %s | %.2f | %.4f | "
+        "| %s | %s | %lld | %lld | %lld | %s | %.2f | %.2f | %s | %.0f%% | %.3f | %s | %.2f | %.4f "
+        "| "
         "%.4f | %.1f |\n",
         work.operation.c_str(), work.dtype.c_str(), static_cast<long long>(work.n),
         static_cast<long long>(work.m), static_cast<long long>(work.d), kernel.kernel.c_str(),
-        kernel.instructions_per_unit, shown(work.least_instructions).c_str(),
+        kernel.instructions_per_unit, kernel.moves_per_unit, shown(work.least_instructions).c_str(),
         100 * kernel.lanes_active, kernel.global_bytes_per_unit, shown(work.least_bytes).c_str(),
         kernel.sectors_over_ideal, kernel.wavefronts_per_unit, kernel.bank_conflicts_per_unit,
         kernel.multiply_adds_per_unit);
@@ -125,6 +128,7 @@ Json to_json(const KernelCounts& kernel) {
           {"kernel", kernel.kernel},
           {"launches", kernel.launches},
           {"instructions_per_unit", kernel.instructions_per_unit},
+          {"moves_per_unit", kernel.moves_per_unit},
           {"share_of_instructions", kernel.share_of_instructions},
           {"lanes_active", kernel.lanes_active},
           {"global_bytes_per_unit", kernel.global_bytes_per_unit},

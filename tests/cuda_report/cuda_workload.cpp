@@ -1,8 +1,8 @@
 // cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
 // KDE of N normal data at M normal queries; or, of M rows and with no use for N,
-// random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon), or
-// LOSS_perturb.
+// random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
+// LOSS_perturb, a divergence by its name (of M points of each density), or local_variance.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "support/divergence_call.h"
+#include "support/divergence_promise.h"
 #include "support/kde_call.h"
 #include "support/kde_data.h"
 #include "support/loss_call.h"
@@ -104,10 +106,25 @@ bool run_loss(const std::string& operation, const Context& context, const Shape&
 }
 
 template <class T>
+bool run_divergence(const std::string& operation, const Context& context, const Shape& shape) {
+  if (operation == "local_variance") {
+    local_variance(context, normal_local_variance<T>(shape.m, shape.d, shape.d, false, 1));
+    return true;
+  }
+  for (const Divergence divergence : all_divergences()) {
+    if (operation == name_of(divergence)) {
+      diverge(context, normal_problem<T>(divergence, shape.m, shape.m, shape.d, 1));
+      return true;
+    }
+  }
+  return false;
+}
+
+template <class T>
 void run(const std::string& operation, const Shape& shape) {
   const Context context(Backend::kCuda);
   if (!run_kde<T>(operation, context, shape) && !run_random<T>(operation, context, shape) &&
-      !run_loss<T>(operation, context, shape)) {
+      !run_loss<T>(operation, context, shape) && !run_divergence<T>(operation, context, shape)) {
     throw std::invalid_argument("no operation '" + operation + "'");
   }
 }

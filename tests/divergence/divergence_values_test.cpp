@@ -116,6 +116,23 @@ TEST_P(DivergenceForms, LeadingDimensionsAndAlignment) {
   });
 }
 
+// Gradients too large for the caches may be written past them, but not those that lie askew.
+TEST(DivergenceOnCpu, LargeGradients) {
+  constexpr std::int64_t kColumns = 16;
+  constexpr std::int64_t kPoints = (std::int64_t{32} << 20) / (kColumns * sizeof(double)) + 3;
+  const Context context(Backend::kCpu);
+  Layout askew;
+  askew.misalignment = sizeof(double);
+  for (const Divergence divergence : {Divergence::kFisher, Divergence::kJf, Divergence::kF2}) {
+    const auto problem = problem_of<double>(divergence, {kPoints, kPoints / 8, kColumns});
+    SCOPED_TRACE(describe(problem));
+    const auto plain = diverge(context, problem);
+    const auto moved = diverge(context, problem, {}, askew);
+    EXPECT_TRUE(same_bits(plain.value, moved.value));
+    EXPECT_TRUE(same_bits(plain.p.score_q_gradient, moved.p.score_q_gradient));
+  }
+}
+
 // What else is asked for changes nothing.
 TEST_P(DivergenceForms, AnySubsetOfOutputs) {
   const ShapeCase& where = GetParam();

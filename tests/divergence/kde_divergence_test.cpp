@@ -297,6 +297,79 @@ TEST_P(KdeDivergence, DisplacementsOfLocalVariance) {
   });
 }
 
+// Any words, and the caller's own noise: a device offset adds to the other.
+TEST_P(KdeDivergence, NoiseOfLocalVariance) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = normal_kde_divergence<T>(GetParam().divergence, {20, 11, 3}, 141);
+    problem.epsilon = 0.5;
+    problem.offset = 5;
+    problem.first_row = 1'000'000'007;
+    const auto results = kde_divergence(context, problem);
+    expect_composed(results, composed_kde_divergence(context, problem), !local_variance());
+    auto split = problem;
+    split.offset = 2;
+    split.device_offset = 3;
+    EXPECT_TRUE(same_bits(kde_divergence(context, split).value, results.value));
+    split.device_offset = 4;
+    EXPECT_EQ(kde_divergence(context, split).value == results.value, !local_variance());
+    Random random(142);
+    problem.noise = normal_rows<T>(random, 11, 3);
+    const auto given = kde_divergence(context, problem, odd_layout<T>());
+    expect_composed(given, composed_kde_divergence(context, problem), !local_variance());
+    EXPECT_EQ(given.value == results.value, !local_variance());
+    problem.seed += 1;  // of no use now
+    EXPECT_TRUE(same_bits(kde_divergence(context, problem).value, given.value));
+  });
+}
+
+// A batch in parts has the displacements of the whole: the value is |J e|^2 summed over |e|^2
+// summed, and every part's integrand is its |J e|^2 over the mean of its own |e|^2.
+TEST_P(KdeDivergence, APartOfABatchHasItsDisplacements) {
+  if (!local_variance()) return;
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const std::int64_t m = on_cpu() ? 101 : 11;
+    const std::int64_t d = 3;
+    const std::int64_t cut = on_cpu() ? 37 : 4;
+    auto whole = normal_kde_divergence<T>(GetParam().divergence, {20, m, d}, 143);
+    whole.offset = 7;
+    whole.first_row = 3;
+    const auto results = kde_divergence(context, whole);
+    const auto part = [&](std::int64_t first, std::int64_t count) {
+      auto problem = whole;
+      problem.p = slice_queries(whole.p, first, count);
+      problem.q = slice_queries(whole.q, first, count);
+      problem.first_row += first;
+      return kde_divergence(context, problem);
+    };
+    const auto head = part(0, cut);
+    const auto tail = part(cut, m - cut);
+    // Of |J e|^2 only its ratio to the mean square is known: the ratios of integrands are the
+    // whole's.
+    const auto expect_proportional = [&](const KdeDivergenceResults<T>& of, std::int64_t first) {
+      const double scale =
+          static_cast<double>(of.x_integrand[0]) / static_cast<double>(results.x_integrand[first]);
+      for (std::size_t i = 0; i < of.x_integrand.size(); ++i) {
+        const double expected =
+            scale * static_cast<double>(results.x_integrand[first + static_cast<std::int64_t>(i)]);
+        EXPECT_NEAR(static_cast<double>(of.x_integrand[i]), expected,
+                    8 * double{std::numeric_limits<T>::epsilon()} * expected)
+            << first << " + " << i;
+      }
+      return scale;  // the whole's mean |e|^2 over this part's
+    };
+    const double head_scale = expect_proportional(head, 0);
+    const double tail_scale = expect_proportional(tail, cut);
+    const double n = static_cast<double>(m);
+    const double share = static_cast<double>(cut) / n;
+    const double value =
+        share * head.value[0] / head_scale + (1 - share) * tail.value[0] / tail_scale;
+    EXPECT_NEAR(value, results.value[0], kSumRounding<T> * value);
+    EXPECT_NEAR(share / head_scale + (1 - share) / tail_scale, 1, kSumRounding<T>);
+  });
+}
+
 TEST_P(KdeDivergence, ABadPointIsReported) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);
@@ -414,6 +487,17 @@ TEST_P(KdeDivergence, RefusesBadArguments) {
     if (local_variance()) {
       all.push_back(
           {"params->epsilon must be > 0, got 0", [](Call& call) { call.params.epsilon = 0; }});
+      all.push_back(
+          {"first_row must be >= 0, got -1", [](Call& call) { call.params.first_row = -1; }});
+      all.push_back({"offset must be <=", [](Call& call) { call.params.offset = UINT64_MAX; }});
+      all.push_back({"ld_noise must be >= d = 3, got 2", [](Call& call) {
+                       call.params.noise = call.params.x;
+                       call.params.ld_noise = 2;
+                     }});
+      all.push_back({"x_integrand must not overlap noise", [](Call& call) {
+                       call.params.noise = call.x_integrand;
+                       call.params.ld_noise = 3;
+                     }});
     }
     if (!problem.cotangent.empty()) {
       all.push_back({"outputs->cotangent must not be NULL where log_bandwidth_gradient",

@@ -186,6 +186,20 @@ TEST_P(FitBandwidth, OfAnyOptions) {
   });
 }
 
+// With one noise level a form of DSM is a multiple of the score's: the fit stands where it stood.
+TEST_P(FitBandwidth, OfFormsOfDsm) {
+  run([this](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = left_out_problem<T>(SCF_LOSS_DSM, size(), 2, 10);
+    const scf_bandwidth_fit of_score = fit_of(context, problem, 0.1, 5);
+    problem.options.form = SCF_FORM_X0;
+    const scf_bandwidth_fit of_x0 = fit_of(context, problem, 0.1, 5);
+    EXPECT_NEAR(std::log(of_x0.bandwidth / of_score.bandwidth), 0, 1e-3);
+    const double scale = std::pow(problem.options.sigma, 4);
+    EXPECT_NEAR(of_x0.loss, scale * of_score.loss, 1e-5 * of_x0.loss);
+  });
+}
+
 // The likelihood's fit is least of -mean_k log p_{-k}(y_k), as plain evaluations give it.
 TEST_P(FitBandwidth, OfTheLikelihoodIsThatOfLogDensities) {
   run([this](const Context& context, auto tag) {
@@ -341,7 +355,6 @@ TEST_P(FitBandwidth, RefusesBadArguments) {
     struct Bad {
       const char* argument;
       std::function<void(Call&)> spoil;
-      scf_status status = SCF_ERROR_INVALID_ARGUMENT;
     };
     const std::vector<Bad> all = {
         {"context", [](Call& call) { call.context = nullptr; }},
@@ -362,14 +375,19 @@ TEST_P(FitBandwidth, RefusesBadArguments) {
         {"loss must be in [0, 8], got 10", [](Call& call) { call.loss.loss = 10; }},
         {"SCF_LOSS_ESM", [](Call& call) { call.loss.loss = SCF_LOSS_ESM; }},
         {"sigma", [](Call& call) { call.params->sigma = kNan; }},
-        {"form", [](Call& call) { call.params->form = SCF_FORM_V; }, SCF_ERROR_UNSUPPORTED},
+        {"form must be in [0, 3], got 4", [](Call& call) { call.params->form = 4; }},
+        {"signal_scale must be > 0, got 0",
+         [](Call& call) {
+           call.params->form = SCF_FORM_V;
+           call.params->signal_scale = 0;
+         }},
     };
     const auto problem = left_out_problem<T>(SCF_LOSS_DSM, 8, 2, 16);
     for (const Bad& bad : all) {
       SCOPED_TRACE(bad.argument);
       Call call(context, problem, 0.1, 5);
       bad.spoil(call);
-      EXPECT_EQ(call.run(), bad.status);
+      EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
       EXPECT_TRUE(message_names(bad.argument));
       EXPECT_TRUE(std::isnan(call.fit.bandwidth));
     }
@@ -423,8 +441,8 @@ TEST_P(FitBandwidth, SaysWhyNoBandwidthServes) {
   });
 }
 
-// Samples that are not finite are not averaged away.
-TEST_P(FitBandwidth, RefusesDataThatAreNotTheKdes) {
+// Samples that are not finite are not averaged away, at whatever bandwidth.
+TEST_P(FitBandwidth, RefusesSamplesThatAreNotFinite) {
   run([](const Context& context, auto tag) {
     using T = decltype(tag);
     const auto problem = left_out_problem<T>(SCF_LOSS_ISM, 8, 2, 19);

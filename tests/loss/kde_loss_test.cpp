@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "support/compare.h"
+#include "support/errors.h"
 #include "support/kde_data.h"
 #include "support/kde_loss_call.h"
 #include "support/ledger.h"
@@ -343,6 +344,170 @@ TEST_P(KdeLoss, RepeatsBitForBitOnAnyNumberOfThreads) {
           std::vector<double>{again.mean, again.standard_error, again.log_bandwidth_gradient}));
       if (!on_cpu()) break;
     }
+  });
+}
+
+class KdeLossForms : public OnEachBackend {
+ protected:
+  static constexpr std::int32_t kForms[] = {SCF_FORM_EPSILON, SCF_FORM_X0, SCF_FORM_V};
+
+  // Noise levels by sample or for all, weightings, a mask: by the number of the case.
+  template <class T>
+  static KdeLossProblem<T> problem_of(std::int32_t form, int k, const Shape& shape) {
+    auto problem = normal_kde_loss<T>(SCF_LOSS_DSM, shape, 600 + static_cast<std::uint64_t>(k));
+    auto& options = problem.options;
+    options.form = form;
+    options.signal_scale = 0.8;
+    options.sigma = 0.6;
+    options.gradient_scale = -1.5;
+    options.per_dimension = k % 2;
+    if (k >= 1) options.weighting = k == 1 ? SCF_WEIGHTING_SIGMA : SCF_WEIGHTING_ARRAY;
+    if (k >= 2) {
+      for (const double value : positive(shape.m, 601)) {
+        options.sigmas.push_back(static_cast<T>(0.5 * value));
+        options.signal_scales.push_back(static_cast<T>(1.25 * value));
+        options.weights.push_back(static_cast<T>(value));
+        options.mask.push_back(options.mask.size() % 3 != 1);
+      }
+      options.sigma = options.signal_scale = std::nan("");
+    }
+    return problem;
+  }
+  [[nodiscard]] Shape shape() const { return on_cpu() ? Shape{40, 23, 3} : Shape{9, 5, 3}; }
+};
+
+// The score at x~ stands for the output; by hand the output is rounded to T before its target is
+// taken from it, so that agreement is to that rounding.
+TEST_P(KdeLossForms, AreWhatACallerGetsByHand) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const std::int32_t form : kForms) {
+      for (int k = 0; k < 3; ++k) {
+        const auto problem = problem_of<T>(form, k, shape());
+        SCOPED_TRACE(describe(problem));
+        const auto results = evaluate_kde_loss(context, problem);
+        const auto by_hand = kde_loss_by_hand(context, problem);
+        EXPECT_EQ(results.loss_status, 0u);
+        EXPECT_EQ(results.query_status, 0u);
+        // Outputs and targets are a few times the residuals' root at most.
+        expect_near(results.values, by_hand.values, 256);
+        const double unit = 256 * double{std::numeric_limits<T>::epsilon()};
+        EXPECT_NEAR(results.mean, by_hand.mean, unit * by_hand.mean);
+        EXPECT_NEAR(results.standard_error, by_hand.standard_error, unit * by_hand.mean);
+        EXPECT_NEAR(results.log_bandwidth_gradient, by_hand.log_bandwidth_gradient,
+                    unit * by_hand.gradient_size);
+        EXPECT_GT(by_hand.mean, 0);
+      }
+    }
+  });
+}
+
+TEST_P(KdeLossForms, GradientIsTheSlopeOfTheMean) {
+  if (GetParam().dtype != Dtype::kF64) return;
+  const Context context(GetParam().backend);
+  for (const std::int32_t form : kForms) {
+    auto problem = problem_of<double>(form, 2, shape());
+    const auto mean_at = [&](double shift) {
+      auto moved = problem;
+      moved.kde.bandwidth *= std::exp(shift);
+      return evaluate_kde_loss(context, moved, {false, true, false, false}).mean;
+    };
+    const auto results = evaluate_kde_loss(context, problem);
+    const double step = 0x1p-9;
+    const double slope =
+        (8 * (mean_at(step) - mean_at(-step)) - (mean_at(2 * step) - mean_at(-2 * step))) /
+        (12 * step);
+    EXPECT_NEAR(results.log_bandwidth_gradient, -1.5 * slope, 1e-6 * results.mean) << form;
+    EXPECT_NE(results.log_bandwidth_gradient, 0);
+  }
+}
+
+// With one noise level the forms are multiples of each other, so a fit stands where it stood.
+TEST_P(KdeLossForms, AreMultiplesOfTheScoresLoss) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto problem = problem_of<T>(SCF_FORM_SCORE, 0, shape());
+    const double of_score = evaluate_kde_loss(context, problem).mean;
+    const double sigma = problem.options.sigma;
+    const double a = problem.options.signal_scale;
+    const double scales[] = {sigma, sigma * sigma / a, a * sigma + sigma * sigma * sigma / a};
+    for (int i = 0; i < 3; ++i) {
+      problem.options.form = kForms[i];
+      const double expected = scales[i] * scales[i] * of_score;
+      const double unit = 64 * double{std::numeric_limits<T>::epsilon()};
+      EXPECT_NEAR(evaluate_kde_loss(context, problem).mean, expected, unit * expected) << i;
+    }
+  });
+}
+
+// Without signal there is neither x0 nor v.
+TEST_P(KdeLossForms, OfNoSignal) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const std::int32_t form : kForms) {
+      auto problem = problem_of<T>(form, 0, shape());
+      problem.options.signal_scale = 0;
+      KdeLossCall<T> scalar(context, problem);
+      const bool needs_signal = form != SCF_FORM_EPSILON;
+      EXPECT_EQ(scalar.run(), needs_signal ? SCF_ERROR_INVALID_ARGUMENT : SCF_SUCCESS);
+      if (needs_signal) {
+        EXPECT_TRUE(message_names("signal_scale must be > 0, got 0"));
+        EXPECT_TRUE(scalar.outputs_untouched());
+      }
+      problem.options.signal_scales.assign(static_cast<std::size_t>(shape().m), T(0.5));
+      problem.options.signal_scales[2] = T(0);
+      KdeLossCall<T> array(context, problem);
+      if (on_cpu() && needs_signal) {
+        EXPECT_EQ(array.run(), SCF_ERROR_INVALID_ARGUMENT);
+        EXPECT_TRUE(message_names("signal_scales[2] must be > 0"));
+        EXPECT_TRUE(array.outputs_untouched());
+        continue;
+      }
+      ASSERT_EQ(array.run(), SCF_SUCCESS) << scf_last_error();
+      EXPECT_EQ(array.results().loss_status,
+                needs_signal ? SCF_LOSS_STATUS_BAD_SIGNAL_SCALE | SCF_LOSS_STATUS_NOT_FINITE : 0u);
+      EXPECT_EQ(std::isnan(array.results().values[2]), needs_signal);
+      EXPECT_FALSE(std::isnan(array.results().values[1]));
+    }
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Loss, KdeLossForms, ::testing::ValuesIn(all_backend_cases()),
+                         parameter_name<BackendCase>);
+
+// Of a masked sample nothing is looked at, the query's arrays included.
+TEST_P(KdeLoss, OfPadding) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    auto good = normal_kde_loss<T>(GetParam().loss, {9, 4, 3}, 33);
+    good.options.mask = {1, 0, 1, 0};
+    for (auto* const kde : {&good.kde, &good.data_kde}) {
+      if (kde->n == 0) continue;
+      for (std::int64_t k = 0; k < kde->n; ++k) kde->labels.push_back(static_cast<int>(k % 2));
+      kde->bandwidths = {T(0.75), T(1), T(1.25), T(1)};
+      kde->signal_scales = {T(1), T(1), T(0.5), T(1)};
+      kde->skip = {0, -1, 3, -1};
+      kde->query_labels = {0, 1, 1, 0};
+    }
+    auto padded = good;
+    spoil_masked(padded.options);
+    for (auto* const kde : {&padded.kde, &padded.data_kde}) {
+      if (kde->n == 0) continue;
+      kde->bandwidths[1] = T(0);
+      kde->bandwidths[3] = std::numeric_limits<T>::quiet_NaN();
+      kde->signal_scales[1] = T(-1);
+      kde->skip[1] = kde->n;
+      kde->skip[3] = -7;
+      kde->query_labels[1] = 99;
+    }
+    const auto expected = evaluate_kde_loss(context, good);
+    const auto results = evaluate_kde_loss(context, padded);
+    EXPECT_TRUE(same_bits(results.values, expected.values));
+    EXPECT_EQ(results.mean, expected.mean);
+    EXPECT_EQ(results.log_bandwidth_gradient, expected.log_bandwidth_gradient);
+    EXPECT_TRUE(std::isfinite(results.log_bandwidth_gradient));
+    EXPECT_EQ(results.query_status, 0u);
+    EXPECT_EQ(results.loss_status, 0u);
   });
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "support/compare.h"
 #include "support/errors.h"
 #include "support/loss_call.h"
 #include "support/loss_problem.h"
@@ -180,6 +181,42 @@ TEST_P(LossBadArrays, OfAMaskedSample) {
     problem.signal_scales[kBad] = T(-1);
     problem.weights[kBad] = T(-1);
     EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+  });
+}
+
+// A padded batch: perturb and loss run, whatever the padding holds. Points of a masked sample with
+// a bad noise level are NaN; those of the others are as they were.
+TEST_P(LossBadArrays, OfAMaskedSampleInBothCalls) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : {Loss::kDsm, Loss::kDde, Loss::kFddsm}) {
+      for (const auto& bad : bad_arrays<T>()) {
+        bool uses = false;
+        auto good = with_arrays<T>(loss, true, bad.argument, &uses);
+        good.mask.assign(21, 1);
+        good.mask[kBad] = 0;
+        good.mask[4] = 0;
+        for (const double value : bad.values) {
+          auto problem = good;
+          (problem.*bad.array)[kBad] = static_cast<T>(value);
+          problem.note = std::string(bad.argument) + " holds " + std::to_string(value);
+          SCOPED_TRACE(describe(problem));
+          PerturbCall<T> call(context, problem);
+          ASSERT_EQ(call.run(), SCF_SUCCESS) << scf_last_error();
+          EXPECT_EQ(call.status_word(), 0u);
+          const auto expected = perturb(context, good);
+          auto points = call.results();
+          for (std::size_t k = 0; k < points.size(); ++k) {
+            for (std::int64_t at = kBad * 3; at < kBad * 3 + 3; ++at) {
+              EXPECT_EQ(std::isnan(points[k][at]), uses) << "output " << k;
+              points[k][at] = expected[k][at];
+            }
+            EXPECT_TRUE(same_bits(points[k], expected[k]));
+          }
+          EXPECT_TRUE(same_results(evaluate_loss(context, problem), evaluate_loss(context, good)));
+        }
+      }
+    }
   });
 }
 

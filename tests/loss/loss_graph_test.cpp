@@ -1,12 +1,11 @@
 // Perturb call and loss captured in a CUDA graph: each replay reads the offset of its noise from
 // device memory, so it draws what a call with that offset would.
-#include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
-#include <stdexcept>
 
 #include "support/compare.h"
+#include "support/cuda_graph.h"
 #include "support/errors.h"
 #include "support/loss_call.h"
 #include "support/loss_problem.h"
@@ -15,50 +14,6 @@
 
 namespace scf::test {
 namespace {
-
-void require_cuda(cudaError_t status) {
-  if (status != cudaSuccess) throw std::runtime_error(cudaGetErrorString(status));
-}
-
-class Stream {
- public:
-  explicit Stream(const Context& context) : context_(context) {
-    require_success(scf_stream_create(context.get(), &stream_), "scf_stream_create");
-  }
-  Stream(Stream&&) = delete;
-  ~Stream() { EXPECT_EQ(scf_stream_destroy(context_.get(), stream_), SCF_SUCCESS); }
-  [[nodiscard]] void* get() const { return stream_; }
-  void synchronize() const {
-    require_success(scf_stream_synchronize(context_.get(), stream_), "scf_stream_synchronize");
-  }
-
- private:
-  const Context& context_;
-  void* stream_ = nullptr;
-};
-
-// What was enqueued in a stream between begin and end.
-class Graph {
- public:
-  template <class Enqueue>
-  Graph(void* stream, Enqueue&& enqueue) : stream_(static_cast<cudaStream_t>(stream)) {
-    require_cuda(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeGlobal));
-    enqueue();
-    require_cuda(cudaStreamEndCapture(stream_, &graph_));
-    require_cuda(cudaGraphInstantiate(&executable_, graph_, 0));
-  }
-  Graph(Graph&&) = delete;
-  ~Graph() {
-    EXPECT_EQ(cudaGraphExecDestroy(executable_), cudaSuccess);
-    EXPECT_EQ(cudaGraphDestroy(graph_), cudaSuccess);
-  }
-  void launch() const { require_cuda(cudaGraphLaunch(executable_, stream_)); }
-
- private:
-  cudaStream_t stream_;
-  cudaGraph_t graph_ = nullptr;
-  cudaGraphExec_t executable_ = nullptr;
-};
 
 class LossGraph : public OnEachBackend {};
 

@@ -2,6 +2,8 @@
 // numbers of samples.
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "loss_shapes.h"
 #include "support/errors.h"
 #include "support/loss_call.h"
@@ -96,6 +98,22 @@ TEST_P(LossOfManySamples, MeanAndStandardError) {
     for (const Loss loss : {Loss::kIsm, Loss::kFdssmEnergy}) {
       auto problem = any_loss<T>(loss, on_cpu() ? 300'007 : 40'009, 1, 47);
       EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+    }
+  });
+}
+
+// So many that CUDA's warps take tiles of as many samples as there are lanes, several of them side
+// by side: aligned and not.
+TEST_P(LossOfManySamples, WholeTiles) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (const Loss loss : all_losses()) {
+      for (const auto& [m, d] : {std::pair<int, int>{4100, 20}, {4099, 33}}) {
+        auto problem = any_loss<T>(loss, on_cpu() ? 67 : m, d, 48);
+        EXPECT_TRUE(matches_reference(problem, evaluate_loss(context, problem)));
+        if (!has_perturb(loss)) continue;
+        EXPECT_TRUE(perturb_matches_reference(problem, perturb(context, problem)));
+      }
     }
   });
 }

@@ -158,13 +158,17 @@ scf_status DivergenceCall<T>::workspace_size(std::size_t* bytes) const {
 }
 
 template <class T>
+scf_status DivergenceCall<T>::enqueue(void* workspace, std::size_t workspace_bytes) {
+  return takes_two_sets(divergence_)
+             ? two_sets_function<T>(divergence_)(context, p_pointer, q_pointer, outputs_pointer,
+                                                 workspace, workspace_bytes, stream)
+             : one_set_function<T>(divergence_)(context, p_pointer, outputs_pointer, workspace,
+                                                workspace_bytes, stream);
+}
+
+template <class T>
 scf_status DivergenceCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
-  const scf_status status =
-      takes_two_sets(divergence_)
-          ? two_sets_function<T>(divergence_)(context, p_pointer, q_pointer, outputs_pointer,
-                                              workspace, workspace_bytes, nullptr)
-          : one_set_function<T>(divergence_)(context, p_pointer, outputs_pointer, workspace,
-                                             workspace_bytes, nullptr);
+  const scf_status status = enqueue(workspace, workspace_bytes);
   owner_.synchronize();
   return status;
 }
@@ -244,10 +248,14 @@ scf_status LocalVarianceCall<T>::workspace_size(std::size_t* bytes) const {
 }
 
 template <class T>
-scf_status LocalVarianceCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+scf_status LocalVarianceCall<T>::enqueue(void* workspace, std::size_t workspace_bytes) {
   const auto function = of_dtype<T>(scf_local_variance_f32, scf_local_variance_f64);
-  const scf_status status =
-      function(context, points_pointer, outputs_pointer, workspace, workspace_bytes, nullptr);
+  return function(context, points_pointer, outputs_pointer, workspace, workspace_bytes, stream);
+}
+
+template <class T>
+scf_status LocalVarianceCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+  const scf_status status = enqueue(workspace, workspace_bytes);
   owner_.synchronize();
   return status;
 }

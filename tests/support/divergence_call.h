@@ -91,6 +91,8 @@ class DivergenceCall {
   scf_status run();
   // The call alone, with the workspace given.
   scf_status run_with(void* workspace, std::size_t workspace_bytes);
+  // The same without waiting.
+  scf_status enqueue(void* workspace, std::size_t workspace_bytes);
   // Of the sizes in the structs.
   scf_status workspace_size(std::size_t* bytes) const;
 
@@ -100,6 +102,7 @@ class DivergenceCall {
 
   // What is passed; change at will.
   scf_context* context;
+  void* stream = nullptr;
   PointsBlock<T> p;
   PointsBlock<T> q;
   OutputsBlock<T> out;
@@ -138,12 +141,14 @@ class LocalVarianceCall {
   LocalVarianceCall(LocalVarianceCall&&) = delete;
   scf_status run();
   scf_status run_with(void* workspace, std::size_t workspace_bytes);
+  scf_status enqueue(void* workspace, std::size_t workspace_bytes);
   scf_status workspace_size(std::size_t* bytes) const;
   [[nodiscard]] LocalVarianceResults<T> results() const;
   [[nodiscard]] bool canaries_intact() const;
   [[nodiscard]] bool outputs_untouched() const;
 
   scf_context* context;
+  void* stream = nullptr;
   scf_local_variance_points points;
   OutputsBlock<T> out;
   const scf_local_variance_points* points_pointer = &points;

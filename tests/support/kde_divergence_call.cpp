@@ -68,6 +68,8 @@ std::vector<T> displacements(const Context& context, const KdeDivergenceProblem<
   scf_random_params random;
   require_success(scf_random_params_init(&random, sizeof random), "scf_random_params_init");
   random.seed = problem.seed;
+  random.offset = problem.offset + problem.device_offset.value_or(0);
+  random.first_row = problem.first_row;
   const std::int64_t d = problem.p.d;
   DeviceMatrix<T> normal(context, true, problem.p.m, d, d);
   if constexpr (std::is_same_v<T, float>) {
@@ -80,7 +82,7 @@ std::vector<T> displacements(const Context& context, const KdeDivergenceProblem<
         "scf_random_normal");
   }
   context.synchronize();
-  auto e = normal.dense();
+  auto e = problem.noise.empty() ? normal.dense() : problem.noise;
   for (T& component : e) {
     component = static_cast<T>(static_cast<double>(component) * problem.epsilon);
   }
@@ -191,6 +193,12 @@ KdeDivergenceCall<T>::KdeDivergenceCall(const Context& owner,
       q_(owner, problem.q, layout),
       y_(owner, problem.y, problem.n, problem.p.d, problem.p.d + 2 * layout.query_gap,
          layout.misalignment),
+      noise_(owner, problem.noise, problem.p.m, problem.p.d, problem.p.d + 3 * layout.query_gap,
+             layout.misalignment),
+      device_offset_(owner,
+                     problem.device_offset ? std::vector<std::uint64_t>{*problem.device_offset}
+                                           : std::vector<std::uint64_t>{},
+                     1, 1, 1),
       x_integrand_(owner, true, 1, problem.p.m * components_of(problem.divergence, problem.p.d),
                    problem.p.m * components_of(problem.divergence, problem.p.d)),
       y_integrand_(owner, of_two_sets(problem.divergence), 1, problem.n, problem.n),
@@ -210,6 +218,11 @@ KdeDivergenceCall<T>::KdeDivergenceCall(const Context& owner,
   params.ldy = y_.ld();
   params.epsilon = problem.epsilon;
   params.seed = problem.seed;
+  params.offset = problem.offset;
+  params.first_row = problem.first_row;
+  params.device_offset = device_offset_.data();
+  params.noise = noise_.data();
+  params.ld_noise = noise_.ld();
   x_integrand = x_integrand_.data();
   y_integrand = y_integrand_.data();
   log_bandwidth_gradient = gradient_.data();

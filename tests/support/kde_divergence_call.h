@@ -5,6 +5,7 @@
 #include <scorefield/scorefield.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ struct KdeDivergenceProblem {
   std::vector<T> cotangent;  // [d], of F2
   double epsilon = 1;
   std::uint64_t seed = 0;
+  std::uint64_t offset = 0;
+  std::int64_t first_row = 0;
+  std::optional<std::uint64_t> device_offset;
+  std::vector<T> noise;  // [m, d], or empty: regenerated
   double gradient_scale = 1;
 };
 
@@ -87,6 +92,8 @@ class KdeDivergenceCall {
   PreparedKde<T> p_;
   PreparedKde<T> q_;
   DeviceMatrix<T> y_;
+  DeviceMatrix<T> noise_;
+  DeviceMatrix<std::uint64_t> device_offset_;
   DeviceMatrix<T> x_integrand_;
   DeviceMatrix<T> y_integrand_;
   DeviceMatrix<double> gradient_;

@@ -89,7 +89,7 @@ KdeProblem<T> without_tangent(KdeProblem<T> kde) {
   return kde;
 }
 
-// The points of masked samples are made like all others, so their noise levels must be good.
+// Bad noise levels of masked samples make NaN points, which the KDE's status word would tell of.
 template <class T>
 LossProblem<T> with_good_levels(LossProblem<T> options) {
   for (std::int64_t i = 0; i < options.m; ++i) {
@@ -249,6 +249,7 @@ class ByHand {
         options_.inputs[i] = outputs(points_[i], Output::kScore).score;
       }
     }
+    if (problem_.loss == SCF_LOSS_DSM && options_.form != SCF_FORM_SCORE) stand_for_form();
     if (problem_.loss == SCF_LOSS_ISM) {
       const auto both = OutputSet(Output::kScore) | Output::kDivergence;
       const auto results = outputs(points_[0], both);
@@ -272,6 +273,37 @@ class ByHand {
         options_.inputs[1].insert(options_.inputs[1].end(), results.jacobian_product.begin(),
                                   results.jacobian_product.end());
       }
+    }
+  }
+
+  // The output of the loss's form that the score stands for: eps = -sigma s, x0 = (x~ + sigma^2
+  // s)/a, v = a eps - sigma x0.
+  void stand_for_form() {
+    for (std::int64_t at = 0; at < options_.m * options_.d; ++at) {
+      const double sigma = options_.sigma_of(at / options_.d);
+      const double a = options_.signal_scale_of(at / options_.d);
+      T& output = options_.inputs[0][at];
+      const auto score = static_cast<double>(output);
+      const double eps = -sigma * score;
+      const double x0 = (static_cast<double>(points_[0][at]) + sigma * sigma * score) / a;
+      output = static_cast<T>(options_.form == SCF_FORM_EPSILON ? eps
+                              : options_.form == SCF_FORM_X0    ? x0
+                                                                : a * eps - sigma * x0);
+    }
+  }
+  // What the output changes by with the score.
+  [[nodiscard]] double slope_of_form(std::int64_t i) const {
+    const double sigma = options_.sigma_of(i);
+    const double a = options_.signal_scale_of(i);
+    switch (options_.form) {
+      case SCF_FORM_EPSILON:
+        return -sigma;
+      case SCF_FORM_X0:
+        return sigma * sigma / a;
+      case SCF_FORM_V:
+        return -a * sigma - sigma * sigma * sigma / a;
+      default:
+        return 1;
     }
   }
 
@@ -304,6 +336,13 @@ class ByHand {
           break;
         case SCF_LOSS_SSM:
           total += sum_of(at, {{}, gradients[0], {}, {}}) + chain_of_probes(at, gradients[1]);
+          break;
+        case SCF_LOSS_DSM:
+          for (std::int64_t j = 0; j < options_.m * options_.d; ++j) {
+            const double slope = slope_of_form(j / options_.d);
+            gradients[0][j] = static_cast<T>(slope * static_cast<double>(gradients[0][j]));
+          }
+          total += sum_of(at, {{}, gradients[0], {}, {}});
           break;
         default:
           total += sum_of(at, {{}, gradients[i], {}, {}});

@@ -30,7 +30,8 @@ struct KdeReference<T, Real>::View {
   Real a = 0;
   Real log_density = 0;
   Real least_exponent = 0;
-  Real weight_sum = 0;            // of the data seen
+  Real weight_sum = 0;  // of the data seen
+  std::int64_t nearest = -1;
   std::vector<Real> square;       // r_k^2
   std::vector<Real> probability;  // p_k
 };
@@ -61,6 +62,18 @@ bool KdeReference<T, Real>::sees(std::int64_t i, std::int64_t k) const {
   return problem_.labels[k] == problem_.query_labels[i];
 }
 
+// r_k^2 - r_j^2 = (y_k - y_j) . (a (y_k + y_j) - 2 x) a: what the exponents of large r/h differ by
+// would drown in the rounding of their squares.
+template <class T, class Real>
+Real KdeReference<T, Real>::closer(std::int64_t i, std::int64_t k, std::int64_t j, Real a) const {
+  Real sum = 0;
+  for (std::int64_t c = 0; c < problem_.d; ++c) {
+    const Real both = (a * datum(k, c) - query(i, c)) + (a * datum(j, c) - query(i, c));
+    sum += a * (datum(k, c) - datum(j, c)) * both;
+  }
+  return sum;
+}
+
 template <class T, class Real>
 typename KdeReference<T, Real>::View KdeReference<T, Real>::view(std::int64_t i) const {
   const std::int64_t n = problem_.n;
@@ -71,10 +84,9 @@ typename KdeReference<T, Real>::View KdeReference<T, Real>::view(std::int64_t i)
                                           : static_cast<Real>(problem_.signal_scales[i]);
   seen.square.assign(n, 0);
   seen.probability.assign(n, 0);
-  seen.least_exponent = std::numeric_limits<Real>::infinity();
-
   const Real none = -std::numeric_limits<Real>::infinity();
-  std::vector<Real> exponent(n, none);
+  std::vector<Real> exponent(n, none);  // above minus the least
+  std::int64_t& nearest = seen.nearest;
   for (std::int64_t k = 0; k < n; ++k) {
     if (!sees(i, k)) continue;
     Real square = 0;
@@ -82,11 +94,14 @@ typename KdeReference<T, Real>::View KdeReference<T, Real>::view(std::int64_t i)
       const Real difference = query(i, c) - seen.a * datum(k, c);
       square += difference * difference;
     }
-    const Real distance = square / (2 * seen.h * seen.h);
     seen.square[k] = square;
     seen.weight_sum += weight(k);
-    seen.least_exponent = std::min(seen.least_exponent, distance);
-    exponent[k] = std::log(weight(k)) - distance;
+    if (nearest < 0 || closer(i, k, nearest, seen.a) < 0) nearest = k;
+  }
+  seen.least_exponent = seen.square[nearest] / seen.h / seen.h / 2;
+  for (std::int64_t k = 0; k < n; ++k) {
+    if (!sees(i, k)) continue;
+    exponent[k] = std::log(weight(k)) - closer(i, k, nearest, seen.a) / seen.h / seen.h / 2;
   }
   const Real largest = *std::max_element(exponent.begin(), exponent.end());
   Real sum = 0;
@@ -96,7 +111,7 @@ typename KdeReference<T, Real>::View KdeReference<T, Real>::view(std::int64_t i)
     sum += seen.probability[k];
   }
   for (Real& p : seen.probability) p /= sum;
-  seen.log_density = largest + std::log(sum) - std::log(seen.weight_sum) -
+  seen.log_density = largest - seen.least_exponent + std::log(sum) - std::log(seen.weight_sum) -
                      problem_.d * (log_two_pi<Real>() / 2 + std::log(seen.h));
   return seen;
 }
@@ -108,12 +123,15 @@ std::vector<Real> KdeReference<T, Real>::posterior(std::int64_t i) const {
 
 template <class T, class Real>
 std::vector<Real> KdeReference<T, Real>::mean(const View& seen) const {
+  // From the nearest datum on: of data that are the same, the mean is exactly theirs.
   std::vector<Real> m(problem_.d, 0);
   for (std::int64_t k = 0; k < problem_.n; ++k) {
     const Real p = seen.probability[k];
     if (p < kInvisible) continue;
-    for (std::int64_t c = 0; c < problem_.d; ++c) m[c] += p * datum(k, c);
+    for (std::int64_t c = 0; c < problem_.d; ++c)
+      m[c] += p * (datum(k, c) - datum(seen.nearest, c));
   }
+  for (std::int64_t c = 0; c < problem_.d; ++c) m[c] += datum(seen.nearest, c);
   return m;
 }
 
@@ -137,7 +155,7 @@ ReferenceRow<Real> KdeReference<T, Real>::row(std::int64_t i) const {
       row.score[c] += p * (seen.a * datum(k, c) - query(i, c));
     }
   }
-  for (Real& s : row.score) s /= seen.h * seen.h;
+  for (Real& s : row.score) s = s / seen.h / seen.h;
   row.effective_sample_size = 1 / square_sum;
   for (const Real p : seen.probability) {
     row.effective_sample_size_condition += 2 / square_sum * p * std::fabs(p - square_sum);

@@ -84,6 +84,7 @@ class KdeReference {
   [[nodiscard]] Real datum(std::int64_t k, std::int64_t c) const;
   [[nodiscard]] Real query(std::int64_t i, std::int64_t c) const;
   [[nodiscard]] std::vector<Real> mean(const View& seen) const;
+  [[nodiscard]] Real closer(std::int64_t i, std::int64_t k, std::int64_t j, Real a) const;
   void add_covariance(std::int64_t i, const View& seen, ReferenceRow<Real>& row) const;
   void add_gradient(std::int64_t i, Real g, const T* u, ReferenceGradient<Real>& total) const;
   void add_second_gradient(std::int64_t i, Real b, Real c, ReferenceGradient<Real>& total) const;
