@@ -8,6 +8,7 @@
 #include "common/error.h"
 #include "common/memory.h"
 #include "common/rows_cpu.h"
+#include "loss/loss_arrays_cpu.h"
 #include "sampler/step_checks.h"
 #include "sampler/step_rules.h"
 #include "sampler/step_sweep_cpu.h"
@@ -85,39 +86,16 @@ void for_tiles(const TileCoefficients<T>& coefficients, int count, bool uniform,
   }
 }
 
-// The noise of a batch: the caller's, or made a tile at a time.
+// The noise of a batch: the caller's, or made a tile at a time; absent where it is not wanted.
 template <class T>
-class Noise {
- public:
-  Noise(const CpuContext& context, const StepSettings<T>& settings, bool wanted)
-      : context_(context),
-        words_(random::read_words(settings.words)),
-        given_(settings.noise),
-        wanted_(wanted) {}
-
-  [[nodiscard]] bool wanted() const { return wanted_; }
-  [[nodiscard]] bool is_given() const { return given_.data != nullptr; }
-
-  // Columns of rows, in `buffer` [rows, ld] where they are made.
-  [[nodiscard]] Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
-                                     std::int64_t columns, T* buffer, std::int64_t ld) const {
-    if (!wanted_) {
-      return {};
-    }
-    if (is_given()) {
-      return {given_.row(row) + column, given_.ld};
-    }
-    random::random_tile_cpu(context_, random::Distribution::kNormal, words_, row, rows, column,
-                            columns, buffer, ld);
-    return {buffer, ld};
+loss::NoiseCpu<T> noise_of(const CpuContext& context, const StepSettings<T>& settings,
+                           bool wanted) {
+  if (!wanted) {
+    return {};
   }
-
- private:
-  const CpuContext& context_;
-  random::Words words_;
-  Matrix<const T> given_;
-  bool wanted_;
-};
+  return {context, random::Distribution::kNormal, random::read_words(settings.words),
+          settings.noise};
+}
 
 // Whether a sum of 0 times every number is still 0.
 bool all_finite(const double* sums, std::int64_t rows) {
@@ -146,10 +124,10 @@ class StatusBits {
 // The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
 // all of their noise, or null: it is made here.
 template <class T>
-void step_rows(const CpuContext& context, const StepArrays<T>& arrays, const Noise<T>& noise,
-               const Matrix<const T>& made, const TileCoefficients<T>& coefficients, bool uniform,
-               std::uint32_t streams, std::int64_t row, std::int64_t rows, std::int64_t d,
-               StatusBits& status) {
+void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
+               const loss::NoiseCpu<T>& noise, const Matrix<const T>& made,
+               const TileCoefficients<T>& coefficients, bool uniform, std::uint32_t streams,
+               std::int64_t row, std::int64_t rows, std::int64_t d, StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
   for_tiles(
@@ -205,9 +183,10 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
                                 arrays.previous.data != nullptr);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
-  const Noise<T> noise(context, settings,
-                       draws_noise(settings.kind) && settings.temperature > 0 &&
-                           !(settings.kind == StepKind::kDdim && settings.eta == 0));
+  const loss::NoiseCpu<T> noise =
+      noise_of(context, settings,
+               draws_noise(settings.kind) && settings.temperature > 0 &&
+                   !(settings.kind == StepKind::kDdim && settings.eta == 0));
   StatusBits status(settings.status);
   const std::uint32_t streams = streams_of(arrays, m, d);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
@@ -226,7 +205,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
   const StepUses uses = uses_of(StepKind::kKnown, settings.form, false, false);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
-  const Noise<T> noise(context, settings, true);
+  const loss::NoiseCpu<T> noise = noise_of(context, settings, true);
   StatusBits status(settings.status);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
@@ -291,7 +270,8 @@ class Corrector {
         uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
         streams_(streams_of(arrays, m, d)),
         root_temperature_(std::sqrt(settings.temperature)),
-        noise_(context, settings, settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        noise_(noise_of(context, settings,
+                        settings.temperature > 0 || corrector.rule != Rule::kSigma)),
         status_(settings.status) {
     check_samples(settings, uses_, m);
     Arena arena(memory);
@@ -401,7 +381,7 @@ class Corrector {
   bool uniform_;
   std::uint32_t streams_;
   double root_temperature_;
-  Noise<T> noise_;
+  loss::NoiseCpu<T> noise_;
   StatusBits status_;
   CorrectorWorkspace<T> workspace_ = {};
 };
