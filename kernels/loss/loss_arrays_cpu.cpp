@@ -57,7 +57,8 @@ void check_arrays(const Settings<T>& settings, std::int64_t m, const std::uint8_
 
 template <class T>
 void sum_squares(const CpuContext& context, const Matrix<const T>& x, std::int64_t rows,
-                 std::int64_t columns, double* sums) {
+                 std::int64_t columns,
+                 double* sums) {  // NOLINT(readability-non-const-parameter)
   const T zero = 0;
   RowSweep<T> sweep;
   sweep.rows = rows;

@@ -286,7 +286,8 @@ class SsmOperation {
   }
 
   // 1/2 |s|^2, of the variance-reduced form.
-  void add_square(std::int64_t row, std::int64_t rows, double* values) const {
+  void add_square(std::int64_t row, std::int64_t rows,
+                  double* values) const {  // NOLINT(readability-non-const-parameter)
     const T coefficients[3] = {0, 0, static_cast<T>(batch_.per_sample() * scale_)};
     RowSweep<T> sweep;
     sweep.rows = rows;

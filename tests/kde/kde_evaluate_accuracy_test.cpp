@@ -85,7 +85,7 @@ TEST_P(KdeAccuracyAtSize, AllDataTheSame) {
     const Context context(GetParam().backend);
     for (const AccuracyKind& kind : accuracy_kinds()) {
       if (kind.name != "all_the_same") continue;
-      for (const std::int64_t d : {1, 2, 4, 5, 8, 16, 64, 97}) {
+      for (const std::int64_t d : {1, 2, 5, 16, 97}) {
         auto problem = make_problem<T>(kind, {700, 400, d});
         check(context, problem);
         problem.bandwidth /= 2;  // queries that just do without double

@@ -188,7 +188,8 @@ TEST_P(KdeEvaluateErrors, TheOtherDtypesFunction) {
     EXPECT_EQ(call.run_with(workspace.data(), workspace.bytes()), SCF_ERROR_INVALID_ARGUMENT);
     EXPECT_TRUE(message_names("dtype"));
     EXPECT_TRUE(call.outputs_untouched());
-    GradientCall<Other> backward(context, kde.get(), problem, {gradient_weights<Other>(4, 1), {}});
+    GradientCall<Other> backward(context, kde.get(), problem,
+                                 {gradient_weights<Other>(4, 1), {}, {}, {}});
     EXPECT_EQ(backward.run_with(workspace.data(), workspace.bytes()), SCF_ERROR_INVALID_ARGUMENT);
     EXPECT_TRUE(message_names("dtype"));
     EXPECT_TRUE(backward.outputs_untouched());

@@ -101,7 +101,7 @@ inline std::vector<Shape> gradient_shapes(Backend backend) {
 inline Shape accuracy_shape(Backend backend, std::int64_t d) {
   if (backend == Backend::kCuda) {
     const std::int64_t rows = d <= 3 ? 128 : (d <= 16 ? 64 : (d <= 64 ? 40 : 16));
-    return {rows, rows, d};
+    return {rows, rows / 2, d};
   }
   if (d <= 16) return {300, 260, d};
   return d <= 64 ? Shape{200, 150, d} : Shape{64, 40, d};
