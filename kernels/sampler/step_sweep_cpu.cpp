@@ -55,7 +55,7 @@ struct Known {
   template <class D, class V>
   static HWY_INLINE void Apply(D d, const V* in, const V* c, V* out, V* terms) {
     const V at_level = hn::MulAdd(c[1], in[2], hn::Mul(c[0], in[1]));
-    out[0] = hn::IfThenElse(hn::Ne(in[1], in[1]), in[0], at_level);
+    out[0] = hn::IfThenElse(hn::IsNaN(in[1]), in[0], at_level);
     terms[0] = hn::Mul(out[0], hn::Zero(d));
   }
 };
