@@ -119,7 +119,7 @@ class Run {
     status_ = arena.take<std::uint32_t>(steps() + 1);
     if (of_.kde.is_there()) {
       evaluate_memory_ = arena.take<char>(static_cast<std::int64_t>(
-          backend_.evaluate_workspace(of_.kde, queries({1, 1}), outputs())));
+          backend_.evaluate_workspace(of_.kde, queries({1, 1}), outputs(of_.x.data))));
     }
     if (of_.method == Method::kPc) {
       corrector_memory_ = arena.take<char>(static_cast<std::int64_t>(
@@ -212,10 +212,10 @@ class Run {
     queries.labels = of_.labels;
     return queries;
   }
-  [[nodiscard]] kde::Outputs<T> outputs() const {
+  [[nodiscard]] kde::Outputs<T> outputs(T* score) const {
     kde::Outputs<T> outputs;
-    outputs.score = output_.data;
-    outputs.ld_score = output_.ld;
+    outputs.score = score;
+    outputs.ld_score = of_.d;
     return outputs;
   }
   [[nodiscard]] Form form() const {
@@ -227,7 +227,7 @@ class Run {
     const ModelRequest<T> request = {
         {of_.x.data, of_.x.ld}, output_, at.signal_scale, at.sigma, time, step};
     if (of_.kde.is_there()) {
-      backend_.evaluate(of_.kde, queries(at), outputs(), evaluate_memory_);
+      backend_.evaluate(of_.kde, queries(at), outputs(output_.data), evaluate_memory_);
     } else {
       of_.model(request);
     }
@@ -359,7 +359,9 @@ class Run {
       settings.words = words_.update(step, 0);
       set_levels(settings.level, at);
       set_levels(settings.next, noisy);
-      backend_.step(settings, of_.m, of_.d, arrays_of());
+      StepArrays<T> arrays = arrays_of();
+      arrays.output = {};
+      backend_.step(settings, of_.m, of_.d, arrays);
       at = noisy;
       at_time = noisy.sigma;
     }
