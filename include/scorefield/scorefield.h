@@ -19,6 +19,7 @@
 #include <scorefield/kde.h>
 #include <scorefield/loss.h>
 #include <scorefield/random.h>
+#include <scorefield/ode.h>
 #include <scorefield/sampler.h>
 #include <scorefield/schedule.h>
 

@@ -84,7 +84,7 @@ HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t 
                         V* terms) {
   V in[Formula::kInputs];
   V out[Formula::kOutputs + 1];
-#pragma GCC unroll 4
+#pragma GCC unroll 8
   for (int i = 0; i < Formula::kInputs; ++i) {
     in[i] = hn::LoadU(d, operands.inputs[i] + j);
   }
@@ -405,8 +405,8 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
 
 template <class Formula, class T>
 void Sweep(const RowSweep<T>& sweep) {
-  static_assert(std::max({Formula::kInputs, Formula::kOutputs, Formula::kSums}) <=
-                    RowSweep<T>::kMost &&
+  static_assert(std::max(Formula::kOutputs, Formula::kSums) <= RowSweep<T>::kMost &&
+                Formula::kInputs <= RowSweep<T>::kMostInputs &&
                 Formula::kCoefficients <= RowSweep<T>::kMostCoefficients);
   if (sweep.columns >= kShortRow) {
     SweepLongRows<Formula>(sweep);

@@ -14,12 +14,13 @@ namespace scf {
 template <class T>
 struct RowSweep {
   static constexpr int kMost = 4;
+  static constexpr int kMostInputs = 8;
   static constexpr int kMostCoefficients = 8;
 
   std::int64_t rows = 0;
   std::int64_t columns = 0;
-  const T* inputs[kMost] = {};
-  std::int64_t input_lds[kMost] = {};
+  const T* inputs[kMostInputs] = {};
+  std::int64_t input_lds[kMostInputs] = {};
   T* outputs[kMost] = {};
   std::int64_t output_lds[kMost] = {};
   const T* coefficients[kMostCoefficients] = {};

@@ -8,16 +8,15 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-// i of n, from 0 to 1; 0 where there is only one.
-double fraction(std::int64_t i, std::int64_t n) {
-  return n == 1 ? 0 : static_cast<double>(i) / static_cast<double>(n - 1);
-}
-
 // The value between the ends, which are exact.
 template <class Between>
 void fill(std::int64_t n, double first, double last, double* values, const Between& between) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    values[i] = i == 0 ? first : i == n - 1 ? last : between(fraction(i, n));
+  values[0] = first;
+  for (std::int64_t i = 1; i < n - 1; ++i) {
+    values[i] = between(static_cast<double>(i) / static_cast<double>(n - 1));
+  }
+  if (n > 1) {
+    values[n - 1] = last;
   }
 }
 
@@ -71,25 +70,6 @@ void strided(std::int64_t n, std::int64_t steps, std::int64_t* times) {
     const std::int64_t k = steps - 1 - i;
     times[i] = k * whole + static_cast<std::int64_t>(static_cast<__int128>(k) * rest / steps);
   }
-}
-
-SdeCoefficients coefficients_at(const Sde& sde, double t) {
-  if (sde.kind == SdeKind::kVe) {
-    const double log_ratio = std::log(sde.sigma_max) - std::log(sde.sigma_min);
-    const double sigma = t == 0   ? sde.sigma_min
-                         : t == 1 ? sde.sigma_max
-                                  : std::exp(std::log(sde.sigma_min) + t * log_ratio);
-    return {1, sigma, 0, sigma * std::sqrt(2 * log_ratio)};
-  }
-  const double beta = sde.beta_min + t * (sde.beta_max - sde.beta_min);
-  const double integral = t * (sde.beta_min + t / 2 * (sde.beta_max - sde.beta_min));
-  const double variance = -std::expm1(-integral);
-  SdeCoefficients of = {std::exp(-integral / 2), std::sqrt(variance), -beta / 2, std::sqrt(beta)};
-  if (sde.kind == SdeKind::kSubVp) {
-    of.sigma = variance;
-    of.diffusion = std::sqrt(beta * -std::expm1(-2 * integral));
-  }
-  return of;
 }
 
 }  // namespace scf::sampler

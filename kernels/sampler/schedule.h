@@ -2,7 +2,10 @@
 // header schedule.h. capi/ has checked the arguments.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
+
+#include "common/host_device.h"
 
 namespace scf::sampler {
 
@@ -32,6 +35,23 @@ struct SdeCoefficients {
   double drift;
   double diffusion;
 };
-[[nodiscard]] SdeCoefficients coefficients_at(const Sde& sde, double t);
+[[nodiscard]] SCF_HOST_DEVICE inline SdeCoefficients coefficients_at(const Sde& sde, double t) {
+  if (sde.kind == SdeKind::kVe) {
+    const double log_ratio = log(sde.sigma_max) - log(sde.sigma_min);
+    const double sigma = t == 0   ? sde.sigma_min
+                         : t == 1 ? sde.sigma_max
+                                  : exp(log(sde.sigma_min) + t * log_ratio);
+    return {1, sigma, 0, sigma * sqrt(2 * log_ratio)};
+  }
+  const double beta = sde.beta_min + t * (sde.beta_max - sde.beta_min);
+  const double integral = t * (sde.beta_min + t / 2 * (sde.beta_max - sde.beta_min));
+  const double variance = -expm1(-integral);
+  SdeCoefficients of = {exp(-integral / 2), sqrt(variance), -beta / 2, sqrt(beta)};
+  if (sde.kind == SdeKind::kSubVp) {
+    of.sigma = variance;
+    of.diffusion = sqrt(beta * -expm1(-2 * integral));
+  }
+  return of;
+}
 
 }  // namespace scf::sampler

@@ -1,0 +1,159 @@
+/* scorefield ode: flows dx/dt = f(x, t), every sample solved on its own; the probability flow of a
+ * diffusion, and the log-densities that it carries. Schedules and diffusions: schedule.h.
+ *
+ * The probability flow of dx = f(t) x dt + g(t) dw (scf_sde_params) with the score s of its
+ * marginals (Song et al. 2021):
+ *   dx/dt = f(t) x - g(t)^2/2 s(x, t)
+ * whose samples have the diffusion's own marginals at every t. With a KDE of base bandwidth h0 as
+ * the data, p_t is the KDE with signal scale a(t) and bandwidth
+ *   sqrt(a(t)^2 h0^2 + sigma(t)^2)               VP, subVP
+ *   sqrt(h0^2 + sigma(t)^2 - sigma(0)^2)         VE, which starts at sigma(0)
+ * so that p_0 is the KDE itself; its score and divergence are exact.
+ *
+ * The log-density along a path (Chen et al. 2018): d log p(x(t))/dt = -div f(x(t), t).
+ */
+#ifndef SCOREFIELD_ODE_H_
+#define SCOREFIELD_ODE_H_
+
+#include <scorefield/core.h>
+#include <scorefield/kde.h>
+#include <scorefield/loss.h>
+#include <scorefield/schedule.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* ---- Fields ---------------------------------------------------------------------------------- */
+
+/* What a field is asked at m states, each with a time of its own. Arrays are device memory; what is
+ * NULL is not wanted. Rows of a request are samples that are still on their way: `samples` says
+ * which. */
+typedef struct scf_field_request {
+  uint32_t struct_size;
+  int32_t element_bytes; /* 4: f32, 8: f64 */
+  int64_t m;
+  int64_t d;
+  const double* times;         /* double[m] */
+  const double* signal_scales; /* double[m]: a of the times, of a score; else NULL */
+  const double* sigmas;        /* double[m] */
+  const int64_t* samples;      /* int64[m]: rows of the whole batch */
+  const void* x;               /* T[m, ldx] */
+  int64_t ldx;
+  void* value; /* out T[m, ld_value]: f(x, t), or of a score s(x, t) */
+  int64_t ld_value;
+  double* divergence;  /* out double[m]: its divergence in x */
+  const void* tangent; /* T[m, ld_tangent]: v */
+  int64_t ld_tangent;
+  void* jacobian_product; /* out T[m, ld_jacobian_product]: J v, J = d value/dx */
+  int64_t ld_jacobian_product;
+  void* stream; /* work is enqueued here; NULL on CPU contexts */
+} scf_field_request;
+
+/* A result other than SCF_SUCCESS ends the call with that status. */
+typedef scf_status (*scf_field_fn)(void* user, const scf_field_request* request);
+
+#define SCF_FIELD_FUNCTION 0 /* f itself */
+#define SCF_FIELD_SCORE 1    /* the probability flow of `sde` with a function's score */
+#define SCF_FIELD_KDE 2      /* the probability flow of `sde` from a prepared KDE */
+
+typedef struct scf_field {
+  uint32_t struct_size;
+  int32_t kind;          /* SCF_FIELD_*, default SCF_FIELD_FUNCTION */
+  scf_field_fn function; /* FUNCTION, SCORE */
+  void* user;
+  const scf_sde_params* sde; /* SCORE, KDE; NULL: the defaults of scf_sde_params_init */
+  const scf_kde* kde;        /* KDE */
+  double base_bandwidth;     /* KDE: h0 > 0; default NaN (unset) */
+  const int32_t* labels;     /* KDE: int32[m], device memory, as in scf_kde_query_params; or NULL */
+} scf_field;
+
+SCF_API scf_status scf_field_init(scf_field* field, uint32_t struct_size);
+
+/* ---- Solvers --------------------------------------------------------------------------------- */
+
+#define SCF_ODE_EULER 0
+#define SCF_ODE_HEUN 1   /* order 2: the mean of the slopes at both ends */
+#define SCF_ODE_RK4 2    /* order 4, the classical one */
+#define SCF_ODE_DOPRI5 3 /* Dormand and Prince 5(4) with Shampine's interpolant of order 4 */
+
+#define SCF_TRACE_NONE 0       /* no log-density */
+#define SCF_TRACE_EXACT 1      /* the KDE's own divergence, or the function's */
+#define SCF_TRACE_HUTCHINSON 2 /* the mean of v.J v over K probes, fixed along a path */
+
+typedef struct scf_ode_params {
+  uint32_t struct_size;
+  int32_t solver; /* SCF_ODE_*, default SCF_ODE_DOPRI5 */
+  /* Where the states are wanted: times[0] is where x is, the rest follow, increasing or decreasing.
+   * Host memory, copied. EULER, HEUN and RK4 take `steps` equal steps from each to the next (1
+   * makes the times themselves the grid); DOPRI5 interpolates. */
+  const double* times; /* double[n_times] */
+  int64_t n_times;     /* >= 2 */
+  int64_t steps;       /* >= 1, default 100 */
+  /* DOPRI5: a step is taken where sqrt(mean_j (e_j/(atol + rtol max(|x_j|, |x'_j|)))^2) <= 1, e its
+   * error and x' its end; the mean runs over the sample's own d coordinates, and its log-density
+   * where that is carried. */
+  double rtol;       /* >= 0, default 1e-5 */
+  double atol;       /* >= 0, default 1e-5; one of the two > 0 */
+  double first_step; /* > 0 and finite, or 0 (default): found from the field (Hairer et al. 1993) */
+  int64_t max_steps; /* of a sample, refused ones included; >= 1, default 10000 */
+  int32_t trace;     /* SCF_TRACE_*, default SCF_TRACE_NONE */
+  int32_t probe;     /* HUTCHINSON: SCF_PROBE_*, default SCF_PROBE_RADEMACHER */
+  int64_t probes; /* HUTCHINSON: K >= 1, default 1; probe k of row i takes the words from offset + k
+                   * D on, D = d rounded up to a multiple of 4, as in random.h */
+  uint64_t seed;
+  uint64_t offset;
+  int64_t first_row; /* >= 0 */
+  /* Results besides x. Device memory, or NULL. */
+  void* states;           /* T[n_times, m, d]: x at every time */
+  double* log_densities;  /* double[n_times, m]: with a trace, log p at every time, as far as it is
+                           * known: less log p at times[0] */
+  uint32_t* statuses;     /* uint32[m]: SCF_ODE_STATUS_* of each sample */
+  int64_t* steps_taken;   /* int64[m]: steps that were accepted */
+  int64_t* steps_refused; /* int64[m] */
+  /* Called between steps; a result other than 0 cancels. NULL: never. */
+  int32_t (*progress)(void* user, int64_t finished, int64_t m);
+  void* progress_user;
+} scf_ode_params;
+
+SCF_API scf_status scf_ode_params_init(scf_ode_params* params, uint32_t struct_size);
+
+/* What became of a sample. One that failed is NaN wherever it was not reached. */
+#define SCF_ODE_STATUS_NOT_FINITE 1u /* the field gave NaN or infinity, however small the step */
+#define SCF_ODE_STATUS_STEP_UNDERFLOW 2u /* the step that the tolerance asks for is nothing to t \
+                                          */
+#define SCF_ODE_STATUS_STEP_LIMIT 4u     /* max_steps */
+
+typedef struct scf_ode_result {
+  uint32_t struct_size;
+  uint32_t status;      /* SCF_ODE_STATUS_* of all samples */
+  int64_t failed;       /* samples that failed */
+  int64_t first_failed; /* the first of them, or -1 */
+  int64_t calls;        /* of the field, each of the samples still on their way */
+  int64_t evaluations;  /* of the field, sample by sample; a Hutchinson probe counts as one more */
+} scf_ode_result;
+
+SCF_API scf_status scf_ode_result_init(scf_ode_result* result, uint32_t struct_size);
+
+/* Solves from times[0] to the last time: x[m, ldx], device memory, in and out; log_density
+ * double[m], device memory, is with a trace out: log p at the last time less log p at times[0]; or
+ * NULL. A driver: it allocates, memory bounded by a multiple of m d, and synchronises.
+ *   INVALID_ARGUMENT  bad params: nothing was written. Also where a sample failed and `result` is
+ * NULL; with a result, failures are told there and the rest is whole CANCELLED         progress
+ * asked; and a callback's own status: x and all results are what they are Determinism: bit-for-bit
+ * repeatable on one build and device; a sample's steps depend on it alone, not on its batch-mates
+ * or on how the batch is split. Since 0.1. */
+SCF_API scf_status scf_ode_solve_f32(scf_context* context, const scf_field* field,
+                                     const scf_ode_params* params, float* x, int64_t m, int64_t d,
+                                     int64_t ldx, double* log_density, scf_ode_result* result,
+                                     void* stream);
+SCF_API scf_status scf_ode_solve_f64(scf_context* context, const scf_field* field,
+                                     const scf_ode_params* params, double* x, int64_t m, int64_t d,
+                                     int64_t ldx, double* log_density, scf_ode_result* result,
+                                     void* stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SCOREFIELD_ODE_H_ */

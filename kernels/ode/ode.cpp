@@ -1,0 +1,463 @@
+#include "ode/ode.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "common/error.h"
+#include "common/memory.h"
+
+namespace scf::ode {
+namespace {
+
+// Memory of a backend for the length of a scope.
+template <class T>
+class Block {
+ public:
+  Block(const OdeBackend<T>& backend, std::size_t bytes)
+      : backend_(backend.base()), bytes_(bytes), data_(backend_.allocate(bytes)) {}
+  Block(const Block&) = delete;
+  Block& operator=(const Block&) = delete;
+  ~Block() { backend_.free(data_, bytes_); }
+  [[nodiscard]] void* data() const noexcept { return data_; }
+
+ private:
+  const sampler::SamplerBackend<T>& backend_;
+  std::size_t bytes_;
+  void* data_;
+};
+
+template <class T>
+class Run {
+ public:
+  Run(const OdeBackend<T>& backend, const OdeProblem<T>& problem, OdeResult& result)
+      : backend_(backend),
+        of_(problem),
+        result_(result),
+        tableau_(tableau_of(problem.solver)),
+        m_(problem.m),
+        d_(problem.d),
+        n_times_(static_cast<std::int64_t>(problem.times.size())),
+        count_(problem.m),
+        memory_(backend, needed()) {
+    Arena arena(memory_.data());
+    lay_out(arena);
+  }
+
+  void run() {
+    begin();
+    if (of_.solver == Solver::kDopri5) {
+      run_adaptive();
+    } else {
+      run_on_grid();
+    }
+    tell_failures();
+  }
+
+ private:
+  [[nodiscard]] bool traced() const { return of_.trace != Trace::kNone; }
+  [[nodiscard]] bool is_flow() const { return of_.field.kind != FieldKind::kFunction; }
+  [[nodiscard]] bool is_kde() const { return of_.field.kind == FieldKind::kKde; }
+  [[nodiscard]] bool hutchinson() const { return of_.trace == Trace::kHutchinson; }
+  [[nodiscard]] bool adaptive() const { return of_.solver == Solver::kDopri5; }
+
+  // ---- Memory
+  [[nodiscard]] std::size_t needed() {
+    Arena plan(nullptr);
+    lay_out(plan);
+    return plan.used();
+  }
+  void lay_out(Arena& arena) {
+    x_ = arena.take<T>(m_, d_);
+    next_x_ = arena.take<T>(m_, d_);
+    for (int s = 0; s < tableau_.stages; ++s) {
+      slopes_[s] = arena.take<T>(m_, d_);
+    }
+    divergences_ = traced() ? arena.take<double>(m_, tableau_.stages) : nullptr;
+    samples_.index = arena.take<std::int64_t>(m_);
+    samples_.t = arena.take<double>(m_);
+    samples_.h = arena.take<double>(m_);
+    samples_.log_density = arena.take<double>(m_);
+    samples_.status = arena.take<std::uint32_t>(m_);
+    samples_.phase = arena.take<std::uint32_t>(m_);
+    samples_.next_time = arena.take<std::int64_t>(m_);
+    samples_.steps_taken = arena.take<std::int64_t>(m_);
+    samples_.steps_refused = arena.take<std::int64_t>(m_);
+    next_t_ = arena.take<double>(m_);
+    next_log_density_ = arena.take<double>(m_);
+    next_h_ = arena.take<double>(m_);
+    sums_ = arena.take<double>(m_, 3);
+    from_ = arena.take<std::int64_t>(m_);
+    times_ = arena.take<double>(n_times_);
+    statuses_ = arena.take<std::uint32_t>(m_);
+    stage_ = {};
+    stage_.times = arena.take<double>(m_);
+    if (is_flow()) {
+      stage_.signal_scales = arena.take<double>(m_);
+      stage_.sigmas = arena.take<double>(m_);
+      stage_.flow = {arena.take<double>(m_), arena.take<double>(m_)};
+    }
+    if (hutchinson()) {
+      probes_ = arena.take<T>(of_.probes, static_cast<std::int64_t>(m_ * d_));
+      if (!is_kde()) {
+        product_ = arena.take<T>(m_, d_);
+      }
+    }
+    if (is_kde()) {
+      stage_.scales_of_data = arena.take<T>(m_);
+      stage_.bandwidths = arena.take<T>(m_);
+      kde_divergence_ = traced() ? arena.take<T>(m_) : nullptr;
+      labels_ = of_.field.labels == nullptr ? nullptr : arena.take<std::int32_t>(m_);
+      label_scratch_ = of_.field.labels == nullptr ? nullptr : arena.take<std::int32_t>(m_);
+      // What is asked for decides, not where it goes; any pointer will do.
+      T* const there = of_.x.data;
+      std::size_t bytes = 0;
+      for (const bool first : {true, false}) {
+        bytes = std::max(
+            bytes, backend_.base().evaluate_workspace(of_.field.kde, queries(m_, there, there),
+                                                      outputs(first ? there : nullptr, there)));
+      }
+      evaluate_memory_ = arena.take<char>(static_cast<std::int64_t>(bytes));
+    }
+  }
+
+  // ---- The field
+  [[nodiscard]] kde::Queries<T> queries(std::int64_t count, const T* x, const T* tangent) const {
+    kde::Queries<T> queries;
+    queries.x = x;
+    queries.m = count;
+    queries.ld = d_;
+    queries.bandwidths = stage_.bandwidths == nullptr ? x : stage_.bandwidths;
+    queries.signal_scales = stage_.scales_of_data == nullptr ? x : stage_.scales_of_data;
+    queries.labels = labels_ == nullptr ? of_.field.labels : labels_;
+    if (hutchinson()) {
+      queries.tangent = tangent;
+      queries.ld_tangent = d_;
+    }
+    return queries;
+  }
+  [[nodiscard]] kde::Outputs<T> outputs(T* score, T* divergence) const {
+    kde::Outputs<T> outputs;
+    outputs.score = score;
+    outputs.ld_score = d_;
+    if (of_.trace == Trace::kExact) {
+      outputs.divergence = divergence;
+    } else if (hutchinson()) {
+      outputs.quadratic_form = divergence;
+    }
+    return outputs;
+  }
+  [[nodiscard]] const T* probe(std::int64_t k) const { return probes_ + k * m_ * d_; }
+
+  // The field at states x of stage `s`, c of the step on its way: slopes and, with a trace,
+  // divergences of the stage.
+  void evaluate(int s, double c, const T* x) {
+    StageRule<T> stage = stage_;
+    stage.samples = samples_;
+    stage.c = c;
+    stage.sde = of_.field.sde;
+    stage.base_bandwidth = of_.field.base_bandwidth;
+    backend_.run(stage, count_);
+    T* const value = slopes_[s];
+    double* const divergence = traced() ? divergences_ + s * m_ : nullptr;
+    if (is_kde()) {
+      ask_kde(x, value, divergence);
+    } else {
+      ask_function(x, value, divergence);
+    }
+    if (is_flow()) {
+      const bool in_t = is_kde() && of_.trace == Trace::kExact;
+      backend_.flow(stage_.flow, count_, d_, x, value, in_t ? kde_divergence_ : nullptr,
+                    divergence);
+    }
+    ++result_.calls;
+    result_.evaluations += count_ * (hutchinson() ? of_.probes : 1);
+  }
+
+  void ask_kde(const T* x, T* value, double* divergence) {
+    const std::int64_t asked = hutchinson() ? of_.probes : 1;
+    for (std::int64_t k = 0; k < asked; ++k) {
+      backend_.base().evaluate(of_.field.kde, queries(count_, x, hutchinson() ? probe(k) : nullptr),
+                               outputs(k == 0 ? value : nullptr, kde_divergence_),
+                               evaluate_memory_);
+      if (hutchinson()) {
+        backend_.add(kde_divergence_, 1 / static_cast<double>(of_.probes), k > 0, count_,
+                     divergence);
+      }
+    }
+  }
+
+  void ask_function(const T* x, T* value, double* divergence) {
+    FieldRequest<T> request = {};
+    request.m = count_;
+    request.times = stage_.times;
+    request.signal_scales = stage_.signal_scales;
+    request.sigmas = stage_.sigmas;
+    request.samples = samples_.index;
+    request.x = {x, d_};
+    request.value = {value, d_};
+    if (of_.trace == Trace::kExact) {
+      request.divergence = divergence;
+    }
+    if (!hutchinson()) {
+      of_.field.function(request);
+      return;
+    }
+    for (std::int64_t k = 0; k < of_.probes; ++k) {
+      request.tangent = {probe(k), d_};
+      request.jacobian_product = {product_, d_};
+      of_.field.function(request);
+      backend_.dot_rows(probe(k), product_, 1 / static_cast<double>(of_.probes), k > 0, count_, d_,
+                        divergence);
+      request.value = {};
+    }
+  }
+
+  // ---- The start
+  void begin() {
+    const auto& base = backend_.base();
+    std::vector<std::int64_t> index(static_cast<std::size_t>(m_));
+    for (std::int64_t i = 0; i < m_; ++i) {
+      index[static_cast<std::size_t>(i)] = i;
+    }
+    const auto n = static_cast<std::size_t>(m_);
+    base.write(samples_.index, index.data(), sizeof(std::int64_t) * n);
+    base.write(samples_.next_time, std::vector<std::int64_t>(n, 1).data(),
+               sizeof(std::int64_t) * n);
+    base.write(samples_.t, std::vector<double>(n, of_.times.front()).data(), sizeof(double) * n);
+    base.write(times_, of_.times.data(), sizeof(double) * of_.times.size());
+    base.clear(samples_.h, sizeof(double) * n);
+    base.clear(samples_.log_density, sizeof(double) * n);
+    base.clear(samples_.status, sizeof(std::uint32_t) * n);
+    base.clear(samples_.phase, sizeof(std::uint32_t) * n);
+    base.clear(samples_.steps_taken, sizeof(std::int64_t) * n);
+    base.clear(samples_.steps_refused, sizeof(std::int64_t) * n);
+    base.clear(statuses_, sizeof(std::uint32_t) * n);
+    if (labels_ != nullptr) {
+      backend_.copy_labels(of_.field.labels, m_, labels_);
+    }
+    if (hutchinson()) {
+      const auto words = static_cast<std::uint64_t>((d_ + 3) / 4 * 4);
+      for (std::int64_t k = 0; k < of_.probes; ++k) {
+        random::Stream stream = of_.words;
+        stream.offset += static_cast<std::uint64_t>(k) * words;
+        backend_.fill_probes(of_.probe, stream, m_, d_, probes_ + k * m_ * d_);
+      }
+    }
+    backend_.copy_rows({of_.x.data, of_.x.ld}, m_, d_, {x_, d_});
+    backend_.emit(samples_, x_, 0, n_times_, count_, d_, places());
+  }
+
+  [[nodiscard]] ResultPlaces<T> places() const {
+    return {m_,        of_.x,        of_.log_density, of_.states,       of_.log_densities,
+            statuses_, of_.statuses, of_.steps_taken, of_.steps_refused};
+  }
+  [[nodiscard]] Course course() const {
+    const double first = of_.times.front();
+    const double last = of_.times.back();
+    return {times_, n_times_, first, last, last > first ? 1.0 : -1.0};
+  }
+
+  void combine(int stages, const double* weights, T* to) {
+    Stages<T> of = {};
+    of.x = x_;
+    for (int j = 0; j < stages; ++j) {
+      if (weights[j] != 0) {
+        of.slopes[of.count] = slopes_[j];
+        of.weights[of.count] = weights[j];
+        ++of.count;
+      }
+    }
+    backend_.combine(of, samples_.h, count_, d_, to);
+  }
+
+  void tell(std::int64_t finished) {
+    if (of_.progress != nullptr && of_.progress(finished, m_)) {
+      throw Error(Status::kCancelled, "cancelled with " + std::to_string(finished) + " of " +
+                                          std::to_string(m_) + " samples finished");
+    }
+  }
+
+  // ---- Methods on a grid: all samples side by side
+  void run_on_grid() {
+    const auto steps = static_cast<double>(of_.steps);
+    for (std::int64_t j = 0; j + 1 < n_times_; ++j) {
+      const double from = of_.times[static_cast<std::size_t>(j)];
+      const double to = of_.times[static_cast<std::size_t>(j + 1)];
+      const auto at = [&](std::int64_t i) {
+        return i == of_.steps ? to : from + (to - from) * (static_cast<double>(i) / steps);
+      };
+      const auto length = [&](std::int64_t i) { return at(i + 1) - at(i); };
+      backend_.run(GridStepRule{samples_, from, length(0), 0, {}, nullptr, m_, false}, count_);
+      for (std::int64_t i = 0; i < of_.steps; ++i) {
+        for (int s = 0; s < tableau_.stages; ++s) {
+          const T* x = x_;
+          if (s > 0) {
+            combine(s, tableau_.a[s], next_x_);
+            x = next_x_;
+          }
+          evaluate(s, tableau_.c[s], x);
+        }
+        combine(tableau_.stages, tableau_.b, x_);
+        GridStepRule rule = {samples_,
+                             at(i + 1),
+                             i + 1 < of_.steps ? length(i + 1) : 0,
+                             tableau_.stages,
+                             {},
+                             divergences_,
+                             m_,
+                             true};
+        std::copy_n(tableau_.b, tableau_.stages, rule.weights);
+        backend_.run(rule, count_);
+        if (i + 1 == of_.steps) {
+          backend_.emit(samples_, x_, j + 1, n_times_, count_, d_, places());
+        }
+        tell(j + 2 == n_times_ && i + 1 == of_.steps ? m_ : 0);
+      }
+    }
+  }
+
+  // ---- Dormand and Prince: each sample by its own steps
+  void run_adaptive() {
+    evaluate(0, 0, x_);
+    choose_first_step();
+    std::vector<std::uint32_t> phases(static_cast<std::size_t>(m_));
+    while (count_ > 0) {
+      for (int s = 1; s < kMostStages; ++s) {
+        combine(s, tableau_.a[s], next_x_);
+        evaluate(s, tableau_.c[s], next_x_);
+      }
+      finish_step();
+      backend_.read_phases(samples_, count_, phases.data());
+      leave_out_finished(phases);
+      tell(m_ - count_);
+    }
+  }
+
+  [[nodiscard]] double terms() const { return static_cast<double>(d_) + (traced() ? 1 : 0); }
+
+  void choose_first_step() {
+    if (of_.first_step > 0) {
+      backend_.run(GivenStepRule{samples_, course(), of_.first_step}, count_);
+      return;
+    }
+    double* const state = sums_;
+    double* const slope = sums_ + m_;
+    double* const curvature = sums_ + 2 * m_;
+    backend_.norms(x_, slopes_[0], nullptr, of_.tolerance, count_, d_, state, slope);
+    FirstStepRule rule = {samples_, course(), static_cast<double>(d_), state, slope, nullptr};
+    backend_.run(rule, count_);
+    const double one[] = {1};
+    combine(1, one, next_x_);
+    evaluate(1, 1, next_x_);
+    backend_.norms(x_, slopes_[1], slopes_[0], of_.tolerance, count_, d_, nullptr, curvature);
+    rule.curvature = curvature;
+    backend_.run(rule, count_);
+  }
+
+  void finish_step() {
+    const T* weighted[kWeighted];
+    for (int i = 0; i < kWeighted; ++i) {
+      weighted[i] = slopes_[weighted_stage(i)];
+    }
+    backend_.errors(x_, next_x_, weighted, samples_.h, of_.tolerance, count_, d_, sums_);
+    backend_.run(DecideRule{samples_, course(), of_.tolerance, terms(), of_.max_steps, sums_,
+                            divergences_, m_, next_t_, next_log_density_, next_h_},
+                 count_);
+    StepResults<T> step = {samples_, course(), next_t_, next_log_density_, divergences_,
+                           m_,       x_,       next_x_, slopes_[0],        {}};
+    std::copy_n(weighted, kWeighted, step.slopes);
+    backend_.finish_step(step, count_, d_, places());
+    backend_.run(
+        AdvanceRule{samples_, course(), next_t_, next_log_density_, next_h_, divergences_, m_},
+        count_);
+  }
+
+  // Samples that are done leave the batch, once they are an eighth of it.
+  void leave_out_finished(const std::vector<std::uint32_t>& phases) {
+    std::vector<std::int64_t> from;
+    for (std::int64_t i = 0; i < count_; ++i) {
+      if ((phases[static_cast<std::size_t>(i)] & kDone) == 0) {
+        from.push_back(i);
+      }
+    }
+    const auto left = static_cast<std::int64_t>(from.size());
+    if (left > count_ - (count_ + 7) / 8) {
+      return;
+    }
+    count_ = left;
+    if (left == 0) {
+      return;
+    }
+    backend_.base().write(from_, from.data(), sizeof(std::int64_t) * from.size());
+    backend_.gather(samples_, from_, left, sums_);
+    backend_.gather_rows(x_, from_, left, d_, next_x_);
+    backend_.gather_rows(slopes_[0], from_, left, d_, next_x_);
+    if (traced()) {
+      backend_.gather_numbers(divergences_, from_, left, next_t_);
+    }
+    if (labels_ != nullptr) {
+      backend_.gather_labels(labels_, from_, left, label_scratch_);
+    }
+    for (std::int64_t k = 0; hutchinson() && k < of_.probes; ++k) {
+      backend_.gather_rows(probes_ + k * m_ * d_, from_, left, d_, next_x_);
+    }
+  }
+
+  // ---- The end
+  void tell_failures() {
+    std::vector<std::uint32_t> statuses(static_cast<std::size_t>(m_));
+    backend_.base().read(statuses.data(), statuses_, sizeof(std::uint32_t) * statuses.size());
+    for (std::int64_t i = 0; i < m_; ++i) {
+      const std::uint32_t status = statuses[static_cast<std::size_t>(i)];
+      if (status != 0) {
+        result_.status |= status;
+        result_.first_failed = result_.failed == 0 ? i : result_.first_failed;
+        ++result_.failed;
+      }
+    }
+  }
+
+  const OdeBackend<T>& backend_;
+  const OdeProblem<T>& of_;
+  OdeResult& result_;
+  const Tableau& tableau_;
+  std::int64_t m_;
+  std::int64_t d_;
+  std::int64_t n_times_;
+  std::int64_t count_;  // of samples on their way: the first rows of all below
+  T* x_ = nullptr;
+  T* next_x_ = nullptr;
+  T* slopes_[kMostStages] = {};
+  double* divergences_ = nullptr;  // [stages, m]
+  Samples samples_ = {};
+  double* next_t_ = nullptr;
+  double* next_log_density_ = nullptr;
+  double* next_h_ = nullptr;
+  double* sums_ = nullptr;  // [3, m]
+  std::int64_t* from_ = nullptr;
+  double* times_ = nullptr;
+  std::uint32_t* statuses_ = nullptr;  // of the whole batch
+  StageRule<T> stage_ = {};
+  T* probes_ = nullptr;  // [probes, m, d]
+  T* product_ = nullptr;
+  T* kde_divergence_ = nullptr;
+  std::int32_t* labels_ = nullptr;
+  std::int32_t* label_scratch_ = nullptr;
+  void* evaluate_memory_ = nullptr;
+  Block<T> memory_;
+};
+
+}  // namespace
+
+template <class T>
+void solve_ode(const OdeBackend<T>& backend, const OdeProblem<T>& problem, OdeResult& result) {
+  if (problem.m > 0) {
+    Run<T>(backend, problem, result).run();
+  }
+}
+
+template void solve_ode(const OdeBackend<float>&, const OdeProblem<float>&, OdeResult&);
+template void solve_ode(const OdeBackend<double>&, const OdeProblem<double>&, OdeResult&);
+
+}  // namespace scf::ode

@@ -1,0 +1,134 @@
+// What a backend does for flows: memory and the kernels of kde/ (sampler/sampler_backend.h), and
+// the sweeps over states of its own. One object a run; ode.cpp composes them.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "common/rows.h"
+#include "ode/ode_rules.h"
+#include "ode/tableau.h"
+#include "random/random.h"
+#include "sampler/sampler_backend.h"
+
+namespace scf::ode {
+
+// A state and slopes at it; rows of all are d apart.
+template <class T>
+struct Stages {
+  const T* x;
+  const T* slopes[kMostStages];
+  double weights[kMostStages];
+  int count;
+};
+
+// The step that has been made, for the results along it.
+template <class T>
+struct StepResults {
+  Samples samples;
+  Course course;
+  const double* next_t;
+  const double* next_log_density;
+  const double* divergences;  // of the stages [kMostStages, stride], or null
+  std::int64_t stride;
+  T* x;                        // in, and out where the step is accepted
+  const T* next_x;             // its end
+  T* first_slope;              // in, and out: that at its end
+  const T* slopes[kWeighted];  // those with weights, the last at its end
+};
+
+// Where results go.
+template <class T>
+struct ResultPlaces {
+  std::int64_t m;
+  Matrix<T> x;  // at the last time
+  double* log_density;
+  T* states;
+  double* log_densities;
+  std::uint32_t* failures;  // [m], never null
+  std::uint32_t* statuses;
+  std::int64_t* steps_taken;
+  std::int64_t* steps_refused;
+};
+
+template <class T>
+class OdeBackend {
+ public:
+  OdeBackend() = default;
+  virtual ~OdeBackend() = default;
+  OdeBackend(const OdeBackend&) = delete;
+  OdeBackend& operator=(const OdeBackend&) = delete;
+
+  // Memory, and the KDE.
+  [[nodiscard]] virtual const sampler::SamplerBackend<T>& base() const = 0;
+
+  // ---- Sample by sample
+  virtual void run(const StageRule<T>& rule, std::int64_t count) const = 0;
+  virtual void run(const FirstStepRule& rule, std::int64_t count) const = 0;
+  virtual void run(const GivenStepRule& rule, std::int64_t count) const = 0;
+  virtual void run(const DecideRule& rule, std::int64_t count) const = 0;
+  virtual void run(const AdvanceRule& rule, std::int64_t count) const = 0;
+  virtual void run(const GridStepRule& rule, std::int64_t count) const = 0;
+
+  // ---- Row by row; matrices [count, d], rows d apart
+  // to = x + h sum_j weights_j slopes_j; to may be x.
+  virtual void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
+                       T* to) const = 0;
+  // value = drift x + half_square value, the score before. divergence: of the score in, of the
+  // field out, or null; where it is not null, divergence_of_score, in T, is the input instead.
+  virtual void flow(const FlowCoefficients& of, std::int64_t count, std::int64_t d, const T* x,
+                    T* value, const T* divergence_of_score, double* divergence) const = 0;
+  // sums[i] (+)= share v.p
+  virtual void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count,
+                        std::int64_t d, double* sums) const = 0;
+  // to (+)= share from
+  virtual void add(const T* from, double share, bool adds, std::int64_t count,
+                   double* to) const = 0;
+  // sums over a row of (e/(atol + rtol max(|x|, |next|)))^2, e = h sum_i error_weight_i slopes_i
+  virtual void errors(const T* x, const T* next, const T* const* slopes, const double* h,
+                      const Tolerance& tolerance, std::int64_t count, std::int64_t d,
+                      double* sums) const = 0;
+  // sums over a row of (x/scale)^2 and ((p - q)/scale)^2, scale = atol + rtol |x|; q may be null,
+  // and so may of_x.
+  virtual void norms(const T* x, const T* p, const T* q, const Tolerance& tolerance,
+                     std::int64_t count, std::int64_t d, double* of_x, double* of_p) const = 0;
+
+  // ---- Results
+  // Of a step of Dormand and Prince: what lies in it at wanted times; then, where it is accepted, x
+  // and the first slope are its end's. Samples that are done go to their places; of those that
+  // failed all that was not reached is NaN.
+  virtual void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
+                           const ResultPlaces<T>& places) const = 0;
+  // Samples as they are, at time number `time`: of a row with a number that is not finite all later
+  // results are NaN, and it has a status.
+  virtual void emit(const Samples& samples, const T* x, std::int64_t time, std::int64_t n_times,
+                    std::int64_t count, std::int64_t d, const ResultPlaces<T>& places) const = 0;
+
+  // ---- The working batch
+  // phases[i] of all samples, on the host.
+  virtual void read_phases(const Samples& samples, std::int64_t count,
+                           std::uint32_t* phases) const = 0;
+  // Row i becomes row from[i] >= i; from in device memory, increasing. scratch: as large.
+  virtual void gather(const Samples& samples, const std::int64_t* from, std::int64_t count,
+                      void* scratch) const = 0;
+  virtual void gather_rows(T* matrix, const std::int64_t* from, std::int64_t count, std::int64_t d,
+                           T* scratch) const = 0;
+  virtual void gather_numbers(double* column, const std::int64_t* from, std::int64_t count,
+                              double* scratch) const = 0;
+  virtual void gather_labels(std::int32_t* labels, const std::int64_t* from, std::int64_t count,
+                             std::int32_t* scratch) const = 0;
+  virtual void copy_labels(const std::int32_t* from, std::int64_t count,
+                           std::int32_t* to) const = 0;
+  virtual void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,
+                         const Matrix<T>& to) const = 0;
+  virtual void fill_probes(random::Distribution probe, const random::Stream& words,
+                           std::int64_t count, std::int64_t d, T* to) const = 0;
+};
+
+template <class T>
+[[nodiscard]] std::unique_ptr<OdeBackend<T>> ode_backend_cpu(const CpuContext& context);
+template <class T>
+[[nodiscard]] std::unique_ptr<OdeBackend<T>> ode_backend_cuda(const CudaContext& context,
+                                                              void* stream);
+
+}  // namespace scf::ode

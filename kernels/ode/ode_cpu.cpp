@@ -1,0 +1,409 @@
+// Flows on the CPU: ode_backend.h.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "common/cpu_context.h"
+#include "common/rows_cpu.h"
+#include "ode/ode_backend.h"
+#include "ode/ode_sweep_cpu.h"
+
+namespace scf::ode {
+namespace {
+
+constexpr std::int64_t kTile = RowPlanCpu::kTileElements;
+constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
+
+template <class T>
+void set_input(RowSweep<T>& sweep, int i, const T* matrix, std::int64_t row, std::int64_t d,
+               std::int64_t column) {
+  sweep.inputs[i] = matrix + row * d + column;
+  sweep.input_lds[i] = d;
+}
+
+// Rows [row, row + rows) in tiles of columns; body(sweep, column).
+template <class T, class Body>
+void for_tiles(std::int64_t rows, std::int64_t d, const Body& body) {
+  for (std::int64_t column = 0; column < d; column += kTile) {
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = std::min(d - column, kTile);
+    sweep.adds = column > 0;
+    body(sweep, column);
+  }
+}
+
+// What the weights of a combination are for each row of a tile: h times them.
+template <class T>
+struct Weights {
+  T values[RowSweep<T>::kMostCoefficients][kMostRows];
+
+  void set(int j, double weight, const double* h, std::int64_t rows) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      values[j][i] = static_cast<T>(h[i] * weight);
+    }
+  }
+};
+
+template <class T>
+class CpuBackend final : public OdeBackend<T> {
+ public:
+  explicit CpuBackend(const CpuContext& context)
+      : context_(context), base_(sampler::sampler_backend_cpu<T>(context)) {}
+
+  [[nodiscard]] const sampler::SamplerBackend<T>& base() const override { return *base_; }
+
+  void run(const StageRule<T>& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const FirstStepRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const GivenStepRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const DecideRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
+
+  void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
+               T* to) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      Weights<T> weights;
+      for (int j = 0; j < of.count; ++j) {
+        weights.set(j, of.weights[j], h + row, rows);
+      }
+      combine_rows(of.x, of.slopes, of.count, weights, row, rows, d, {to + row * d, d});
+    });
+  }
+
+  void flow(const FlowCoefficients& of, std::int64_t count, std::int64_t d, const T* x, T* value,
+            const T* divergence_of_score, double* divergence) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      T drift[kMostRows];
+      T half_square[kMostRows];
+      for (std::int64_t i = 0; i < rows; ++i) {
+        drift[i] = static_cast<T>(of.drift[row + i]);
+        half_square[i] = static_cast<T>(of.half_square[row + i]);
+        if (divergence != nullptr) {
+          const double of_score = divergence_of_score == nullptr
+                                      ? divergence[row + i]
+                                      : static_cast<double>(divergence_of_score[row + i]);
+          divergence[row + i] =
+              of.drift[row + i] * static_cast<double>(d) + of.half_square[row + i] * of_score;
+        }
+      }
+      for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+        set_input(sweep, 0, x, row, d, column);
+        set_input(sweep, 1, static_cast<const T*>(value), row, d, column);
+        sweep.outputs[0] = value + row * d + column;
+        sweep.output_lds[0] = d;
+        sweep.coefficients[0] = drift;
+        sweep.coefficients[1] = half_square;
+        flow_sweep(context_, sweep);
+      });
+    });
+  }
+
+  void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count, std::int64_t d,
+                double* sums) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+        set_input(sweep, 0, v, row, d, column);
+        set_input(sweep, 1, p, row, d, column);
+        sweep.factor = share;
+        sweep.adds = adds || column > 0;
+        sweep.sums[0] = sums + row;
+        dot_sweep(context_, sweep);
+      });
+    });
+  }
+
+  void add(const T* from, double share, bool adds, std::int64_t count, double* to) const override {
+    for (std::int64_t i = 0; i < count; ++i) {
+      to[i] = (adds ? to[i] : 0) + share * static_cast<double>(from[i]);
+    }
+  }
+
+  void errors(const T* x, const T* next, const T* const* slopes, const double* h,
+              const Tolerance& tolerance, std::int64_t count, std::int64_t d,
+              double* sums) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      Weights<T> weights;
+      for (int j = 0; j < kWeighted; ++j) {
+        weights.set(j, error_weight(j), h + row, rows);
+      }
+      std::fill_n(weights.values[kWeighted], rows, static_cast<T>(tolerance.absolute));
+      std::fill_n(weights.values[kWeighted + 1], rows, static_cast<T>(tolerance.relative));
+      for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+        set_input(sweep, 0, x, row, d, column);
+        set_input(sweep, 1, next, row, d, column);
+        for (int j = 0; j < kWeighted; ++j) {
+          set_input(sweep, 2 + j, slopes[j], row, d, column);
+        }
+        for (int j = 0; j < kWeighted + 2; ++j) {
+          sweep.coefficients[j] = weights.values[j];
+        }
+        sweep.sums[0] = sums + row;
+        error_sweep(context_, sweep);
+      });
+    });
+  }
+
+  void norms(const T* x, const T* p, const T* q, const Tolerance& tolerance, std::int64_t count,
+             std::int64_t d, double* of_x, double* of_p) const override {
+    const T bounds[2] = {static_cast<T>(tolerance.absolute), static_cast<T>(tolerance.relative)};
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      const T zeros[kTile] = {};
+      for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+        set_input(sweep, 0, x, row, d, column);
+        set_input(sweep, 1, p, row, d, column);
+        sweep.inputs[2] = zeros;
+        sweep.input_lds[2] = 0;
+        if (q != nullptr) {
+          set_input(sweep, 2, q, row, d, column);
+        }
+        sweep.uniform = true;
+        sweep.coefficients[0] = bounds;
+        sweep.coefficients[1] = bounds + 1;
+        sweep.sums[0] = of_p + row;
+        sweep.sums[1] = of_x == nullptr ? nullptr : of_x + row;
+        norms_sweep(context_, sweep);
+      });
+    });
+  }
+
+  void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
+                   const ResultPlaces<T>& places) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        finish_row(step, i, d, places);
+      }
+    });
+  }
+
+  void emit(const Samples& samples, const T* x, std::int64_t time, std::int64_t n_times,
+            std::int64_t count, std::int64_t d, const ResultPlaces<T>& places) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        if (!is_finite(x + i * d, d)) {
+          samples.status[i] |= kNotFinite;
+        }
+        const std::int64_t to = samples.index[i];
+        if (samples.status[i] != 0) {
+          fail(places, to, time, n_times, d);
+        } else {
+          place(places, to, time, n_times, x + i * d, samples.log_density[i], d);
+        }
+        tell(samples, i, places);
+      }
+    });
+  }
+
+  void read_phases(const Samples& samples, std::int64_t count,
+                   std::uint32_t* phases) const override {
+    std::copy_n(samples.phase, count, phases);
+  }
+
+  void gather(const Samples& samples, const std::int64_t* from, std::int64_t count,
+              void* /*scratch*/) const override {
+    pick(samples.index, from, count);
+    pick(samples.t, from, count);
+    pick(samples.h, from, count);
+    pick(samples.log_density, from, count);
+    pick(samples.status, from, count);
+    pick(samples.phase, from, count);
+    pick(samples.next_time, from, count);
+    pick(samples.steps_taken, from, count);
+    pick(samples.steps_refused, from, count);
+  }
+  void gather_rows(T* matrix, const std::int64_t* from, std::int64_t count, std::int64_t d,
+                   T* /*scratch*/) const override {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (from[i] != i) {
+        std::copy_n(matrix + from[i] * d, d, matrix + i * d);
+      }
+    }
+  }
+  void gather_numbers(double* column, const std::int64_t* from, std::int64_t count,
+                      double* /*scratch*/) const override {
+    pick(column, from, count);
+  }
+  void gather_labels(std::int32_t* labels, const std::int64_t* from, std::int64_t count,
+                     std::int32_t* /*scratch*/) const override {
+    pick(labels, from, count);
+  }
+  void copy_labels(const std::int32_t* from, std::int64_t count, std::int32_t* to) const override {
+    std::copy_n(from, count, to);
+  }
+  void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,
+                 const Matrix<T>& to) const override {
+    base_->copy_rows(from, count, d, to);
+  }
+  void fill_probes(random::Distribution probe, const random::Stream& words, std::int64_t count,
+                   std::int64_t d, T* to) const override {
+    random::random_fill_cpu(context_, probe, words, count, d, std::sqrt(static_cast<double>(d)), to,
+                            d);
+  }
+
+ private:
+  template <class Rule>
+  void each(const Rule& rule, std::int64_t count) const {
+    constexpr std::int64_t kBlock = 1024;
+    context_.parallel_for((count + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
+      for (std::int64_t i = block * kBlock; i < std::min(count, (block + 1) * kBlock); ++i) {
+        rule(i);
+      }
+    });
+  }
+  // body(row, rows), in parallel.
+  template <class Body>
+  void tiles(std::int64_t count, std::int64_t d, const Body& body) const {
+    run_tiles_cpu(context_, RowPlanCpu(count, d),
+                  [&](std::int64_t row, std::int64_t rows, int) { body(row, rows); });
+  }
+
+  // to[rows, ld] = x + sum_j weights_j slopes_j of rows [row, row + rows).
+  void combine_rows(const T* x, const T* const* slopes, int n, const Weights<T>& weights,
+                    std::int64_t row, std::int64_t rows, std::int64_t d,
+                    const Matrix<T>& to) const {
+    for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+      set_input(sweep, 0, x, row, d, column);
+      for (int j = 0; j < n; ++j) {
+        set_input(sweep, 1 + j, slopes[j], row, d, column);
+        sweep.coefficients[j] = weights.values[j];
+      }
+      sweep.outputs[0] = to.data + column;
+      sweep.output_lds[0] = to.ld;
+      combine_sweep(context_, n, sweep);
+    });
+  }
+
+  void finish_row(const StepResults<T>& step, std::int64_t i, std::int64_t d,
+                  const ResultPlaces<T>& places) const {
+    const Samples& samples = step.samples;
+    const Course& course = step.course;
+    const std::uint32_t phase = samples.phase[i];
+    if ((phase & kGone) != 0) {
+      return;
+    }
+    const std::int64_t to = samples.index[i];
+    std::int64_t time = samples.next_time[i];
+    if ((phase & kAccepted) != 0) {
+      const double end = step.next_t[i];
+      for (; time < course.n_times && (course.times[time] - end) * course.direction <= 0; ++time) {
+        if (course.times[time] == end) {
+          place(places, to, time, course.n_times, step.next_x + i * d, step.next_log_density[i], d);
+        } else {
+          interpolate(step, i, time, d, places);
+        }
+      }
+      std::copy_n(step.next_x + i * d, d, step.x + i * d);
+      std::copy_n(step.slopes[kWeighted - 1] + i * d, d, step.first_slope + i * d);
+    }
+    if ((phase & kDone) != 0) {
+      if (samples.status[i] != 0) {
+        fail(places, to, time, course.n_times, d);
+      }
+      tell(samples, i, places);
+    }
+  }
+
+  // The state of row i at a time within its step.
+  void interpolate(const StepResults<T>& step, std::int64_t i, std::int64_t time, std::int64_t d,
+                   const ResultPlaces<T>& places) const {
+    const double h = step.samples.h[i];
+    const double theta = (step.course.times[time] - step.samples.t[i]) / h;
+    Weights<T> weights;
+    double log_density = step.samples.log_density[i];
+    for (int j = 0; j < kWeighted; ++j) {
+      const double weight = dense_weight(j, theta);
+      weights.set(j, weight, &h, 1);
+      if (step.divergences != nullptr) {
+        log_density -= h * weight * step.divergences[weighted_stage(j) * step.stride + i];
+      }
+    }
+    const std::int64_t to = step.samples.index[i];
+    if (places.states != nullptr) {
+      combine_rows(step.x, step.slopes, kWeighted, weights, i, 1, d,
+                   {places.states + (time * places.m + to) * d, d});
+    }
+    if (places.log_densities != nullptr) {
+      places.log_densities[time * places.m + to] = log_density;
+    }
+  }
+
+  bool is_finite(const T* row, std::int64_t d) const {
+    double sum = 0;
+    for_tiles<T>(1, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+      set_input(sweep, 0, row, 0, d, column);
+      sweep.sums[0] = &sum;
+      finite_sweep(context_, sweep);
+    });
+    return sum == 0;
+  }
+
+  static void place(const ResultPlaces<T>& places, std::int64_t to, std::int64_t time,
+                    std::int64_t n_times, const T* x, double log_density, std::int64_t d) {
+    if (places.states != nullptr) {
+      std::copy_n(x, d, places.states + (time * places.m + to) * d);
+    }
+    if (places.log_densities != nullptr) {
+      places.log_densities[time * places.m + to] = log_density;
+    }
+    if (time == n_times - 1) {
+      std::copy_n(x, d, places.x.row(to));
+      if (places.log_density != nullptr) {
+        places.log_density[to] = log_density;
+      }
+    }
+  }
+  // All times from `time` on are NaN.
+  static void fail(const ResultPlaces<T>& places, std::int64_t to, std::int64_t time,
+                   std::int64_t n_times, std::int64_t d) {
+    constexpr T kNaN = std::numeric_limits<T>::quiet_NaN();
+    for (; time < n_times; ++time) {
+      if (places.states != nullptr) {
+        std::fill_n(places.states + (time * places.m + to) * d, d, kNaN);
+      }
+      if (places.log_densities != nullptr) {
+        places.log_densities[time * places.m + to] = kNaN;
+      }
+    }
+    std::fill_n(places.x.row(to), d, kNaN);
+    if (places.log_density != nullptr) {
+      places.log_density[to] = kNaN;
+    }
+  }
+  static void tell(const Samples& samples, std::int64_t i, const ResultPlaces<T>& places) {
+    const std::int64_t to = samples.index[i];
+    places.failures[to] = samples.status[i];
+    if (places.statuses != nullptr) {
+      places.statuses[to] = samples.status[i];
+    }
+    if (places.steps_taken != nullptr) {
+      places.steps_taken[to] = samples.steps_taken[i];
+    }
+    if (places.steps_refused != nullptr) {
+      places.steps_refused[to] = samples.steps_refused[i];
+    }
+  }
+
+  template <class Number>
+  static void pick(Number* column, const std::int64_t* from, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) {
+      column[i] = column[from[i]];
+    }
+  }
+
+  const CpuContext& context_;
+  std::unique_ptr<sampler::SamplerBackend<T>> base_;
+};
+
+}  // namespace
+
+template <class T>
+std::unique_ptr<OdeBackend<T>> ode_backend_cpu(const CpuContext& context) {
+  return std::make_unique<CpuBackend<T>>(context);
+}
+
+template std::unique_ptr<OdeBackend<float>> ode_backend_cpu(const CpuContext&);
+template std::unique_ptr<OdeBackend<double>> ode_backend_cpu(const CpuContext&);
+
+}  // namespace scf::ode

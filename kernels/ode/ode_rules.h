@@ -1,0 +1,291 @@
+// What is decided for each sample on its own, in double: shared by both backends. A rule is called
+// once a sample of the working batch.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+
+#include "common/host_device.h"
+#include "ode/tableau.h"
+#include "sampler/schedule.h"
+
+namespace scf::ode {
+
+// Bits of a sample's status.
+enum OdeStatus : std::uint32_t {
+  kNotFinite = 1,
+  kStepUnderflow = 2,
+  kStepLimit = 4,
+};
+
+// The samples that are on their way, as columns of numbers, [capacity] each, in device memory.
+struct Samples {
+  std::int64_t* index;  // in the whole batch
+  double* t;
+  double* h;
+  double* log_density;      // since the start
+  std::uint32_t* status;    // of OdeStatus
+  std::uint32_t* phase;     // of Phase
+  std::int64_t* next_time;  // of the times, the first that has not been reached
+  std::int64_t* steps_taken;
+  std::int64_t* steps_refused;
+};
+enum Phase : std::uint32_t {
+  kAccepted = 1,  // the step just made
+  kLast = 2,      // the step under way ends at the last time
+  kShrunk = 4,    // the step before was refused
+  kDone = 8,
+  kGone = 16,  // done before this step, and still in the batch
+};
+
+struct Tolerance {
+  double relative;
+  double absolute;
+};
+
+// One way along the times.
+struct Course {
+  const double* times;  // [n_times], in device memory
+  std::int64_t n_times;
+  double first;
+  double last;
+  double direction;  // 1 or -1
+};
+
+// ---- The probability flow: its coefficients at a stage of every sample
+// ---------------------------
+
+// value = drift x + half_square score, half_square = -g^2/2.
+struct FlowCoefficients {
+  double* drift;
+  double* half_square;
+};
+
+template <class T>
+struct StageRule {
+  Samples samples;
+  double c;  // of the step
+  double* times;
+  // Null where there is no diffusion.
+  double* signal_scales;
+  double* sigmas;
+  FlowCoefficients flow;
+  T* scales_of_data;  // of the KDE, or null
+  T* bandwidths;
+  sampler::Sde sde;
+  double base_bandwidth;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const double t = samples.t[i] + c * samples.h[i];
+    times[i] = t;
+    if (signal_scales == nullptr) {
+      return;
+    }
+    const sampler::SdeCoefficients at = sampler::coefficients_at(sde, t);
+    signal_scales[i] = at.signal_scale;
+    sigmas[i] = at.sigma;
+    flow.drift[i] = at.drift;
+    flow.half_square[i] = -0.5 * at.diffusion * at.diffusion;
+    if (bandwidths != nullptr) {
+      scales_of_data[i] = static_cast<T>(at.signal_scale);
+      // VE starts at sigma_min: sigma^2 - sigma_min^2 as a product.
+      const double added =
+          sde.kind == sampler::SdeKind::kVe
+              ? sqrt(fmax(0.0, (at.sigma - sde.sigma_min) * (at.sigma + sde.sigma_min)))
+              : at.sigma;
+      bandwidths[i] = static_cast<T>(hypot(at.signal_scale * base_bandwidth, added));
+    }
+  }
+};
+
+// ---- Steps
+// ---------------------------------------------------------------------------------------
+
+// Where a step from t of length h would end too near the last time or beyond, it ends there.
+SCF_HOST_DEVICE inline double step_within(const Course& course, double t, double h, bool& last) {
+  const double left = course.last - t;
+  last = (1.01 * h - left) * course.direction >= 0;
+  return last ? left : h;
+}
+
+// Hairer, Norsett and Wanner (1993), II.4: the first step from norms of the state and the slope.
+// Sums are of squares over atol + rtol |x|.
+struct FirstStepRule {
+  Samples samples;
+  Course course;
+  double terms;             // in each sum
+  const double* state;      // sums of x
+  const double* slope;      // of k_1
+  const double* curvature;  // of the difference of slopes over a trial step; null: make that step
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const double d0 = sqrt(state[i] / terms);
+    const double d1 = sqrt(slope[i] / terms);
+    const double span = fabs(course.last - course.first);
+    double h = d0 < 1e-5 || d1 < 1e-5 ? 1e-6 * span : 0.01 * d0 / d1;
+    h = fmin(h, span);
+    if (curvature != nullptr) {
+      const double d2 = sqrt(curvature[i] / terms) / h;
+      const double most = fmax(d1, d2);
+      // A flat field says nothing: a hundredth of the way.
+      const double wanted = most <= 1e-15 ? fmax(0.01 * span, h) : pow(0.01 / most, 0.2);
+      h = fmin(100 * h, wanted);
+    }
+    if (!(h > 0)) {  // a field that is not finite: the steps will tell
+      h = 1e-6 * span;
+    }
+    bool last = false;
+    samples.h[i] = curvature == nullptr
+                       ? h * course.direction
+                       : step_within(course, samples.t[i], h * course.direction, last);
+    samples.phase[i] = last ? kLast : 0U;
+  }
+};
+
+// The first step is the caller's, or all steps are.
+struct GivenStepRule {
+  Samples samples;
+  Course course;
+  double length;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    bool last = false;
+    samples.h[i] = step_within(course, samples.t[i], length * course.direction, last);
+    samples.phase[i] = last ? kLast : 0U;
+  }
+};
+
+// Takes or refuses a step of Dormand and Prince by its error, and finds the next.
+struct DecideRule {
+  static constexpr double kSafety = 0.9;
+  static constexpr double kLeast = 0.2;
+  static constexpr double kMost = 10;
+
+  Samples samples;
+  Course course;
+  Tolerance tolerance;
+  double terms;  // in the sum of the error
+  std::int64_t max_steps;
+  const double* error;        // sums of (e/scale)^2
+  const double* divergences;  // [kMostStages, stride], of the stages; null: no log-density
+  std::int64_t stride;
+  double* next_t;  // where an accepted step ends
+  double* next_log_density;
+  double* next_h;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    std::uint32_t phase = samples.phase[i];
+    const double t = samples.t[i];
+    const double h = samples.h[i];
+    next_t[i] = t;
+    next_log_density[i] = samples.log_density[i];
+    next_h[i] = 0;
+    if ((phase & kDone) != 0) {
+      samples.phase[i] = kDone | kGone;
+      return;
+    }
+    double sum = error[i];
+    double after = samples.log_density[i];
+    if (divergences != nullptr) {
+      double change = 0;
+      double off = 0;
+      for (int s = 0; s < kWeighted; ++s) {
+        const double rate = -divergences[weighted_stage(s) * stride + i];
+        change += solution_weight(s) * rate;
+        off += error_weight(s) * rate;
+      }
+      after += h * change;
+      const double scale =
+          tolerance.absolute + tolerance.relative * fmax(fabs(samples.log_density[i]), fabs(after));
+      off *= h / scale;
+      sum += off * off;
+    }
+    const double norm = sqrt(sum / terms);
+    const bool finite = norm <= 1.7976931348623157e308;
+    double length = h;
+    if (norm <= 1) {
+      ++samples.steps_taken[i];
+      const double growth = norm == 0 ? kMost : fmin(kMost, kSafety * pow(norm, -0.2));
+      length *= (phase & kShrunk) != 0 ? fmin(1.0, growth) : fmax(kLeast, growth);
+      next_t[i] = (phase & kLast) != 0 ? course.last : t + h;
+      next_log_density[i] = after;
+      phase = kAccepted | ((phase & kLast) != 0 ? kDone : 0U);
+    } else {
+      ++samples.steps_refused[i];
+      length *= finite ? fmax(kLeast, kSafety * pow(norm, -0.2)) : kLeast;
+      phase = kShrunk;
+    }
+    if ((phase & kDone) == 0) {
+      const double reach = fmax(fabs(next_t[i]), fabs(course.last - course.first));
+      if (fabs(length) <= 4 * 2.220446049250313e-16 * reach) {
+        samples.status[i] |= finite ? kStepUnderflow : kNotFinite;
+        phase |= kDone;
+      } else if (samples.steps_taken[i] + samples.steps_refused[i] >= max_steps) {
+        samples.status[i] |= kStepLimit;
+        phase |= kDone;
+      }
+      bool last = false;
+      length = step_within(course, next_t[i], length, last);
+      phase |= last ? kLast : 0U;
+    }
+    if ((phase & kDone) == 0) {
+      next_h[i] = length;
+    }
+    samples.phase[i] = phase;
+  }
+};
+
+// After the results of a step have been written: the samples go on from its end.
+struct AdvanceRule {
+  Samples samples;
+  Course course;
+  const double* next_t;
+  const double* next_log_density;
+  const double* next_h;
+  double* divergences;  // [kMostStages, stride], or null: the last stage is the next step's first
+  std::int64_t stride;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    samples.t[i] = next_t[i];
+    samples.log_density[i] = next_log_density[i];
+    samples.h[i] = next_h[i];
+    if ((samples.phase[i] & kAccepted) == 0) {
+      return;
+    }
+    if (divergences != nullptr) {
+      divergences[i] = divergences[(kMostStages - 1) * stride + i];
+    }
+    std::int64_t next = samples.next_time[i];
+    while (next < course.n_times && (course.times[next] - next_t[i]) * course.direction <= 0) {
+      ++next;
+    }
+    samples.next_time[i] = next;
+  }
+};
+
+// A step of a method on a grid has been made: h is the same for all.
+struct GridStepRule {
+  Samples samples;
+  double next_t;
+  double next_h;
+  int stages;
+  double weights[kMostStages];
+  const double* divergences;  // or null
+  std::int64_t stride;
+  bool made;  // false: it is the first that is under way
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    if (made && divergences != nullptr) {
+      double change = 0;
+      for (int s = 0; s < stages; ++s) {
+        change -= weights[s] * divergences[s * stride + i];
+      }
+      samples.log_density[i] += samples.h[i] * change;
+    }
+    samples.t[i] = next_t;
+    samples.h[i] = next_h;
+    samples.steps_taken[i] += made ? 1 : 0;
+  }
+};
+
+}  // namespace scf::ode

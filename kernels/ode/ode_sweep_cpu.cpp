@@ -1,0 +1,189 @@
+// The flows' own formulas for sweeps over a tile of rows; see ode_sweep_cpu.h.
+#include "ode/ode_sweep_cpu.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "ode/ode_sweep_cpu.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target.h comes first
+#include <hwy/highway.h>
+
+#include "common/row_sweep-inl.h"
+#include "common/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace scf::ode {
+namespace HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+using scf::HWY_NAMESPACE::Sweep;
+
+template <int kSlopes>
+struct Combine {
+  static constexpr int kInputs = 1 + kSlopes;
+  static constexpr int kCoefficients = kSlopes;
+  static constexpr int kOutputs = 1;
+  static constexpr int kSums = 0;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* out, V* /*terms*/) {
+    V sum = hn::Mul(c[0], in[1]);
+#pragma GCC unroll 8
+    for (int j = 1; j < kSlopes; ++j) {
+      sum = hn::MulAdd(c[j], in[1 + j], sum);
+    }
+    out[0] = hn::Add(in[0], sum);
+  }
+};
+
+struct Error {
+  static constexpr int kInputs = 8;
+  static constexpr int kCoefficients = 8;
+  static constexpr int kOutputs = 0;
+  static constexpr int kSums = 1;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
+    V sum = hn::Mul(c[0], in[2]);
+#pragma GCC unroll 8
+    for (int j = 1; j < 6; ++j) {
+      sum = hn::MulAdd(c[j], in[2 + j], sum);
+    }
+    const V scale = hn::MulAdd(c[7], hn::Max(hn::Abs(in[0]), hn::Abs(in[1])), c[6]);
+    // A state that is not finite is no state, whatever the scale.
+    const V off = hn::Add(hn::Div(sum, scale), hn::Sub(in[1], in[1]));
+    terms[0] = hn::Mul(off, off);
+  }
+};
+
+struct Norms {
+  static constexpr int kInputs = 3;
+  static constexpr int kCoefficients = 2;
+  static constexpr int kOutputs = 0;
+  static constexpr int kSums = 2;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
+    const V scale = hn::MulAdd(c[1], hn::Abs(in[0]), c[0]);
+    const V p = hn::Div(hn::Sub(in[1], in[2]), scale);
+    const V x = hn::Div(in[0], scale);
+    terms[0] = hn::Mul(p, p);
+    terms[1] = hn::Mul(x, x);
+  }
+};
+
+struct Flow {
+  static constexpr int kInputs = 2;
+  static constexpr int kCoefficients = 2;
+  static constexpr int kOutputs = 1;
+  static constexpr int kSums = 0;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* out, V* /*terms*/) {
+    out[0] = hn::MulAdd(c[0], in[0], hn::Mul(c[1], in[1]));
+  }
+};
+
+struct Dot {
+  static constexpr int kInputs = 2;
+  static constexpr int kCoefficients = 0;
+  static constexpr int kOutputs = 0;
+  static constexpr int kSums = 1;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* /*c*/, V* /*out*/, V* terms) {
+    terms[0] = hn::Mul(in[0], in[1]);
+  }
+};
+
+struct Finite {
+  static constexpr int kInputs = 1;
+  static constexpr int kCoefficients = 0;
+  static constexpr int kOutputs = 0;
+  static constexpr int kSums = 1;
+
+  template <class D, class V>
+  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* /*c*/, V* /*out*/, V* terms) {
+    terms[0] = hn::Sub(in[0], in[0]);
+  }
+};
+
+template <class T>
+void RunCombine(int slopes, const RowSweep<T>& sweep) {
+  switch (slopes) {
+    case 1:
+      return Sweep<Combine<1>>(sweep);
+    case 2:
+      return Sweep<Combine<2>>(sweep);
+    case 3:
+      return Sweep<Combine<3>>(sweep);
+    case 4:
+      return Sweep<Combine<4>>(sweep);
+    case 5:
+      return Sweep<Combine<5>>(sweep);
+    default:
+      return Sweep<Combine<6>>(sweep);
+  }
+}
+
+void CombineF32(const CpuContext& context, int slopes, const RowSweep<float>& sweep) {
+  context.note_target_ran(HWY_TARGET);
+  RunCombine(slopes, sweep);
+}
+void CombineF64(const CpuContext& context, int slopes, const RowSweep<double>& sweep) {
+  context.note_target_ran(HWY_TARGET);
+  RunCombine(slopes, sweep);
+}
+
+#define SCF_ODE_SWEEP(Formula)                                                  \
+  void Formula##F32(const CpuContext& context, const RowSweep<float>& sweep) {  \
+    context.note_target_ran(HWY_TARGET);                                        \
+    Sweep<Formula>(sweep);                                                      \
+  }                                                                             \
+  void Formula##F64(const CpuContext& context, const RowSweep<double>& sweep) { \
+    context.note_target_ran(HWY_TARGET);                                        \
+    Sweep<Formula>(sweep);                                                      \
+  }
+SCF_ODE_SWEEP(Error)
+SCF_ODE_SWEEP(Norms)
+SCF_ODE_SWEEP(Flow)
+SCF_ODE_SWEEP(Dot)
+SCF_ODE_SWEEP(Finite)
+#undef SCF_ODE_SWEEP
+
+}  // namespace HWY_NAMESPACE
+}  // namespace scf::ode
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scf::ode {
+
+HWY_EXPORT(CombineF32);
+HWY_EXPORT(CombineF64);
+template <>
+void combine_sweep(const CpuContext& context, int slopes, const RowSweep<float>& sweep) {
+  HWY_DISPATCH_TABLE(CombineF32)[dispatch_index(context.targets())](context, slopes, sweep);
+}
+template <>
+void combine_sweep(const CpuContext& context, int slopes, const RowSweep<double>& sweep) {
+  HWY_DISPATCH_TABLE(CombineF64)[dispatch_index(context.targets())](context, slopes, sweep);
+}
+
+#define SCF_ODE_EXPORT(Formula, name)                                                    \
+  HWY_EXPORT(Formula##F32);                                                              \
+  HWY_EXPORT(Formula##F64);                                                              \
+  template <>                                                                            \
+  void name(const CpuContext& context, const RowSweep<float>& sweep) {                   \
+    HWY_DISPATCH_TABLE(Formula##F32)[dispatch_index(context.targets())](context, sweep); \
+  }                                                                                      \
+  template <>                                                                            \
+  void name(const CpuContext& context, const RowSweep<double>& sweep) {                  \
+    HWY_DISPATCH_TABLE(Formula##F64)[dispatch_index(context.targets())](context, sweep); \
+  }
+SCF_ODE_EXPORT(Error, error_sweep)
+SCF_ODE_EXPORT(Norms, norms_sweep)
+SCF_ODE_EXPORT(Flow, flow_sweep)
+SCF_ODE_EXPORT(Dot, dot_sweep)
+SCF_ODE_EXPORT(Finite, finite_sweep)
+#undef SCF_ODE_EXPORT
+
+}  // namespace scf::ode
+#endif

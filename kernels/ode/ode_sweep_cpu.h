@@ -1,0 +1,34 @@
+// The flows' own formulas for sweeps over a tile of rows; see common/row_sweep_cpu.h.
+#pragma once
+
+#include "common/row_sweep_cpu.h"
+
+namespace scf::ode {
+
+// in x and `slopes` others, 1 to 6; c as many:  out x + sum_j c_j in_j
+template <class T>
+void combine_sweep(const CpuContext& context, int slopes, const RowSweep<T>& sweep);
+
+// in x, x', six slopes; c six weights, absolute and relative tolerance:
+//   sum0 ((sum_j c_j in_j)/(absolute + relative max(|x|, |x'|)))^2
+template <class T>
+void error_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in x, p, q; c absolute and relative tolerance, scale = absolute + relative |x|:
+//   sum0 ((p - q)/scale)^2, sum1 (x/scale)^2
+template <class T>
+void norms_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in x, s; c p, q:  out p x + q s
+template <class T>
+void flow_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in v, p:  sum0 v p
+template <class T>
+void dot_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+// in x:  sum0 0 x, which is 0 or, where a number is not finite, NaN
+template <class T>
+void finite_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
+}  // namespace scf::ode
