@@ -73,12 +73,16 @@ void set_numbers(sampler::StepSettings<T>& to, const scf_step_params& params,
   }
 }
 
+template <class T>
+void set_temperature(sampler::StepSettings<T>& to, const scf_step_params& params) {
+  require_not_negative(params.temperature, "temperature");
+  to.temperature = params.temperature;
+}
+
 // The noise of a step: the caller's, or the words that it is made of.
 template <class T>
 void set_noise(sampler::StepSettings<T>& to, const scf_step_params& params, std::int64_t m,
                std::int64_t d, Arrays& arrays) {
-  require_not_negative(params.temperature, "temperature");
-  to.temperature = params.temperature;
   if (params.noise != nullptr) {
     add_matrix(arrays.inputs, "noise", params.noise, m, d, params.ld_noise, sizeof(T));
     to.noise = {static_cast<const T*>(params.noise), params.ld_noise};
