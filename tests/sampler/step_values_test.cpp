@@ -19,7 +19,7 @@ class StepValues : public OnEachBackend {
     if (on_cpu()) {
       return {{0, 3},   {1, 1},  {2, 1},   {257, 1}, {33, 2},  {129, 3}, {17, 4},
               {40, 5},  {31, 7}, {65, 8},  {9, 15},  {64, 16}, {13, 17}, {7, 33},
-              {21, 64}, {5, 65}, {12, 96}, {3, 130}, {6, 257}, {2, 784}, {3, 1500}};
+              {21, 64}, {5, 65}, {12, 96}, {3, 130}, {6, 257}, {2, 784}, {2, 1500}};
     }
     return {{0, 3}, {1, 1}, {37, 2}, {5, 3}, {19, 5}, {9, 16}, {3, 65}, {2, 130}, {1, 1500}};
   }
@@ -31,7 +31,7 @@ TEST_P(StepValues, MatchTheReference) {
     for (const Step step : all_steps()) {
       std::uint64_t seed = 1000 * static_cast<std::uint64_t>(step);
       for (const auto& [m, d] : shapes()) {
-        for (int repeat = 0; repeat < (on_cpu() ? 3 : 1); ++repeat) {
+        for (int repeat = 0; repeat < (on_cpu() ? 2 : 1); ++repeat) {
           const auto problem = any_step<T>(step, m, d, seed++);
           EXPECT_TRUE(matches_reference(problem, take_step(context, problem)));
         }
@@ -101,7 +101,7 @@ TEST_P(StepValues, UnusedFieldsAreIgnored) {
         unset(problem, &P::sigma, &P::sigmas);
       }
       if (!uses_clip(step)) problem.clip = kNan;
-      if (!has_noise(step)) problem.temperature = kNan;
+      if (!has_noise(step) || step == Step::kKnown) problem.temperature = kNan;
       if (step != Step::kDdim) problem.eta = kNan;
       if (step != Step::kAncestral) problem.variance = 7;
       if (step != Step::kCorrector) {

@@ -53,16 +53,22 @@ Real x0_of(const Options<Real>& o, Real x, Real output) {
 }
 
 template <class Real>
+Real epsilon_of(const Options<Real>& o, Real x, Real output) {
+  if (o.form == SCF_FORM_EPSILON) return output;
+  if (o.form == SCF_FORM_SCORE) return -o.sigma * output;
+  return (x - o.a * x0_of(o, x, output)) / o.sigma;
+}
+
+template <class Real>
 Real score_of(const Options<Real>& o, Real x, Real output) {
-  if (o.form == SCF_FORM_SCORE) return output;
-  return (o.a * x0_of(o, x, output) - x) / (o.sigma * o.sigma);
+  return o.form == SCF_FORM_SCORE ? output : -epsilon_of(o, x, output) / o.sigma;
 }
 
 template <class Real>
 Real converted(const Options<Real>& o, Real x, Real output) {
   if (o.form == o.to_form) return output;
   const Real x0 = x0_of(o, x, output);
-  const Real epsilon = (x - o.a * x0) / o.sigma;
+  const Real epsilon = epsilon_of(o, x, output);
   switch (o.to_form) {
     case SCF_FORM_SCORE:
       return -epsilon / o.sigma;
@@ -231,42 +237,63 @@ Real sensitivity(const Options<Real>& o, Real clip, const Element<Real>& e) {
   return sum;
 }
 
-// The step sizes of the corrector's rules; those of a row whose score is 0 are 0.
+// The step sizes of the corrector's rules, and by how many of the promised units they may be off
+// relatively: norms are of scores that are rounded as a step is, and of squares and sums that are.
+template <class Real>
+struct CorrectorSizes {
+  std::vector<Real> sizes;
+  std::vector<Real> units;
+};
+
 template <class T, class Real>
-std::vector<Real> corrector_sizes(const StepProblem<T>& problem,
-                                  const std::vector<Options<Real>>& options) {
+CorrectorSizes<Real> corrector_sizes(const StepProblem<T>& problem,
+                                     const std::vector<Options<Real>>& options) {
   const std::int64_t d = problem.d;
   std::vector<Real> noise_norms(problem.m);
   std::vector<Real> score_norms(problem.m);
+  std::vector<Real> score_units(problem.m);  // of the norm, absolutely
   Real noise_mean = 0;
   Real score_mean = 0;
+  Real mean_units = 0;
   for (std::int64_t i = 0; i < problem.m; ++i) {
     Real noise = 0;
     Real score = 0;
+    Real units = 0;
     for (std::int64_t c = 0; c < d; ++c) {
       const auto z = static_cast<Real>(problem.noise[i * d + c]);
-      const Real s = score_of(options[i], static_cast<Real>(problem.x[i * d + c]),
-                              static_cast<Real>(problem.output[i * d + c]));
+      const auto x = static_cast<Real>(problem.x[i * d + c]);
+      const auto output = static_cast<Real>(problem.output[i * d + c]);
+      const Real s = score_of(options[i], x, output);
       noise += z * z;
       score += s * s;
+      units += std::fabs(s) * (std::fabs(score_of(options[i], x, Real(0))) +
+                               std::fabs(score_of(options[i], Real(0), output)));
     }
     noise_norms[i] = std::sqrt(noise);
     score_norms[i] = std::sqrt(score);
+    score_units[i] = score > 0 ? units / score_norms[i] : 0;
     noise_mean += noise_norms[i] / static_cast<Real>(problem.m);
     score_mean += score_norms[i] / static_cast<Real>(problem.m);
+    mean_units += score_units[i] / static_cast<Real>(problem.m);
   }
-  std::vector<Real> sizes(problem.m);
+  CorrectorSizes<Real> result;
   for (std::int64_t i = 0; i < problem.m; ++i) {
     Real length = options[i].sigma;
+    Real units = 0;
+    const auto of_norms = [&](Real noise, Real score, Real of_score) {
+      length = score > 0 ? noise / score : 0;
+      units = score > 0 ? 2 * of_score / score + 2 : 0;  // of the square
+    };
     if (problem.rule == SCF_CORRECTOR_SAMPLE) {
-      length = score_norms[i] > 0 ? noise_norms[i] / score_norms[i] : 0;
+      of_norms(noise_norms[i], score_norms[i], score_units[i]);
     } else if (problem.rule == SCF_CORRECTOR_BATCH) {
-      length = score_mean > 0 ? noise_mean / score_mean : 0;
+      of_norms(noise_mean, score_mean, mean_units);
     }
     const Real ratio = static_cast<Real>(problem.snr) * length;
-    sizes[i] = 2 * static_cast<Real>(problem.corrector_scale) * ratio * ratio;
+    result.sizes.push_back(2 * static_cast<Real>(problem.corrector_scale) * ratio * ratio);
+    result.units.push_back(units);
   }
-  return sizes;
+  return result;
 }
 
 template <class T, class Real>
@@ -306,9 +333,10 @@ StepReference<T> step_reference(const StepProblem<T>& problem) {
   using Real = Wider<T>;
   const std::int64_t d = problem.d;
   auto options = options_of<T, Real>(problem);
+  CorrectorSizes<Real> corrector;
   if (problem.step == Step::kCorrector) {
-    const auto sizes = corrector_sizes<T, Real>(problem, options);
-    for (std::int64_t i = 0; i < problem.m; ++i) options[i].step_size = sizes[i];
+    corrector = corrector_sizes<T, Real>(problem, options);
+    for (std::int64_t i = 0; i < problem.m; ++i) options[i].step_size = corrector.sizes[i];
   }
   const auto clip = static_cast<Real>(problem.clip);
   StepReference<T> reference;
@@ -323,6 +351,11 @@ StepReference<T> step_reference(const StepProblem<T>& problem) {
     if (problem.step != Step::kKnown || !std::isnan(e.extra)) next = next_of(o, clip, e);
     reference.next.push_back(next.value);
     reference.next_terms.push_back(next.terms);
+    if (problem.step == Step::kCorrector) {
+      const Real by_size = std::fabs(o.step_size * score_of(o, e.x, e.output)) +
+                           std::fabs(std::sqrt(o.step_size * o.temperature / 2) * e.noise);
+      reference.next_terms.back() += corrector.units[at / d] * by_size;
+    }
     if (sizeof(T) == 8 && next.terms > 0) {
       reference.next_terms.back() += sensitivity(o, clip, e);
     }
