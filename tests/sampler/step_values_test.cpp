@@ -100,6 +100,10 @@ TEST_P(StepValues, UnusedFieldsAreIgnored) {
         unset(problem, &P::signal_scale, &P::signal_scales);
         unset(problem, &P::sigma, &P::sigmas);
       }
+      if (step == Step::kChurn) {
+        unset(problem, &P::signal_scale, &P::signal_scales);
+        unset(problem, &P::next_signal_scale, &P::next_signal_scales);
+      }
       if (!uses_clip(step)) problem.clip = kNan;
       if (!has_noise(step) || step == Step::kKnown) problem.temperature = kNan;
       if (step != Step::kDdim) problem.eta = kNan;

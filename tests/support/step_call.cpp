@@ -158,8 +158,10 @@ StepCall<T>::StepCall(const Context& owner, const StepProblem<T>& problem, const
 
 template <class T>
 scf_status StepCall<T>::workspace_size(std::size_t* bytes) const {
-  *bytes = 0;
-  if (step_ != Step::kCorrector) return SCF_SUCCESS;
+  if (step_ != Step::kCorrector) {
+    *bytes = 0;
+    return SCF_SUCCESS;
+  }
   return scf_corrector_workspace(context, params_pointer, m, d, bytes);
 }
 
