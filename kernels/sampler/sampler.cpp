@@ -359,7 +359,9 @@ class Run {
       settings.words = words_.update(step, 0);
       set_levels(settings.level, at);
       set_levels(settings.next, noisy);
-      backend_.step(settings, of_.m, of_.d, arrays_of());
+      StepArrays<T> arrays = arrays_of();
+      arrays.output = {};  // nothing has been asked of the model
+      backend_.step(settings, of_.m, of_.d, arrays);
       at = noisy;
       at_time = noisy.sigma;
     }
