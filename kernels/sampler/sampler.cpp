@@ -137,6 +137,7 @@ class Run {
 
   // ---- The start
   void begin() {
+    read_labels();
     if (of_.first_step == 0) {
       if (of_.start != Start::kGiven) {
         draw_start();
@@ -149,28 +150,39 @@ class Run {
     keep_state(of_.first_step);
   }
 
+  // Which labels there are, and which of them a row's is. Throws where no datum has one: before
+  // anything is written.
+  void read_labels() {
+    if (of_.labels == nullptr) {
+      return;
+    }
+    kinds_.resize(static_cast<std::size_t>(of_.m));
+    backend_.read(kinds_.data(), of_.labels, sizeof(std::int32_t) * kinds_.size());
+    labels_ = kinds_;
+    std::sort(labels_.begin(), labels_.end());
+    labels_.erase(std::unique(labels_.begin(), labels_.end()), labels_.end());
+    for (std::int32_t& kind : kinds_) {
+      kind = static_cast<std::int32_t>(std::lower_bound(labels_.begin(), labels_.end(), kind) -
+                                       labels_.begin());
+    }
+    std::vector<double> of_data(2 * static_cast<std::size_t>(of_.d));
+    for (const std::int32_t label : labels_) {
+      backend_.moments(of_.kde, label, of_data.data(), of_data.data() + of_.d);
+    }
+  }
+
   void draw_start() {
     const auto d = static_cast<std::size_t>(of_.d);
     const Level at = level(0);
-    std::vector<std::int32_t> kinds;  // of each row, an index into `labels`
-    std::vector<std::int32_t> labels = {kde::kAnyLabel};
-    if (of_.start == Start::kMatched && of_.labels != nullptr) {
-      kinds.resize(static_cast<std::size_t>(of_.m));
-      backend_.read(kinds.data(), of_.labels, sizeof(std::int32_t) * kinds.size());
-      labels = kinds;
-      std::sort(labels.begin(), labels.end());
-      labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-      for (std::int32_t& kind : kinds) {
-        kind = static_cast<std::int32_t>(std::lower_bound(labels.begin(), labels.end(), kind) -
-                                         labels.begin());
-      }
-    }
-    std::vector<T> mean(labels.size() * d, T{0});
-    std::vector<T> deviation(labels.size() * d, static_cast<T>(at.sigma));
-    if (of_.start == Start::kMatched) {
+    const bool matched = of_.start == Start::kMatched;
+    const std::size_t count = matched ? labels_.size() : 1;
+    const std::vector<std::int32_t> kinds = matched ? kinds_ : std::vector<std::int32_t>();
+    std::vector<T> mean(count * d, T{0});
+    std::vector<T> deviation(count * d, static_cast<T>(at.sigma));
+    if (matched) {
       std::vector<double> of_data(2 * d);
-      for (std::size_t k = 0; k < labels.size(); ++k) {
-        backend_.moments(of_.kde, labels[k], of_data.data(), of_data.data() + d);
+      for (std::size_t k = 0; k < count; ++k) {
+        backend_.moments(of_.kde, labels_[k], of_data.data(), of_data.data() + d);
         for (std::size_t j = 0; j < d; ++j) {
           mean[k * d + j] = static_cast<T>(at.signal_scale * of_data[j]);
           const double spread = std::hypot(std::sqrt(of_data[d + j]), of_.base_bandwidth);
@@ -536,6 +548,8 @@ class Run {
   Matrix<T> denoised_;
   Matrix<T> saved_ = {};  // the state before a step
   bool callback_failed_ = false;
+  std::vector<std::int32_t> labels_ = {kde::kAnyLabel};  // in order, each once
+  std::vector<std::int32_t> kinds_;                      // [m]: indices into labels_, or empty
   std::uint32_t* status_ = nullptr;
   void* evaluate_memory_ = nullptr;
   void* corrector_memory_ = nullptr;
