@@ -74,18 +74,18 @@ class Case {
 class SamplerDriver : public OnEachBackend {
  protected:
   [[nodiscard]] std::int64_t samples() const { return on_cpu() ? 13 : 3; }
+};
 
-  // body(method, with_kde) over methods and models.
-  template <class Body>
-  void each(Body&& body) const {
-    for (std::int32_t method = 0; method < kMethods; ++method) {
-      for (const bool with_kde : {false, true}) {
-        SCOPED_TRACE(method_name(method) + (with_kde ? " with a KDE" : " with a callback"));
-        body(method, with_kde);
-      }
+// body(method, with_kde) over methods and models.
+template <class Body>
+void each(Body&& body) {
+  for (std::int32_t method = 0; method < kMethods; ++method) {
+    for (const bool with_kde : {false, true}) {
+      SCOPED_TRACE(method_name(method) + (with_kde ? " with a KDE" : " with a callback"));
+      body(method, with_kde);
     }
   }
-};
+}
 
 // A run that stops goes on as the whole run, wherever it stops and whatever it reports.
 TEST_P(SamplerDriver, RunsInParts) {
@@ -527,25 +527,23 @@ TEST_P(SamplerDriver, NoSamples) {
 }
 
 // More rows and longer ones than a tile takes.
-TEST_P(SamplerDriver, LargeBatches) {
-  if (!on_cpu()) GTEST_SKIP() << "the steps' own tests have large rows";
-  run([&](const Context& context, auto tag) {
-    using T = decltype(tag);
-    for (const auto& [m, d] : {std::pair<int, int>{2, 1500}, {3000, 2}}) {
-      SamplerSchedule schedule;
-      schedule.sigmas = {4, 1, 0};
-      HostModel<T> host(context, gaussian_score<T>(0, 1));
-      Random random(67);
-      const auto start = normal_rows<T>(random, m, d, 4);
-      SampleCall<T> call(context, m, d, start);
-      call.use(schedule);
-      call.use(host);
-      call.params.rule = SCF_CORRECTOR_SAMPLE;
-      const auto x = call.sample();
-      EXPECT_TRUE(
-          same_bits(x, sample_by_steps(context, call, schedule, gaussian_score<T>(0, 1), start)));
-    }
-  });
+TEST(SamplerDriverOnCpu, LargeBatches) {
+  using T = float;
+  const Context context(Backend::kCpu);
+  for (const auto& [m, d] : {std::pair<int, int>{2, 1500}, {3000, 2}}) {
+    SamplerSchedule schedule;
+    schedule.sigmas = {4, 1, 0};
+    HostModel<T> host(context, gaussian_score<T>(0, 1));
+    Random random(67);
+    const auto start = normal_rows<T>(random, m, d, 4);
+    SampleCall<T> call(context, m, d, start);
+    call.use(schedule);
+    call.use(host);
+    call.params.rule = SCF_CORRECTOR_SAMPLE;
+    const auto x = call.sample();
+    EXPECT_TRUE(
+        same_bits(x, sample_by_steps(context, call, schedule, gaussian_score<T>(0, 1), start)));
+  }
 }
 
 // Whichever allocation fails, nothing is written and nothing is lost.
@@ -586,31 +584,29 @@ TEST_P(SamplerDriver, MemoryThatRunsOut) {
 
 // Nothing is read that has not been written: memory full of NaN changes no bit. (CUDA's emulator
 // looks for such reads itself.)
-TEST_P(SamplerDriver, DirtyMemory) {
-  if (!on_cpu()) GTEST_SKIP() << "of the host's memory";
-  run([&](const Context& context, auto tag) {
-    using T = decltype(tag);
-    scf_context_params params;
-    ASSERT_EQ(scf_context_params_init(&params, sizeof params), SCF_SUCCESS);
-    params.host_allocate = [](void*, std::size_t size, std::size_t alignment) -> void* {
-      void* pointer = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
-      std::memset(pointer, 0xFF, size);
-      return pointer;
-    };
-    params.host_free = [](void*, void* pointer, std::size_t) { std::free(pointer); };
-    scf_context* dirty = nullptr;
-    ASSERT_EQ(scf_context_create(&params, &dirty), SCF_SUCCESS);
-    each([&](std::int32_t method, bool with_kde) {
-      for (const std::int32_t rule : {0, 1, 2}) {
-        Case<T> plain(context, method, with_kde, samples());
-        Case<T> of(context, method, with_kde, samples());
-        of.call.params.rule = plain.call.params.rule = rule;
-        of.call.context = dirty;
-        EXPECT_TRUE(same_bits(plain.call.sample(), of.call.sample()));
-      }
-    });
-    scf_context_destroy(dirty);
+TEST(SamplerDriverOnCpu, DirtyMemory) {
+  using T = double;
+  const Context context(Backend::kCpu);
+  scf_context_params params;
+  ASSERT_EQ(scf_context_params_init(&params, sizeof params), SCF_SUCCESS);
+  params.host_allocate = [](void*, std::size_t size, std::size_t alignment) -> void* {
+    void* pointer = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+    std::memset(pointer, 0xFF, size);
+    return pointer;
+  };
+  params.host_free = [](void*, void* pointer, std::size_t) { std::free(pointer); };
+  scf_context* dirty = nullptr;
+  ASSERT_EQ(scf_context_create(&params, &dirty), SCF_SUCCESS);
+  each([&](std::int32_t method, bool with_kde) {
+    for (const std::int32_t rule : {0, 1, 2}) {
+      Case<T> plain(context, method, with_kde, 5);
+      Case<T> of(context, method, with_kde, 5);
+      of.call.params.rule = plain.call.params.rule = rule;
+      of.call.context = dirty;
+      EXPECT_TRUE(same_bits(plain.call.sample(), of.call.sample()));
+    }
   });
+  scf_context_destroy(dirty);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sampler, SamplerDriver, ::testing::ValuesIn(all_backend_cases()),
