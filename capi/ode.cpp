@@ -3,15 +3,18 @@
 
 #include <scorefield/ode.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "arguments.h"
 #include "check.h"
 #include "context.h"
 #include "kde_handle.h"
 #include "loss_arguments.h"
+#include "ode/flow_calls.h"
 #include "params.h"
 #include "random_arguments.h"
 #include "schedule_arguments.h"
@@ -49,6 +52,20 @@ scf_ode_params default_ode_params() {
   params.max_steps = 10000;
   params.probes = 1;
   return params;
+}
+
+// A result that a caller may not want.
+template <class Result>
+void require_result(const Result* result, const Result& defaults) {
+  if (result != nullptr) {
+    (void)read_params(result, defaults, "result");
+  }
+}
+template <class Result>
+void write_result(Result* result, const Result& report) {
+  if (result != nullptr) {
+    write_params(result, result->struct_size, report, "result");
+  }
 }
 
 scf_ode_result default_ode_result() {
@@ -190,11 +207,7 @@ void set_trace(ode::OdeProblem<T>& to, const scf_ode_params& params, Arrays& arr
 }
 
 template <class T>
-void set_results(ode::OdeProblem<T>& to, const scf_ode_params& params, double* log_density,
-                 Arrays& arrays) {
-  if (to.trace == ode::Trace::kNone && log_density != nullptr) {
-    fail_argument("log_density must be NULL where trace is SCF_TRACE_NONE");
-  }
+void set_results(ode::OdeProblem<T>& to, const scf_ode_params& params, Arrays& arrays) {
   std::int64_t rows = 0;
   if (__builtin_mul_overflow(params.n_times, to.m, &rows)) {
     fail_argument("states must fit the address space, got " + std::to_string(params.n_times) +
@@ -202,13 +215,11 @@ void set_results(ode::OdeProblem<T>& to, const scf_ode_params& params, double* l
   }
   to.states = static_cast<T*>(params.states);
   to.log_densities = params.log_densities;
-  to.log_density = log_density;
   to.statuses = params.statuses;
   to.steps_taken = params.steps_taken;
   to.steps_refused = params.steps_refused;
   add_array(arrays.outputs, "states", params.states, rows, to.d, to.d, sizeof(T));
   add_array(arrays.outputs, "log_densities", params.log_densities, rows, 1, 1, sizeof(double));
-  add_array(arrays.outputs, "log_density", log_density, to.m, 1, 1, sizeof(double));
   add_array(arrays.outputs, "statuses", params.statuses, to.m, 1, 1, sizeof(std::uint32_t));
   add_array(arrays.outputs, "steps_taken", params.steps_taken, to.m, 1, 1, sizeof(std::int64_t));
   add_array(arrays.outputs, "steps_refused", params.steps_refused, to.m, 1, 1,
@@ -221,78 +232,261 @@ void set_results(ode::OdeProblem<T>& to, const scf_ode_params& params, double* l
   }
 }
 
-// Solves the problem, and says what was done also where it ends early.
-template <class T>
-void run(const ode::OdeBackend<T>& backend, const ode::OdeProblem<T>& problem,
-         scf_ode_result* result) {
+scf_ode_result report_of(const ode::OdeResult& done) {
+  auto report = default_ode_result();
+  report.status = done.status;
+  report.failed = done.failed;
+  report.first_failed = done.first_failed;
+  report.calls = done.calls;
+  report.evaluations = done.evaluations;
+  return report;
+}
+
+// Calls run(result), and tell(result) also where it ends early; a sample that failed is an error
+// where nobody else is told.
+template <class Run, class Tell>
+void run_and_tell(std::int64_t m, bool is_told, const Run& run, const Tell& tell) {
   ode::OdeResult done;
-  const auto tell = [&] {
-    if (result != nullptr) {
-      auto report = default_ode_result();
-      report.status = done.status;
-      report.failed = done.failed;
-      report.first_failed = done.first_failed;
-      report.calls = done.calls;
-      report.evaluations = done.evaluations;
-      write_params(result, result->struct_size, report, "result");
-    }
-  };
   try {
-    ode::solve_ode(backend, problem, done);
+    run(done);
   } catch (...) {
-    tell();
+    tell(done);
     throw;
   }
-  tell();
-  if (result == nullptr && done.failed > 0) {
+  tell(done);
+  if (!is_told && done.failed > 0) {
     fail_argument("field must let every sample reach the last time; " +
-                  std::to_string(done.failed) + " of " + std::to_string(problem.m) +
-                  " did not, sample " + std::to_string(done.first_failed) + " first");
+                  std::to_string(done.failed) + " of " + std::to_string(m) + " did not, sample " +
+                  std::to_string(done.first_failed) + " first");
   }
 }
+
+// A call, from the params to the backend.
+template <class T>
+class OdeCall {
+ public:
+  OdeCall(scf_context* context, const scf_field* field, const scf_ode_params* params,
+          std::int64_t m, std::int64_t d, void* stream)
+      : context_(context), stream_(stream) {
+    require_context(context, stream);
+    field_ = read_params(field, default_field(), "field");
+    params_ = read_params(params, default_ode_params(), "params");
+    require_at_least(m, 0, "m");
+    require_at_least(d, 1, "d");
+    problem_.m = m;
+    problem_.d = d;
+  }
+
+  [[nodiscard]] ode::OdeProblem<T>& problem() { return problem_; }
+  [[nodiscard]] const scf_field& field() const { return field_; }
+  [[nodiscard]] scf_ode_params& params() { return params_; }
+
+  // Times that need not be given: from 0 to 1.
+  void use_usual_times() {
+    if (params_.times == nullptr) {
+      params_.times = usual_times_;
+      params_.n_times = 2;
+    }
+  }
+  [[nodiscard]] Matrix<const T> input(const char* name, const char* ld_name, const T* pointer,
+                                      std::int64_t ld) {
+    add(arrays_.inputs, name, ld_name, pointer, ld);
+    return {pointer, ld};
+  }
+  [[nodiscard]] Matrix<T> output(const char* name, const char* ld_name, T* pointer,
+                                 std::int64_t ld) {
+    add(arrays_.outputs, name, ld_name, pointer, ld);
+    return {pointer, ld};
+  }
+  void numbers(const char* name, const double* pointer) {
+    add_array(arrays_.outputs, name, pointer, problem_.m, 1, 1, sizeof(double));
+  }
+
+  // Checks what is left and calls on(backend).
+  template <class On>
+  void run(const On& on) {
+    on_backend(
+        *context_,
+        [&](const CpuContext& cpu) {
+          prepare(nullptr);
+          on(*ode::ode_backend_cpu<T>(cpu));
+        },
+        [&](const auto& cuda) {
+          const auto backend = ode::ode_backend_cuda<T>(cuda, stream_);
+          prepare(backend->base().stream());
+          on(*backend);
+        });
+  }
+
+ private:
+  void add(std::vector<Extent>& arrays, const char* name, const char* ld_name, const T* pointer,
+           std::int64_t ld) {
+    require_leading_dimension(ld, problem_.d, ld_name);
+    if (problem_.m > 0) {
+      require_pointer(pointer, name);
+    }
+    add_array(arrays, name, pointer, problem_.m, problem_.d, ld, sizeof(T));
+  }
+  void prepare(void* stream_of_calls) {
+    set_field(problem_, field_, *context_, stream_of_calls, arrays_);
+    set_times(problem_, params_);
+    set_solver(problem_, params_);
+    set_trace(problem_, params_, arrays_);
+    set_results(problem_, params_, arrays_);
+    require_disjoint(arrays_.inputs, arrays_.outputs);
+  }
+
+  scf_context* context_;
+  void* stream_;
+  scf_field field_{};
+  scf_ode_params params_{};
+  ode::OdeProblem<T> problem_;
+  Arrays arrays_;
+  double usual_times_[2] = {0, 1};
+};
 
 template <class T>
 scf_status solve(scf_context* context, const scf_field* field, const scf_ode_params* params, T* x,
                  std::int64_t m, std::int64_t d, std::int64_t ldx, double* log_density,
                  scf_ode_result* result, void* stream) {
   return guard([&] {
-    require_context(context, stream);
-    const auto of_field = read_params(field, default_field(), "field");
-    const auto known = read_params(params, default_ode_params(), "params");
-    if (result != nullptr) {
-      (void)read_params(result, default_ode_result(), "result");
+    OdeCall<T> call(context, field, params, m, d, stream);
+    require_result(result, default_ode_result());
+    call.problem().x = call.output("x", "ldx", x, ldx);
+    if (call.params().trace == SCF_TRACE_NONE && log_density != nullptr) {
+      fail_argument("log_density must be NULL where trace is SCF_TRACE_NONE");
     }
-    require_at_least(m, 0, "m");
-    require_at_least(d, 1, "d");
-    require_leading_dimension(ldx, d, "ldx");
+    call.numbers("log_density", log_density);
+    call.problem().log_density = log_density;
+    call.run([&](const auto& backend) {
+      run_and_tell(
+          m, result != nullptr,
+          [&](ode::OdeResult& done) { ode::solve_ode(backend, call.problem(), done); },
+          [&](const ode::OdeResult& done) { write_result(result, report_of(done)); });
+    });
+  });
+}
+
+// From `from` to `to`, along the times or against them.
+template <class T>
+scf_status follow(scf_context* context, const scf_field* field, const scf_ode_params* params,
+                  bool decodes, const T* from, std::int64_t m, std::int64_t d, std::int64_t ld_from,
+                  T* to, std::int64_t ld_to, double* round_trip, scf_ode_result* result,
+                  void* stream) {
+  return guard([&] {
+    OdeCall<T> call(context, field, params, m, d, stream);
+    require_result(result, default_ode_result());
+    if (call.params().trace != SCF_TRACE_NONE) {
+      fail_argument("trace must be SCF_TRACE_NONE, got " + std::to_string(call.params().trace));
+    }
+    call.use_usual_times();
+    const char* const names[] = {"points", "latents"};
+    const char* const ld_names[] = {"ld_points", "ld_latents"};
+    const auto start = call.input(names[decodes], ld_names[decodes], from, ld_from);
+    const auto end = call.output(names[!decodes], ld_names[!decodes], to, ld_to);
+    call.numbers("round_trip", round_trip);
+    call.run([&](const auto& backend) {
+      if (decodes) {
+        std::reverse(call.problem().times.begin(), call.problem().times.end());
+      }
+      run_and_tell(
+          m, result != nullptr,
+          [&](ode::OdeResult& done) {
+            ode::follow(backend, call.problem(), start, end, round_trip, done);
+          },
+          [&](const ode::OdeResult& done) { write_result(result, report_of(done)); });
+    });
+  });
+}
+
+// ---- Likelihood --------------------------------------------------------------------------------
+
+scf_likelihood_params default_likelihood_params() {
+  auto params = sized<scf_likelihood_params>();
+  params.prior = -1;
+  params.prior_variance = std::numeric_limits<double>::quiet_NaN();
+  params.bin_width = 1;
+  return params;
+}
+
+scf_likelihood_result default_likelihood_result() {
+  auto result = sized<scf_likelihood_result>();
+  result.mean_log_density = std::numeric_limits<double>::quiet_NaN();
+  result.bits_per_dimension = std::numeric_limits<double>::quiet_NaN();
+  result.solution = default_ode_result();
+  return result;
+}
+
+// The prior; times are known.
+template <class T>
+void set_prior(ode::LikelihoodProblem<T>& to, const scf_likelihood_params& params,
+               const ode::OdeProblem<T>& flow) {
+  const bool is_kde = flow.field.kind == ode::FieldKind::kKde;
+  if (params.prior == -1) {
+    to.prior = is_kde ? ode::Prior::kExact : ode::Prior::kGaussian;
+  } else {
+    require_within(params.prior, SCF_PRIOR_EXACT, SCF_PRIOR_GAUSSIAN, "prior");
+    to.prior = static_cast<ode::Prior>(params.prior);
+  }
+  if (to.prior != ode::Prior::kGaussian) {
+    if (!is_kde) {
+      fail_argument("prior must be SCF_PRIOR_GAUSSIAN where the field is not a KDE's");
+    }
+    if (to.prior == ode::Prior::kMatched && flow.field.labels != nullptr) {
+      fail_argument("prior must not be SCF_PRIOR_MATCHED where labels are given");
+    }
+    return;
+  }
+  to.prior_variance = params.prior_variance;
+  if (std::isnan(params.prior_variance) && flow.field.kind != ode::FieldKind::kFunction) {
+    const double sigma = sampler::coefficients_at(flow.field.sde, flow.times.back()).sigma;
+    to.prior_variance = flow.field.sde.kind == sampler::SdeKind::kVe ? sigma * sigma : 1;
+  }
+  require_positive(to.prior_variance, "prior_variance");
+}
+
+template <class T>
+scf_status log_likelihood(scf_context* context, const scf_field* field,
+                          const scf_ode_params* params, const scf_likelihood_params* likelihood,
+                          const T* x, std::int64_t m, std::int64_t d, std::int64_t ldx,
+                          double* log_density, scf_likelihood_result* result, void* stream) {
+  return guard([&] {
+    OdeCall<T> call(context, field, params, m, d, stream);
+    require_result(result, default_likelihood_result());
+    const auto known = likelihood == nullptr
+                           ? default_likelihood_params()
+                           : read_params(likelihood, default_likelihood_params(), "likelihood");
+    require_positive(known.bin_width, "bin_width");
+    require_within(call.params().trace, SCF_TRACE_EXACT, SCF_TRACE_HUTCHINSON, "trace");
+    call.use_usual_times();
+    ode::LikelihoodProblem<T> problem;
+    problem.points = call.input("x", "ldx", x, ldx);
     if (m > 0) {
-      require_pointer(x, "x");
+      require_pointer(log_density, "log_density");
     }
-    ode::OdeProblem<T> problem;
-    problem.m = m;
-    problem.d = d;
-    problem.x = {x, ldx};
-    Arrays arrays;
-    add_array(arrays.outputs, "x", x, m, d, ldx, sizeof(T));
-    const auto prepare = [&](void* of_calls) {
-      set_field(problem, of_field, *context, of_calls, arrays);
-      set_times(problem, known);
-      set_solver(problem, known);
-      set_trace(problem, known, arrays);
-      set_results(problem, known, log_density, arrays);
-      require_disjoint(arrays.inputs, arrays.outputs);
-    };
-    on_backend(
-        *context,
-        [&](const CpuContext& cpu) {
-          prepare(nullptr);
-          run(*ode::ode_backend_cpu<T>(cpu), problem, result);
-        },
-        [&](const auto& cuda) {
-          const auto backend = ode::ode_backend_cuda<T>(cuda, stream);
-          prepare(backend->base().stream());
-          run(*backend, problem, result);
-        });
+    call.numbers("log_density", log_density);
+    problem.log_density = log_density;
+    call.params().log_densities = nullptr;
+    if (known.latents != nullptr) {
+      problem.latents =
+          call.output("latents", "ld_latents", static_cast<T*>(known.latents), known.ld_latents);
+    }
+    double mean = std::numeric_limits<double>::quiet_NaN();
+    call.run([&](const auto& backend) {
+      set_prior(problem, known, call.problem());
+      problem.flow = call.problem();
+      run_and_tell(
+          m, result != nullptr,
+          [&](ode::OdeResult& done) { ode::log_likelihood(backend, problem, done, mean); },
+          [&](const ode::OdeResult& done) {
+            auto report = default_likelihood_result();
+            report.mean_log_density = mean;
+            report.bits_per_dimension =
+                -mean / (static_cast<double>(d) * std::log(2.0)) - std::log2(known.bin_width);
+            report.solution = report_of(done);
+            write_result(result, report);
+          });
+    });
   });
 }
 
@@ -327,6 +521,64 @@ scf_status scf_ode_solve_f64(scf_context* context, const scf_field* field,
                              int64_t ldx, double* log_density, scf_ode_result* result,
                              void* stream) {
   return solve(context, field, params, x, m, d, ldx, log_density, result, stream);
+}
+
+scf_status scf_likelihood_params_init(scf_likelihood_params* params, uint32_t struct_size) {
+  return guard([&] { write_params(params, struct_size, default_likelihood_params(), "params"); });
+}
+
+scf_status scf_likelihood_result_init(scf_likelihood_result* result, uint32_t struct_size) {
+  return guard([&] { write_params(result, struct_size, default_likelihood_result(), "result"); });
+}
+
+scf_status scf_ode_encode_f32(scf_context* context, const scf_field* field,
+                              const scf_ode_params* params, const float* points, int64_t m,
+                              int64_t d, int64_t ld_points, float* latents, int64_t ld_latents,
+                              double* round_trip, scf_ode_result* result, void* stream) {
+  return follow(context, field, params, false, points, m, d, ld_points, latents, ld_latents,
+                round_trip, result, stream);
+}
+
+scf_status scf_ode_decode_f32(scf_context* context, const scf_field* field,
+                              const scf_ode_params* params, const float* latents, int64_t m,
+                              int64_t d, int64_t ld_latents, float* points, int64_t ld_points,
+                              scf_ode_result* result, void* stream) {
+  return follow(context, field, params, true, latents, m, d, ld_latents, points, ld_points, nullptr,
+                result, stream);
+}
+
+scf_status scf_ode_log_likelihood_f32(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params,
+                                      const scf_likelihood_params* likelihood, const float* x,
+                                      int64_t m, int64_t d, int64_t ldx, double* log_density,
+                                      scf_likelihood_result* result, void* stream) {
+  return log_likelihood(context, field, params, likelihood, x, m, d, ldx, log_density, result,
+                        stream);
+}
+
+scf_status scf_ode_encode_f64(scf_context* context, const scf_field* field,
+                              const scf_ode_params* params, const double* points, int64_t m,
+                              int64_t d, int64_t ld_points, double* latents, int64_t ld_latents,
+                              double* round_trip, scf_ode_result* result, void* stream) {
+  return follow(context, field, params, false, points, m, d, ld_points, latents, ld_latents,
+                round_trip, result, stream);
+}
+
+scf_status scf_ode_decode_f64(scf_context* context, const scf_field* field,
+                              const scf_ode_params* params, const double* latents, int64_t m,
+                              int64_t d, int64_t ld_latents, double* points, int64_t ld_points,
+                              scf_ode_result* result, void* stream) {
+  return follow(context, field, params, true, latents, m, d, ld_latents, points, ld_points, nullptr,
+                result, stream);
+}
+
+scf_status scf_ode_log_likelihood_f64(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params,
+                                      const scf_likelihood_params* likelihood, const double* x,
+                                      int64_t m, int64_t d, int64_t ldx, double* log_density,
+                                      scf_likelihood_result* result, void* stream) {
+  return log_likelihood(context, field, params, likelihood, x, m, d, ldx, log_density, result,
+                        stream);
 }
 
 }  // extern "C"

@@ -120,9 +120,10 @@ SCF_API scf_status scf_ode_params_init(scf_ode_params* params, uint32_t struct_s
 
 /* What became of a sample. One that failed is NaN wherever it was not reached. */
 #define SCF_ODE_STATUS_NOT_FINITE 1u /* the field gave NaN or infinity, however small the step */
-#define SCF_ODE_STATUS_STEP_UNDERFLOW 2u /* the step that the tolerance asks for is nothing to t \
-                                          */
-#define SCF_ODE_STATUS_STEP_LIMIT 4u     /* max_steps */
+#define SCF_ODE_STATUS_STEP_UNDERFLOW                                                        \
+  2u                                 /* the step that the tolerance asks for is nothing to t \
+                                      */
+#define SCF_ODE_STATUS_STEP_LIMIT 4u /* max_steps */
 
 typedef struct scf_ode_result {
   uint32_t struct_size;
@@ -151,6 +152,83 @@ SCF_API scf_status scf_ode_solve_f64(scf_context* context, const scf_field* fiel
                                      const scf_ode_params* params, double* x, int64_t m, int64_t d,
                                      int64_t ldx, double* log_density, scf_ode_result* result,
                                      void* stream);
+
+/* ---- Encoding and decoding ------------------------------------------------------------------- */
+
+/* The same from points that stay as they are: latents[i,:] is points[i,:] taken from times[0] to
+ * the last time (noise, where times are 0 and 1), and decode's points[i,:] is latents[i,:] taken
+ * from the last time to times[0]: the pair is its own inverse but for the solver's error. times
+ * NULL: 0 and 1. round_trip double[m], device memory: the root mean square over d of
+ * decode(encode(x)) - x, at the price of the way back; or NULL. params' states, statuses and steps
+ * are of the way there; with decode, states are at the times in reverse. Without a trace. */
+SCF_API scf_status scf_ode_encode_f32(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params, const float* points, int64_t m,
+                                      int64_t d, int64_t ld_points, float* latents,
+                                      int64_t ld_latents, double* round_trip,
+                                      scf_ode_result* result, void* stream);
+SCF_API scf_status scf_ode_encode_f64(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params, const double* points, int64_t m,
+                                      int64_t d, int64_t ld_points, double* latents,
+                                      int64_t ld_latents, double* round_trip,
+                                      scf_ode_result* result, void* stream);
+SCF_API scf_status scf_ode_decode_f32(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params, const float* latents, int64_t m,
+                                      int64_t d, int64_t ld_latents, float* points,
+                                      int64_t ld_points, scf_ode_result* result, void* stream);
+SCF_API scf_status scf_ode_decode_f64(scf_context* context, const scf_field* field,
+                                      const scf_ode_params* params, const double* latents,
+                                      int64_t m, int64_t d, int64_t ld_latents, double* points,
+                                      int64_t ld_points, scf_ode_result* result, void* stream);
+
+/* ---- Likelihood ------------------------------------------------------------------------------ */
+
+#define SCF_PRIOR_EXACT 0    /* the marginal itself: the KDE at the last time's level */
+#define SCF_PRIOR_MATCHED 1  /* the Gaussian with its mean and variance, coordinate by coordinate \
+                              */
+#define SCF_PRIOR_GAUSSIAN 2 /* N(0, prior_variance I) */
+
+typedef struct scf_likelihood_params {
+  uint32_t struct_size;
+  int32_t prior; /* SCF_PRIOR_*; default -1: EXACT of a KDE, else GAUSSIAN. EXACT and MATCHED are of
+                  * a KDE alone */
+  double prior_variance; /* > 0; default NaN: the papers', sigma(T)^2 (VE) or 1 (VP, subVP), T the
+                          * last time; FUNCTION fields must say */
+  double bin_width;   /* > 0, default 1: of the data's bins, in their unit; 8-bit images in [0, 1]:
+                       * 1/256 */
+  void* latents;      /* out T[m, ld_latents], device memory: where the points end; or NULL */
+  int64_t ld_latents; /* >= d */
+} scf_likelihood_params;
+
+SCF_API scf_status scf_likelihood_params_init(scf_likelihood_params* params, uint32_t struct_size);
+
+typedef struct scf_likelihood_result {
+  uint32_t struct_size;
+  uint32_t reserved;         /* 0 */
+  double mean_log_density;   /* nats; NaN where a sample failed or m is 0 */
+  double bits_per_dimension; /* -mean/(d ln 2) - log2 bin_width */
+  scf_ode_result solution;   /* struct_size: that of this library */
+} scf_likelihood_result;
+
+SCF_API scf_status scf_likelihood_result_init(scf_likelihood_result* result, uint32_t struct_size);
+
+/* log_density double[m], device memory: log p(x_i) = log p_T(x_i(T)) + int div f dt along the flow
+ * from times[0], where x is, to T, the last time (times NULL: 0 and 1), by params' trace, which
+ * must not be NONE (EXACT is the likelihood up to the solver's tolerance; HUTCHINSON is unbiased,
+ * its variance falls as 1/K). log_density and log_densities of the params are not written.
+ * likelihood NULL: the defaults. x stays. Failures as in scf_ode_solve_*. A Gaussian prior is not
+ * the marginal: it is off by up to 3e-3 nats a dimension. */
+SCF_API scf_status scf_ode_log_likelihood_f32(scf_context* context, const scf_field* field,
+                                              const scf_ode_params* params,
+                                              const scf_likelihood_params* likelihood,
+                                              const float* x, int64_t m, int64_t d, int64_t ldx,
+                                              double* log_density, scf_likelihood_result* result,
+                                              void* stream);
+SCF_API scf_status scf_ode_log_likelihood_f64(scf_context* context, const scf_field* field,
+                                              const scf_ode_params* params,
+                                              const scf_likelihood_params* likelihood,
+                                              const double* x, int64_t m, int64_t d, int64_t ldx,
+                                              double* log_density, scf_likelihood_result* result,
+                                              void* stream);
 
 #ifdef __cplusplus
 }

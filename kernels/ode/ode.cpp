@@ -6,26 +6,10 @@
 
 #include "common/error.h"
 #include "common/memory.h"
+#include "sampler/block.h"
 
 namespace scf::ode {
 namespace {
-
-// Memory of a backend for the length of a scope.
-template <class T>
-class Block {
- public:
-  Block(const OdeBackend<T>& backend, std::size_t bytes)
-      : backend_(backend.base()), bytes_(bytes), data_(backend_.allocate(bytes)) {}
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-  ~Block() { backend_.free(data_, bytes_); }
-  [[nodiscard]] void* data() const noexcept { return data_; }
-
- private:
-  const sampler::SamplerBackend<T>& backend_;
-  std::size_t bytes_;
-  void* data_;
-};
 
 template <class T>
 class Run {
@@ -39,7 +23,7 @@ class Run {
         d_(problem.d),
         n_times_(static_cast<std::int64_t>(problem.times.size())),
         count_(problem.m),
-        memory_(backend, needed()) {
+        memory_(backend.base(), needed()) {
     Arena arena(memory_.data());
     lay_out(arena);
   }
@@ -176,13 +160,13 @@ class Run {
 
   void ask_kde(const T* x, T* value, double* divergence) {
     const std::int64_t asked = hutchinson() ? of_.probes : 1;
+    const double share = 1 / static_cast<double>(of_.probes);
     for (std::int64_t k = 0; k < asked; ++k) {
       backend_.base().evaluate(of_.field.kde, queries(count_, x, hutchinson() ? probe(k) : nullptr),
                                outputs(k == 0 ? value : nullptr, kde_divergence_),
                                evaluate_memory_);
       if (hutchinson()) {
-        backend_.add(kde_divergence_, 1 / static_cast<double>(of_.probes), k > 0, count_,
-                     divergence);
+        backend_.mix(kde_divergence_, {k > 0 ? 1.0 : 0.0, share, 0}, count_, divergence);
       }
     }
   }
@@ -344,13 +328,14 @@ class Run {
     double* const state = sums_;
     double* const slope = sums_ + m_;
     double* const curvature = sums_ + 2 * m_;
-    backend_.norms(x_, slopes_[0], nullptr, of_.tolerance, count_, d_, state, slope);
+    backend_.norms({x_, d_}, {slopes_[0], d_}, {}, of_.tolerance, count_, d_, state, slope);
     FirstStepRule rule = {samples_, course(), static_cast<double>(d_), state, slope, nullptr};
     backend_.run(rule, count_);
     const double one[] = {1};
     combine(1, one, next_x_);
     evaluate(1, 1, next_x_);
-    backend_.norms(x_, slopes_[1], slopes_[0], of_.tolerance, count_, d_, nullptr, curvature);
+    backend_.norms({x_, d_}, {slopes_[1], d_}, {slopes_[0], d_}, of_.tolerance, count_, d_, nullptr,
+                   curvature);
     rule.curvature = curvature;
     backend_.run(rule, count_);
   }
@@ -445,7 +430,7 @@ class Run {
   std::int32_t* labels_ = nullptr;
   std::int32_t* label_scratch_ = nullptr;
   void* evaluate_memory_ = nullptr;
-  Block<T> memory_;
+  sampler::Block<T> memory_;
 };
 
 }  // namespace

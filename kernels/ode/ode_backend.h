@@ -81,17 +81,21 @@ class OdeBackend {
   // sums[i] (+)= share v.p
   virtual void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count,
                         std::int64_t d, double* sums) const = 0;
-  // to (+)= share from
-  virtual void add(const T* from, double share, bool adds, std::int64_t count,
-                   double* to) const = 0;
+  // to = mixture of to and from
+  virtual void mix(const T* from, const Mixture& of, std::int64_t count, double* to) const = 0;
+  virtual void mix_numbers(const double* from, const Mixture& of, std::int64_t count,
+                           double* to) const = 0;
+  // sums = sqrt(sums/d)
+  virtual void root_mean(double* sums, std::int64_t count, std::int64_t d) const = 0;
   // sums over a row of (e/(atol + rtol max(|x|, |next|)))^2, e = h sum_i error_weight_i slopes_i
   virtual void errors(const T* x, const T* next, const T* const* slopes, const double* h,
                       const Tolerance& tolerance, std::int64_t count, std::int64_t d,
                       double* sums) const = 0;
-  // sums over a row of (x/scale)^2 and ((p - q)/scale)^2, scale = atol + rtol |x|; q may be null,
-  // and so may of_x.
-  virtual void norms(const T* x, const T* p, const T* q, const Tolerance& tolerance,
-                     std::int64_t count, std::int64_t d, double* of_x, double* of_p) const = 0;
+  // sums over a row of (x/scale)^2 and ((p - q)/scale)^2, scale = atol + rtol |x|; q may be absent,
+  // and of_x null. A leading dimension of 0: one row for all.
+  virtual void norms(const Matrix<const T>& x, const Matrix<const T>& p, const Matrix<const T>& q,
+                     const Tolerance& tolerance, std::int64_t count, std::int64_t d, double* of_x,
+                     double* of_p) const = 0;
 
   // ---- Results
   // Of a step of Dormand and Prince: what lies in it at wanted times; then, where it is accepted, x

@@ -115,10 +115,15 @@ class CpuBackend final : public OdeBackend<T> {
     });
   }
 
-  void add(const T* from, double share, bool adds, std::int64_t count, double* to) const override {
-    for (std::int64_t i = 0; i < count; ++i) {
-      to[i] = (adds ? to[i] : 0) + share * static_cast<double>(from[i]);
-    }
+  void mix(const T* from, const Mixture& of, std::int64_t count, double* to) const override {
+    each(MixRule<T>{from, of, to}, count);
+  }
+  void mix_numbers(const double* from, const Mixture& of, std::int64_t count,
+                   double* to) const override {
+    each(MixRule<double>{from, of, to}, count);
+  }
+  void root_mean(double* sums, std::int64_t count, std::int64_t d) const override {
+    each(RootMeanRule{sums, static_cast<double>(d)}, count);
   }
 
   void errors(const T* x, const T* next, const T* const* slopes, const double* h,
@@ -146,18 +151,18 @@ class CpuBackend final : public OdeBackend<T> {
     });
   }
 
-  void norms(const T* x, const T* p, const T* q, const Tolerance& tolerance, std::int64_t count,
-             std::int64_t d, double* of_x, double* of_p) const override {
+  void norms(const Matrix<const T>& x, const Matrix<const T>& p, const Matrix<const T>& q,
+             const Tolerance& tolerance, std::int64_t count, std::int64_t d, double* of_x,
+             double* of_p) const override {
     const T bounds[2] = {static_cast<T>(tolerance.absolute), static_cast<T>(tolerance.relative)};
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       const T zeros[kTile] = {};
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
-        set_input(sweep, 0, x, row, d, column);
-        set_input(sweep, 1, p, row, d, column);
-        sweep.inputs[2] = zeros;
-        sweep.input_lds[2] = 0;
-        if (q != nullptr) {
-          set_input(sweep, 2, q, row, d, column);
+        const Matrix<const T>* const inputs[] = {&x, &p, &q};
+        for (int i = 0; i < 3; ++i) {
+          const bool there = inputs[i]->data != nullptr;
+          sweep.inputs[i] = there ? inputs[i]->row(row) + column : zeros;
+          sweep.input_lds[i] = there ? inputs[i]->ld : 0;
         }
         sweep.uniform = true;
         sweep.coefficients[0] = bounds;

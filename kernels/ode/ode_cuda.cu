@@ -20,7 +20,8 @@ struct MovePolicy {
   static constexpr int kBlocksPerMultiprocessor = 8;
 };
 
-// ---- Sample by sample ----------------------------------------------------------------------------
+// ---- Sample by sample
+// ----------------------------------------------------------------------------
 
 template <class Rule>
 __global__ void __launch_bounds__(MovePolicy::kThreads)
@@ -32,18 +33,6 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
   }
 }
 
-template <class T>
-struct AddRule {
-  const T* from;
-  double share;
-  bool adds;
-  double* to;
-
-  __device__ void operator()(std::int64_t i) const {
-    to[i] = (adds ? to[i] : 0) + share * static_cast<double>(from[i]);
-  }
-};
-
 template <class Number>
 struct PickRule {
   const Number* column;
@@ -53,7 +42,8 @@ struct PickRule {
   __device__ void operator()(std::int64_t i) const { to[i] = column[from[i]]; }
 };
 
-// ---- Row by row ----------------------------------------------------------------------------------
+// ---- Row by row
+// ----------------------------------------------------------------------------------
 
 // Up to kCount matrices that are swept together, rows d apart.
 template <class T, int kCount>
@@ -61,10 +51,11 @@ struct Bundle {
   QuadMatrix<const T> matrices[kCount];
   bool aligned = true;
 
-  void set(int i, const T* data, std::int64_t d) {
-    matrices[i] = QuadMatrix<const T>(Matrix<const T>{data, d});
+  void set(int i, const Matrix<const T>& matrix) {
+    matrices[i] = QuadMatrix<const T>(matrix);
     aligned = aligned && matrices[i].aligned;
   }
+  void set(int i, const T* data, std::int64_t d) { set(i, {data, d}); }
   struct Place {
     const T* at[kCount];
   };
@@ -192,8 +183,7 @@ class FlowOperation : public RowOperationCuda {
       const double of_score = divergence_of_score_ == nullptr
                                   ? divergence_[row]
                                   : static_cast<double>(divergence_of_score_[row]);
-      divergence_[row] =
-          of_.drift[row] * static_cast<double>(d_) + of_.half_square[row] * of_score;
+      divergence_[row] = of_.drift[row] * static_cast<double>(d_) + of_.half_square[row] * of_score;
     }
   }
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
@@ -339,16 +329,16 @@ class NormsOperation : public SumOperation<T, 3> {
     typename Bundle<T, 3>::Place place;
   };
 
-  NormsOperation(const T* x, const T* p, const T* q, const Tolerance& tolerance, std::int64_t d,
-                 double* of_x, double* of_p)
+  NormsOperation(const Matrix<const T>& x, const Matrix<const T>& p, const Matrix<const T>& q,
+                 const Tolerance& tolerance, double* of_x, double* of_p)
       : absolute_(static_cast<T>(tolerance.absolute)),
         relative_(static_cast<T>(tolerance.relative)),
-        has_q_(q != nullptr),
+        has_q_(q.data != nullptr),
         of_x_(of_x),
         of_p_(of_p) {
-    this->inputs_.set(0, x, d);
-    this->inputs_.set(1, p, d);
-    this->inputs_.set(2, has_q_ ? q : p, d);
+    this->inputs_.set(0, x);
+    this->inputs_.set(1, p);
+    this->inputs_.set(2, has_q_ ? q : p);
   }
 
   __device__ void begin(std::int64_t /*row*/, Own& /*own*/) const {}
@@ -446,7 +436,8 @@ class DotOperation : public SumOperation<T, 2> {
   double* sums_;
 };
 
-// ---- What is moved: a warp a row -----------------------------------------------------------------
+// ---- What is moved: a warp a row
+// -----------------------------------------------------------------
 
 // Calls body(row) for the rows of a warp.
 template <class Body>
@@ -630,7 +621,8 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
   });
 }
 
-// ---- The backend ---------------------------------------------------------------------------------
+// ---- The backend
+// ---------------------------------------------------------------------------------
 
 template <class T>
 class CudaBackend final : public OdeBackend<T> {
@@ -669,21 +661,29 @@ class CudaBackend final : public OdeBackend<T> {
     sweep("flow_kernel", count, d,
           FlowOperation<T>(of, d, x, value, divergence_of_score, divergence));
   }
-  void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count,
-                std::int64_t d, double* sums) const override {
+  void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count, std::int64_t d,
+                double* sums) const override {
     sweep("dot_kernel", count, d, DotOperation<T>(v, p, share, adds, d, sums));
   }
-  void add(const T* from, double share, bool adds, std::int64_t count, double* to) const override {
-    each(AddRule<T>{from, share, adds, to}, count);
+  void mix(const T* from, const Mixture& of, std::int64_t count, double* to) const override {
+    each(MixRule<T>{from, of, to}, count);
+  }
+  void mix_numbers(const double* from, const Mixture& of, std::int64_t count,
+                   double* to) const override {
+    each(MixRule<double>{from, of, to}, count);
+  }
+  void root_mean(double* sums, std::int64_t count, std::int64_t d) const override {
+    each(RootMeanRule{sums, static_cast<double>(d)}, count);
   }
   void errors(const T* x, const T* next, const T* const* slopes, const double* h,
               const Tolerance& tolerance, std::int64_t count, std::int64_t d,
               double* sums) const override {
     sweep("error_kernel", count, d, ErrorOperation<T>(x, next, slopes, h, tolerance, d, sums));
   }
-  void norms(const T* x, const T* p, const T* q, const Tolerance& tolerance, std::int64_t count,
-             std::int64_t d, double* of_x, double* of_p) const override {
-    sweep("norms_kernel", count, d, NormsOperation<T>(x, p, q, tolerance, d, of_x, of_p));
+  void norms(const Matrix<const T>& x, const Matrix<const T>& p, const Matrix<const T>& q,
+             const Tolerance& tolerance, std::int64_t count, std::int64_t d, double* of_x,
+             double* of_p) const override {
+    sweep("norms_kernel", count, d, NormsOperation<T>(x, p, q, tolerance, of_x, of_p));
   }
 
   void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,

@@ -52,6 +52,49 @@ struct Course {
   double direction;  // 1 or -1
 };
 
+// of_to to + of_from from + constant; what has the factor 0 is not looked at.
+struct Mixture {
+  double of_to;
+  double of_from;
+  double constant;
+};
+template <class Number>
+struct MixRule {
+  const Number* from;
+  Mixture of;
+  double* to;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const double before = of.of_to == 0 ? 0 : of.of_to * to[i];
+    to[i] = before + of.of_from * static_cast<double>(from[i]) + of.constant;
+  }
+};
+
+struct RootMeanRule {
+  double* sums;
+  double terms;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const { sums[i] = sqrt(sums[i] / terms); }
+};
+
+// The data's signal scale, and the noise that a flow has added to them. VE starts at sigma_min.
+struct FlowLevel {
+  double signal_scale;
+  double sigma;
+};
+SCF_HOST_DEVICE inline FlowLevel level_of_flow(const sampler::Sde& sde,
+                                               const sampler::SdeCoefficients& at) {
+  if (sde.kind != sampler::SdeKind::kVe) {
+    return {at.signal_scale, at.sigma};
+  }
+  // sigma^2 - sigma_min^2 as a product
+  const double square = (at.sigma - sde.sigma_min) * (at.sigma + sde.sigma_min);
+  return {at.signal_scale, sqrt(fmax(0.0, square))};
+}
+SCF_HOST_DEVICE inline FlowLevel level_of_flow(const sampler::Sde& sde, double t) {
+  return level_of_flow(sde, sampler::coefficients_at(sde, t));
+}
+
 // ---- The probability flow: its coefficients at a stage of every sample
 // ---------------------------
 
@@ -88,11 +131,7 @@ struct StageRule {
     flow.half_square[i] = -0.5 * at.diffusion * at.diffusion;
     if (bandwidths != nullptr) {
       scales_of_data[i] = static_cast<T>(at.signal_scale);
-      // VE starts at sigma_min: sigma^2 - sigma_min^2 as a product.
-      const double added =
-          sde.kind == sampler::SdeKind::kVe
-              ? sqrt(fmax(0.0, (at.sigma - sde.sigma_min) * (at.sigma + sde.sigma_min)))
-              : at.sigma;
+      const double added = level_of_flow(sde, at).sigma;
       bandwidths[i] = static_cast<T>(hypot(at.signal_scale * base_bandwidth, added));
     }
   }

@@ -6,31 +6,11 @@
 #include <utility>
 
 #include "common/memory.h"
+#include "sampler/block.h"
 #include "sampler/step_rules.h"
 
 namespace scf::sampler {
 namespace {
-
-// Memory of a backend for the length of a scope.
-template <class T>
-class Block {
- public:
-  Block(const SamplerBackend<T>& backend, std::size_t bytes)
-      : backend_(backend), bytes_(bytes), data_(bytes == 0 ? nullptr : backend.allocate(bytes)) {}
-  Block(const Block&) = delete;
-  Block& operator=(const Block&) = delete;
-  ~Block() {
-    if (data_ != nullptr) {
-      backend_.free(data_, bytes_);
-    }
-  }
-  [[nodiscard]] void* data() const noexcept { return data_; }
-
- private:
-  const SamplerBackend<T>& backend_;
-  std::size_t bytes_;
-  void* data_;
-};
 
 [[nodiscard]] std::int64_t corrector_steps_of(Method method, std::int64_t corrector_steps) {
   return method == Method::kPc || method == Method::kSmld ? corrector_steps : 0;
