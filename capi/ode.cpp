@@ -178,24 +178,24 @@ void set_solver(ode::OdeProblem<T>& to, const scf_ode_params& params) {
 template <class T>
 void set_trace(ode::OdeProblem<T>& to, const scf_ode_params& params, Arrays& arrays) {
   require_within(params.trace, SCF_TRACE_NONE, SCF_TRACE_HUTCHINSON, "trace");
-  to.trace = static_cast<ode::Trace>(params.trace);
-  if (to.trace == ode::Trace::kNone && params.log_densities != nullptr) {
+  to.trace.trace = static_cast<ode::Trace>(params.trace);
+  if (to.trace.trace == ode::Trace::kNone && params.log_densities != nullptr) {
     fail_argument("log_densities must be NULL where trace is SCF_TRACE_NONE");
   }
-  if (to.trace != ode::Trace::kHutchinson) {
+  if (to.trace.trace != ode::Trace::kHutchinson) {
     return;
   }
   require_within(params.probe, SCF_PROBE_RADEMACHER, SCF_PROBE_SPHERE, "probe");
-  to.probe = distribution_of(params.probe);
+  to.trace.probe = distribution_of(params.probe);
   require_at_least(params.probes, 1, "probes");
-  to.probes = params.probes;
+  to.trace.probes = params.probes;
   // Of all probes: as words of a row, and as elements in memory.
   std::int64_t padded = 0;
   std::int64_t words = 0;
   std::int64_t rows = 0;
   if (__builtin_add_overflow(to.d, (4 - to.d % 4) % 4, &padded) ||
-      __builtin_mul_overflow(padded, to.probes, &words) ||
-      __builtin_mul_overflow(to.m, to.probes, &rows)) {
+      __builtin_mul_overflow(padded, to.trace.probes, &words) ||
+      __builtin_mul_overflow(to.m, to.trace.probes, &rows)) {
     fail_argument("probes must take less than 2^63 words of noise a row, got d = " +
                   std::to_string(to.d) + " and probes = " + std::to_string(params.probes));
   }
@@ -203,7 +203,7 @@ void set_trace(ode::OdeProblem<T>& to, const scf_ode_params& params, Arrays& arr
   of.seed = params.seed;
   of.offset = params.offset;
   of.first_row = params.first_row;
-  to.words = stream_of(of, to.m, words, arrays);
+  to.trace.words = stream_of(of, to.m, words, arrays);
 }
 
 template <class T>

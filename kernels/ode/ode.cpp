@@ -23,27 +23,30 @@ class Run {
         d_(problem.d),
         n_times_(static_cast<std::int64_t>(problem.times.size())),
         count_(problem.m),
+        calls_(backend, problem.field, problem.trace, {}, problem.m, problem.d),
         memory_(backend.base(), needed()) {
     Arena arena(memory_.data());
     lay_out(arena);
   }
 
   void run() {
-    begin();
-    if (of_.solver == Solver::kDopri5) {
-      run_adaptive();
-    } else {
-      run_on_grid();
+    try {
+      begin();
+      if (of_.solver == Solver::kDopri5) {
+        run_adaptive();
+      } else {
+        run_on_grid();
+      }
+    } catch (...) {
+      tell_calls();
+      throw;
     }
+    tell_calls();
     tell_failures();
   }
 
  private:
-  [[nodiscard]] bool traced() const { return of_.trace != Trace::kNone; }
-  [[nodiscard]] bool is_flow() const { return of_.field.kind != FieldKind::kFunction; }
-  [[nodiscard]] bool is_kde() const { return of_.field.kind == FieldKind::kKde; }
-  [[nodiscard]] bool hutchinson() const { return of_.trace == Trace::kHutchinson; }
-  [[nodiscard]] bool adaptive() const { return of_.solver == Solver::kDopri5; }
+  [[nodiscard]] bool traced() const { return of_.trace.trace != Trace::kNone; }
 
   // ---- Memory
   [[nodiscard]] std::size_t needed() {
@@ -74,127 +77,14 @@ class Run {
     from_ = arena.take<std::int64_t>(m_);
     times_ = arena.take<double>(n_times_);
     statuses_ = arena.take<std::uint32_t>(m_);
-    stage_ = {};
-    stage_.times = arena.take<double>(m_);
-    if (is_flow()) {
-      stage_.signal_scales = arena.take<double>(m_);
-      stage_.sigmas = arena.take<double>(m_);
-      stage_.flow = {arena.take<double>(m_), arena.take<double>(m_)};
-    }
-    if (hutchinson()) {
-      probes_ = arena.take<T>(of_.probes, static_cast<std::int64_t>(m_ * d_));
-      if (!is_kde()) {
-        product_ = arena.take<T>(m_, d_);
-      }
-    }
-    if (is_kde()) {
-      stage_.scales_of_data = arena.take<T>(m_);
-      stage_.bandwidths = arena.take<T>(m_);
-      kde_divergence_ = traced() ? arena.take<T>(m_) : nullptr;
-      labels_ = of_.field.labels == nullptr ? nullptr : arena.take<std::int32_t>(m_);
-      label_scratch_ = of_.field.labels == nullptr ? nullptr : arena.take<std::int32_t>(m_);
-      // What is asked for decides, not where it goes; any pointer will do.
-      T* const there = of_.x.data;
-      std::size_t bytes = 0;
-      for (const bool first : {true, false}) {
-        bytes = std::max(
-            bytes, backend_.base().evaluate_workspace(of_.field.kde, queries(m_, there, there),
-                                                      outputs(first ? there : nullptr, there)));
-      }
-      evaluate_memory_ = arena.take<char>(static_cast<std::int64_t>(bytes));
-    }
+    calls_.lay_out(arena, of_.x.data);
   }
-
-  // ---- The field
-  [[nodiscard]] kde::Queries<T> queries(std::int64_t count, const T* x, const T* tangent) const {
-    kde::Queries<T> queries;
-    queries.x = x;
-    queries.m = count;
-    queries.ld = d_;
-    queries.bandwidths = stage_.bandwidths == nullptr ? x : stage_.bandwidths;
-    queries.signal_scales = stage_.scales_of_data == nullptr ? x : stage_.scales_of_data;
-    queries.labels = labels_ == nullptr ? of_.field.labels : labels_;
-    if (hutchinson()) {
-      queries.tangent = tangent;
-      queries.ld_tangent = d_;
-    }
-    return queries;
-  }
-  [[nodiscard]] kde::Outputs<T> outputs(T* score, T* divergence) const {
-    kde::Outputs<T> outputs;
-    outputs.score = score;
-    outputs.ld_score = d_;
-    if (of_.trace == Trace::kExact) {
-      outputs.divergence = divergence;
-    } else if (hutchinson()) {
-      outputs.quadratic_form = divergence;
-    }
-    return outputs;
-  }
-  [[nodiscard]] const T* probe(std::int64_t k) const { return probes_ + k * m_ * d_; }
 
   // The field at states x of stage `s`, c of the step on its way: slopes and, with a trace,
   // divergences of the stage.
   void evaluate(int s, double c, const T* x) {
-    StageRule<T> stage = stage_;
-    stage.samples = samples_;
-    stage.c = c;
-    stage.sde = of_.field.sde;
-    stage.base_bandwidth = of_.field.base_bandwidth;
-    backend_.run(stage, count_);
-    T* const value = slopes_[s];
-    double* const divergence = traced() ? divergences_ + s * m_ : nullptr;
-    if (is_kde()) {
-      ask_kde(x, value, divergence);
-    } else {
-      ask_function(x, value, divergence);
-    }
-    if (is_flow()) {
-      const bool in_t = is_kde() && of_.trace == Trace::kExact;
-      backend_.flow(stage_.flow, count_, d_, x, value, in_t ? kde_divergence_ : nullptr,
-                    divergence);
-    }
-    ++result_.calls;
-    result_.evaluations += count_ * (hutchinson() ? of_.probes : 1);
-  }
-
-  void ask_kde(const T* x, T* value, double* divergence) {
-    const std::int64_t asked = hutchinson() ? of_.probes : 1;
-    const double share = 1 / static_cast<double>(of_.probes);
-    for (std::int64_t k = 0; k < asked; ++k) {
-      backend_.base().evaluate(of_.field.kde, queries(count_, x, hutchinson() ? probe(k) : nullptr),
-                               outputs(k == 0 ? value : nullptr, kde_divergence_),
-                               evaluate_memory_);
-      if (hutchinson()) {
-        backend_.mix(kde_divergence_, {k > 0 ? 1.0 : 0.0, share, 0}, count_, divergence);
-      }
-    }
-  }
-
-  void ask_function(const T* x, T* value, double* divergence) {
-    FieldRequest<T> request = {};
-    request.m = count_;
-    request.times = stage_.times;
-    request.signal_scales = stage_.signal_scales;
-    request.sigmas = stage_.sigmas;
-    request.samples = samples_.index;
-    request.x = {x, d_};
-    request.value = {value, d_};
-    if (of_.trace == Trace::kExact) {
-      request.divergence = divergence;
-    }
-    if (!hutchinson()) {
-      of_.field.function(request);
-      return;
-    }
-    for (std::int64_t k = 0; k < of_.probes; ++k) {
-      request.tangent = {probe(k), d_};
-      request.jacobian_product = {product_, d_};
-      of_.field.function(request);
-      backend_.dot_rows(probe(k), product_, 1 / static_cast<double>(of_.probes), k > 0, count_, d_,
-                        divergence);
-      request.value = {};
-    }
+    calls_.evaluate({samples_, count_, c, {x, d_}}, {slopes_[s], d_},
+                    traced() ? divergences_ + s * m_ : nullptr);
   }
 
   // ---- The start
@@ -217,17 +107,7 @@ class Run {
     base.clear(samples_.steps_taken, sizeof(std::int64_t) * n);
     base.clear(samples_.steps_refused, sizeof(std::int64_t) * n);
     base.clear(statuses_, sizeof(std::uint32_t) * n);
-    if (labels_ != nullptr) {
-      backend_.copy_labels(of_.field.labels, m_, labels_);
-    }
-    if (hutchinson()) {
-      const auto words = static_cast<std::uint64_t>((d_ + 3) / 4 * 4);
-      for (std::int64_t k = 0; k < of_.probes; ++k) {
-        random::Stream stream = of_.words;
-        stream.offset += static_cast<std::uint64_t>(k) * words;
-        backend_.fill_probes(of_.probe, stream, m_, d_, probes_ + k * m_ * d_);
-      }
-    }
+    calls_.begin();
     backend_.copy_rows({of_.x.data, of_.x.ld}, m_, d_, {x_, d_});
     backend_.emit(samples_, x_, 0, n_times_, count_, d_, places());
   }
@@ -381,15 +261,14 @@ class Run {
     if (traced()) {
       backend_.gather_numbers(divergences_, from_, left, next_t_);
     }
-    if (labels_ != nullptr) {
-      backend_.gather_labels(labels_, from_, left, label_scratch_);
-    }
-    for (std::int64_t k = 0; hutchinson() && k < of_.probes; ++k) {
-      backend_.gather_rows(probes_ + k * m_ * d_, from_, left, d_, next_x_);
-    }
+    calls_.gather(from_, left, next_x_);
   }
 
   // ---- The end
+  void tell_calls() {
+    result_.calls = calls_.calls();
+    result_.evaluations = calls_.evaluations();
+  }
   void tell_failures() {
     std::vector<std::uint32_t> statuses(static_cast<std::size_t>(m_));
     backend_.base().read(statuses.data(), statuses_, sizeof(std::uint32_t) * statuses.size());
@@ -411,6 +290,7 @@ class Run {
   std::int64_t d_;
   std::int64_t n_times_;
   std::int64_t count_;  // of samples on their way: the first rows of all below
+  FieldCalls<T> calls_;
   T* x_ = nullptr;
   T* next_x_ = nullptr;
   T* slopes_[kMostStages] = {};
@@ -423,13 +303,6 @@ class Run {
   std::int64_t* from_ = nullptr;
   double* times_ = nullptr;
   std::uint32_t* statuses_ = nullptr;  // of the whole batch
-  StageRule<T> stage_ = {};
-  T* probes_ = nullptr;  // [probes, m, d]
-  T* product_ = nullptr;
-  T* kde_divergence_ = nullptr;
-  std::int32_t* labels_ = nullptr;
-  std::int32_t* label_scratch_ = nullptr;
-  void* evaluate_memory_ = nullptr;
   sampler::Block<T> memory_;
 };
 

@@ -7,42 +7,12 @@
 #include <vector>
 
 #include "common/rows.h"
+#include "ode/field.h"
 #include "ode/ode_backend.h"
 #include "ode/ode_rules.h"
 #include "sampler/schedule.h"
 
 namespace scf::ode {
-
-enum class FieldKind { kFunction, kScore, kKde };
-enum class Trace { kNone, kExact, kHutchinson };
-
-// What a function is asked; what is null is not wanted.
-template <class T>
-struct FieldRequest {
-  std::int64_t m;
-  const double* times;
-  const double* signal_scales;
-  const double* sigmas;
-  const std::int64_t* samples;
-  Matrix<const T> x;
-  Matrix<T> value;
-  double* divergence;
-  Matrix<const T> tangent;
-  Matrix<T> jacobian_product;
-};
-// Throws to end the run.
-template <class T>
-using FieldCall = std::function<void(const FieldRequest<T>&)>;
-
-template <class T>
-struct Field {
-  FieldKind kind = FieldKind::kFunction;
-  FieldCall<T> function;
-  sampler::Sde sde;
-  sampler::KdeModel<T> kde;
-  double base_bandwidth = 0;
-  const std::int32_t* labels = nullptr;  // [m] on the device
-};
 
 template <class T>
 struct OdeProblem {
@@ -53,10 +23,7 @@ struct OdeProblem {
   Tolerance tolerance = {1e-5, 1e-5};
   double first_step = 0;
   std::int64_t max_steps = 1;
-  Trace trace = Trace::kNone;
-  random::Distribution probe = random::Distribution::kRademacher;
-  std::int64_t probes = 1;
-  random::Stream words;
+  TraceSettings trace;
 
   std::int64_t m = 0;
   std::int64_t d = 0;

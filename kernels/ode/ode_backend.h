@@ -51,6 +51,13 @@ struct ResultPlaces {
   std::int64_t* steps_refused;
 };
 
+// Factors of rows, [count] each in device memory.
+struct RowMixture {
+  const double* of_x;
+  const double* of_value;
+  double factor;
+};
+
 template <class T>
 class OdeBackend {
  public:
@@ -62,6 +69,12 @@ class OdeBackend {
   // Memory, and the KDE.
   [[nodiscard]] virtual const sampler::SamplerBackend<T>& base() const = 0;
 
+  [[nodiscard]] virtual std::size_t gradient_workspace(
+      const sampler::KdeModel<T>& model, const kde::Queries<T>& queries,
+      const kde::Gradients<T>& gradients) const = 0;
+  virtual void gradient(const sampler::KdeModel<T>& model, const kde::Queries<T>& queries,
+                        const kde::Gradients<T>& gradients, void* workspace) const = 0;
+
   // ---- Sample by sample
   virtual void run(const StageRule<T>& rule, std::int64_t count) const = 0;
   virtual void run(const FirstStepRule& rule, std::int64_t count) const = 0;
@@ -69,15 +82,16 @@ class OdeBackend {
   virtual void run(const DecideRule& rule, std::int64_t count) const = 0;
   virtual void run(const AdvanceRule& rule, std::int64_t count) const = 0;
   virtual void run(const GridStepRule& rule, std::int64_t count) const = 0;
+  virtual void run(const FlowDivergenceRule& rule, std::int64_t count) const = 0;
+  virtual void run(const LogBandwidthRule<T>& rule, std::int64_t count) const = 0;
 
   // ---- Row by row; matrices [count, d], rows d apart
   // to = x + h sum_j weights_j slopes_j; to may be x.
   virtual void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
                        T* to) const = 0;
-  // value = drift x + half_square value, the score before. divergence: of the score in, of the
-  // field out, or null; where it is not null, divergence_of_score, in T, is the input instead.
-  virtual void flow(const FlowCoefficients& of, std::int64_t count, std::int64_t d, const T* x,
-                    T* value, const T* divergence_of_score, double* divergence) const = 0;
+  // value = factor (of_x x + of_value value); of_x null: 0, of_value null: 1.
+  virtual void mix_rows(const RowMixture& of, std::int64_t count, std::int64_t d,
+                        const Matrix<const T>& x, const Matrix<T>& value) const = 0;
   // sums[i] (+)= share v.p
   virtual void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count,
                         std::int64_t d, double* sums) const = 0;

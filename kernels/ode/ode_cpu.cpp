@@ -61,6 +61,20 @@ class CpuBackend final : public OdeBackend<T> {
   void run(const DecideRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const LogBandwidthRule<T>& rule, std::int64_t count) const override {
+    each(rule, count);
+  }
+
+  [[nodiscard]] std::size_t gradient_workspace(const sampler::KdeModel<T>& model,
+                                               const kde::Queries<T>& queries,
+                                               const kde::Gradients<T>& gradients) const override {
+    return kde::kde_gradient_workspace_cpu(context_, *model.cpu, queries, gradients);
+  }
+  void gradient(const sampler::KdeModel<T>& model, const kde::Queries<T>& queries,
+                const kde::Gradients<T>& gradients, void* workspace) const override {
+    kde::kde_gradient_cpu(context_, *model.cpu, queries, gradients, workspace);
+  }
 
   void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
                T* to) const override {
@@ -73,30 +87,28 @@ class CpuBackend final : public OdeBackend<T> {
     });
   }
 
-  void flow(const FlowCoefficients& of, std::int64_t count, std::int64_t d, const T* x, T* value,
-            const T* divergence_of_score, double* divergence) const override {
+  void mix_rows(const RowMixture& of, std::int64_t count, std::int64_t d, const Matrix<const T>& x,
+                const Matrix<T>& value) const override {
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
-      T drift[kMostRows];
-      T half_square[kMostRows];
+      T of_x[kMostRows];
+      T of_value[kMostRows];
       for (std::int64_t i = 0; i < rows; ++i) {
-        drift[i] = static_cast<T>(of.drift[row + i]);
-        half_square[i] = static_cast<T>(of.half_square[row + i]);
-        if (divergence != nullptr) {
-          const double of_score = divergence_of_score == nullptr
-                                      ? divergence[row + i]
-                                      : static_cast<double>(divergence_of_score[row + i]);
-          divergence[row + i] =
-              of.drift[row + i] * static_cast<double>(d) + of.half_square[row + i] * of_score;
-        }
+        of_x[i] = static_cast<T>(of.of_x == nullptr ? 0 : of.factor * of.of_x[row + i]);
+        of_value[i] =
+            static_cast<T>(of.factor * (of.of_value == nullptr ? 1 : of.of_value[row + i]));
       }
+      // An x that has no part in it is not looked at.
+      const Matrix<const T> first = of.of_x == nullptr ? Matrix<const T>{value.data, value.ld} : x;
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
-        set_input(sweep, 0, x, row, d, column);
-        set_input(sweep, 1, static_cast<const T*>(value), row, d, column);
-        sweep.outputs[0] = value + row * d + column;
-        sweep.output_lds[0] = d;
-        sweep.coefficients[0] = drift;
-        sweep.coefficients[1] = half_square;
-        flow_sweep(context_, sweep);
+        sweep.inputs[0] = first.row(row) + column;
+        sweep.input_lds[0] = first.ld;
+        sweep.inputs[1] = value.row(row) + column;
+        sweep.input_lds[1] = value.ld;
+        sweep.outputs[0] = value.row(row) + column;
+        sweep.output_lds[0] = value.ld;
+        sweep.coefficients[0] = of_x;
+        sweep.coefficients[1] = of_value;
+        mix_sweep(context_, sweep);
       });
     });
   }

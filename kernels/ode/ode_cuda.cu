@@ -20,8 +20,7 @@ struct MovePolicy {
   static constexpr int kBlocksPerMultiprocessor = 8;
 };
 
-// ---- Sample by sample
-// ----------------------------------------------------------------------------
+// ---- Sample by sample ---------------------------------------------------------------------------
 
 template <class Rule>
 __global__ void __launch_bounds__(MovePolicy::kThreads)
@@ -42,8 +41,7 @@ struct PickRule {
   __device__ void operator()(std::int64_t i) const { to[i] = column[from[i]]; }
 };
 
-// ---- Row by row
-// ----------------------------------------------------------------------------------
+// ---- Row by row ---------------------------------------------------------------------------------
 
 // Up to kCount matrices that are swept together, rows d apart.
 template <class T, int kCount>
@@ -150,14 +148,14 @@ class CombineOperation : public RowOperationCuda {
   bool vectors_;
 };
 
-// value = drift x + half_square value, and its divergence.
+// value = factor (of_x x + of_value value).
 template <class T>
-class FlowOperation : public RowOperationCuda {
+class MixOperation : public RowOperationCuda {
  public:
   using Number = T;
   struct Own {
-    T drift;
-    T half_square;
+    T of_x;
+    T of_value;
   };
   struct Row {
     Own of;
@@ -165,29 +163,21 @@ class FlowOperation : public RowOperationCuda {
     T* value;
   };
 
-  FlowOperation(const FlowCoefficients& of, std::int64_t d, const T* x, T* value,
-                const T* divergence_of_score, double* divergence)
+  MixOperation(const RowMixture& of, const Matrix<const T>& x, const Matrix<T>& value)
       : of_(of),
-        d_(d),
-        x_(Matrix<const T>{x, d}),
-        value_(Matrix<T>{value, d}),
-        divergence_of_score_(divergence_of_score),
-        divergence_(divergence),
+        // An x that has no part in it is not looked at.
+        x_(of.of_x == nullptr ? Matrix<const T>{value.data, value.ld} : x),
+        value_(value),
         vectors_(all_aligned(x_, value_)) {}
 
   __device__ bool vectors() const { return vectors_; }
   __device__ void start() {}
   __device__ void begin(std::int64_t row, Own& own) const {
-    own = {static_cast<T>(of_.drift[row]), static_cast<T>(of_.half_square[row])};
-    if (divergence_ != nullptr) {
-      const double of_score = divergence_of_score_ == nullptr
-                                  ? divergence_[row]
-                                  : static_cast<double>(divergence_of_score_[row]);
-      divergence_[row] = of_.drift[row] * static_cast<double>(d_) + of_.half_square[row] * of_score;
-    }
+    own = {static_cast<T>(of_.of_x == nullptr ? 0.0 : of_.factor * of_.of_x[row]),
+           static_cast<T>(of_.factor * (of_.of_value == nullptr ? 1.0 : of_.of_value[row]))};
   }
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
-    state.of = {hand(own.drift), hand(own.half_square)};
+    state.of = {hand(own.of_x), hand(own.of_value)};
   }
   __device__ void seek(std::int64_t /*pass*/, std::int64_t row, std::int64_t column,
                        Row& state) const {
@@ -207,18 +197,15 @@ class FlowOperation : public RowOperationCuda {
     load_quad<kVector>(static_cast<const T*>(state.value), count, value);
 #pragma unroll
     for (int l = 0; l < 4; ++l) {
-      value[l] = fma(state.of.drift, x[l], state.of.half_square * value[l]);
+      value[l] = fma(state.of.of_x, x[l], state.of.of_value * value[l]);
     }
     store_quad<kVector>(state.value, count, value);
   }
 
  private:
-  FlowCoefficients of_;
-  std::int64_t d_;
+  RowMixture of_;
   QuadMatrix<const T> x_;
   QuadMatrix<T> value_;
-  const T* divergence_of_score_;
-  double* divergence_;
   bool vectors_;
 };
 
@@ -436,8 +423,7 @@ class DotOperation : public SumOperation<T, 2> {
   double* sums_;
 };
 
-// ---- What is moved: a warp a row
-// -----------------------------------------------------------------
+// ---- What is moved: a warp a row ----------------------------------------------------------------
 
 // Calls body(row) for the rows of a warp.
 template <class Body>
@@ -621,8 +607,7 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
   });
 }
 
-// ---- The backend
-// ---------------------------------------------------------------------------------
+// ---- The backend --------------------------------------------------------------------------------
 
 template <class T>
 class CudaBackend final : public OdeBackend<T> {
@@ -640,6 +625,20 @@ class CudaBackend final : public OdeBackend<T> {
   void run(const DecideRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const LogBandwidthRule<T>& rule, std::int64_t count) const override {
+    each(rule, count);
+  }
+
+  [[nodiscard]] std::size_t gradient_workspace(const sampler::KdeModel<T>& model,
+                                               const kde::Queries<T>& queries,
+                                               const kde::Gradients<T>& gradients) const override {
+    return kde::kde_gradient_workspace_cuda(context_, *model.cuda, queries, gradients);
+  }
+  void gradient(const sampler::KdeModel<T>& model, const kde::Queries<T>& queries,
+                const kde::Gradients<T>& gradients, void* workspace) const override {
+    kde::kde_gradient_cuda(context_, *model.cuda, queries, gradients, workspace, stream_);
+  }
 
   void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
                T* to) const override {
@@ -656,10 +655,9 @@ class CudaBackend final : public OdeBackend<T> {
         return sweep("combine_kernel", count, d, CombineOperation<T, 5>(of, h, d, to));
     }
   }
-  void flow(const FlowCoefficients& of, std::int64_t count, std::int64_t d, const T* x, T* value,
-            const T* divergence_of_score, double* divergence) const override {
-    sweep("flow_kernel", count, d,
-          FlowOperation<T>(of, d, x, value, divergence_of_score, divergence));
+  void mix_rows(const RowMixture& of, std::int64_t count, std::int64_t d, const Matrix<const T>& x,
+                const Matrix<T>& value) const override {
+    sweep("mix_kernel", count, d, MixOperation<T>(of, x, value));
   }
   void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count, std::int64_t d,
                 double* sums) const override {

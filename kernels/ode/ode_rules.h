@@ -95,8 +95,7 @@ SCF_HOST_DEVICE inline FlowLevel level_of_flow(const sampler::Sde& sde, double t
   return level_of_flow(sde, sampler::coefficients_at(sde, t));
 }
 
-// ---- The probability flow: its coefficients at a stage of every sample
-// ---------------------------
+// ---- The probability flow: its coefficients at a stage of every sample --------------------------
 
 // value = drift x + half_square score, half_square = -g^2/2.
 struct FlowCoefficients {
@@ -137,8 +136,35 @@ struct StageRule {
   }
 };
 
-// ---- Steps
-// ---------------------------------------------------------------------------------------
+// The divergence of drift x + half_square score, from that of the score.
+struct FlowDivergenceRule {
+  FlowCoefficients flow;
+  double d;
+  double* divergence;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    divergence[i] = flow.drift[i] * d + flow.half_square[i] * divergence[i];
+  }
+};
+
+// With h^2 = a^2 h0^2 + sigma^2, d log h/d log h0 = (a h0/h)^2.
+template <class T>
+struct LogBandwidthRule {
+  const std::int64_t* index;
+  const T* gradients;
+  const T* signal_scales;
+  const T* bandwidths;
+  double base_bandwidth;
+  double* sums;  // of the whole batch
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const double share = static_cast<double>(signal_scales[i]) * base_bandwidth /
+                         static_cast<double>(bandwidths[i]);
+    sums[index[i]] += static_cast<double>(gradients[i]) * share * share;
+  }
+};
+
+// ---- Steps --------------------------------------------------------------------------------------
 
 // Where a step from t of length h would end too near the last time or beyond, it ends there.
 SCF_HOST_DEVICE inline double step_within(const Course& course, double t, double h, bool& last) {

@@ -70,7 +70,7 @@ struct Norms {
   }
 };
 
-struct Flow {
+struct Mix {
   static constexpr int kInputs = 2;
   static constexpr int kCoefficients = 2;
   static constexpr int kOutputs = 1;
@@ -144,7 +144,7 @@ void CombineF64(const CpuContext& context, int slopes, const RowSweep<double>& s
   }
 SCF_ODE_SWEEP(Error)
 SCF_ODE_SWEEP(Norms)
-SCF_ODE_SWEEP(Flow)
+SCF_ODE_SWEEP(Mix)
 SCF_ODE_SWEEP(Dot)
 SCF_ODE_SWEEP(Finite)
 #undef SCF_ODE_SWEEP
@@ -180,7 +180,7 @@ void combine_sweep(const CpuContext& context, int slopes, const RowSweep<double>
   }
 SCF_ODE_EXPORT(Error, error_sweep)
 SCF_ODE_EXPORT(Norms, norms_sweep)
-SCF_ODE_EXPORT(Flow, flow_sweep)
+SCF_ODE_EXPORT(Mix, mix_sweep)
 SCF_ODE_EXPORT(Dot, dot_sweep)
 SCF_ODE_EXPORT(Finite, finite_sweep)
 #undef SCF_ODE_EXPORT

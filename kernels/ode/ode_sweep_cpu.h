@@ -21,7 +21,7 @@ void norms_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
 // in x, s; c p, q:  out p x + q s
 template <class T>
-void flow_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+void mix_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
 // in v, p:  sum0 v p
 template <class T>
