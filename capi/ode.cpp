@@ -14,6 +14,7 @@
 #include "context.h"
 #include "kde_handle.h"
 #include "loss_arguments.h"
+#include "ode/adjoint.h"
 #include "ode/flow_calls.h"
 #include "params.h"
 #include "random_arguments.h"
@@ -95,6 +96,11 @@ ode::FieldCall<T> call_of(scf_field_fn function, void* user, std::int64_t d, voi
     request.ld_tangent = of.tangent.ld;
     request.jacobian_product = of.jacobian_product.data;
     request.ld_jacobian_product = of.jacobian_product.ld;
+    request.cotangent = of.cotangent.data;
+    request.ld_cotangent = of.cotangent.ld;
+    request.vector_jacobian = of.vector_jacobian.data;
+    request.ld_vector_jacobian = of.vector_jacobian.ld;
+    request.parameter_gradient = of.parameter_gradient;
     request.stream = stream;
     const scf_status status = function(user, &request);
     if (status != SCF_SUCCESS) {
@@ -290,45 +296,68 @@ class OdeCall {
   }
   [[nodiscard]] Matrix<const T> input(const char* name, const char* ld_name, const T* pointer,
                                       std::int64_t ld) {
-    add(arrays_.inputs, name, ld_name, pointer, ld);
+    add(arrays_.inputs, name, ld_name, pointer, ld, problem_.m);
     return {pointer, ld};
   }
   [[nodiscard]] Matrix<T> output(const char* name, const char* ld_name, T* pointer,
                                  std::int64_t ld) {
-    add(arrays_.outputs, name, ld_name, pointer, ld);
+    return output(name, ld_name, pointer, ld, problem_.m);
+  }
+  [[nodiscard]] Matrix<T> output(const char* name, const char* ld_name, T* pointer, std::int64_t ld,
+                                 std::int64_t rows) {
+    add(arrays_.outputs, name, ld_name, pointer, ld, rows);
     return {pointer, ld};
   }
-  void numbers(const char* name, const double* pointer) {
-    add_array(arrays_.outputs, name, pointer, problem_.m, 1, 1, sizeof(double));
+  void numbers(const char* name, const double* pointer, std::int64_t count) {
+    add_array(arrays_.outputs, name, pointer, count, 1, 1, sizeof(double));
+  }
+  void numbers(const char* name, const double* pointer) { numbers(name, pointer, problem_.m); }
+  // An input T[n_times, m, d].
+  void per_time(const char* name, const T* pointer) {
+    if (problem_.m > 0) {
+      require_pointer(pointer, name);
+    }
+    std::int64_t rows = 0;
+    if (__builtin_mul_overflow(params_.n_times, problem_.m, &rows)) {
+      fail_argument(std::string(name) + " must fit the address space, got " +
+                    std::to_string(params_.n_times) + " times");
+    }
+    add_array(arrays_.inputs, name, pointer, rows, problem_.d, problem_.d, sizeof(T));
   }
 
-  // Checks what is left and calls on(backend).
+  // Checks what is left, `also` with it, and calls on(backend).
   template <class On>
   void run(const On& on) {
+    run(on, [] {});
+  }
+  template <class On, class Also>
+  void run(const On& on, const Also& also) {
     on_backend(
         *context_,
         [&](const CpuContext& cpu) {
-          prepare(nullptr);
+          prepare(nullptr, also);
           on(*ode::ode_backend_cpu<T>(cpu));
         },
         [&](const auto& cuda) {
           const auto backend = ode::ode_backend_cuda<T>(cuda, stream_);
-          prepare(backend->base().stream());
+          prepare(backend->base().stream(), also);
           on(*backend);
         });
   }
 
  private:
   void add(std::vector<Extent>& arrays, const char* name, const char* ld_name, const T* pointer,
-           std::int64_t ld) {
+           std::int64_t ld, std::int64_t rows) {
     require_leading_dimension(ld, problem_.d, ld_name);
-    if (problem_.m > 0) {
+    if (rows > 0) {
       require_pointer(pointer, name);
     }
-    add_array(arrays, name, pointer, problem_.m, problem_.d, ld, sizeof(T));
+    add_array(arrays, name, pointer, rows, problem_.d, ld, sizeof(T));
   }
-  void prepare(void* stream_of_calls) {
+  template <class Also>
+  void prepare(void* stream_of_calls, const Also& also) {
     set_field(problem_, field_, *context_, stream_of_calls, arrays_);
+    also();
     set_times(problem_, params_);
     set_solver(problem_, params_);
     set_trace(problem_, params_, arrays_);
@@ -490,6 +519,81 @@ scf_status log_likelihood(scf_context* context, const scf_field* field,
   });
 }
 
+// ---- Gradients ---------------------------------------------------------------------------------
+
+static_assert(static_cast<int>(ode::AdjointMethod::kDiscrete) == SCF_ADJOINT_DISCRETE);
+static_assert(static_cast<int>(ode::AdjointMethod::kContinuous) == SCF_ADJOINT_CONTINUOUS);
+
+scf_adjoint_params default_adjoint_params() {
+  auto params = sized<scf_adjoint_params>();
+  params.checkpoint_every = 16;
+  return params;
+}
+
+// Where the gradients of the field's parameters go.
+template <class T>
+void set_parameters(ode::AdjointProblem<T>& to, const scf_adjoint_params& params,
+                    const scf_field& field, OdeCall<T>& call) {
+  if (field.kind != SCF_FIELD_KDE) {
+    if (params.log_bandwidth_gradient != nullptr || params.data_gradient != nullptr) {
+      fail_argument(std::string(params.data_gradient != nullptr ? "data" : "log_bandwidth") +
+                    "_gradient must be NULL where the field is not a KDE's");
+    }
+    if (params.parameter_gradient != nullptr) {
+      require_at_least(params.n_parameters, 1, "n_parameters");
+      call.numbers("parameter_gradient", params.parameter_gradient, params.n_parameters);
+      to.of_function = params.parameter_gradient;
+      to.n_parameters = params.n_parameters;
+    }
+    return;
+  }
+  if (params.parameter_gradient != nullptr) {
+    fail_argument("parameter_gradient must be NULL where the field is a KDE's");
+  }
+  to.log_bandwidth = params.log_bandwidth_gradient;
+  call.numbers("log_bandwidth_gradient", params.log_bandwidth_gradient, 1);
+  if (params.data_gradient != nullptr) {
+    to.n = field.kde->n;
+    to.data = call.output("data_gradient", "ld_data_gradient",
+                          static_cast<T*>(params.data_gradient), params.ld_data_gradient, to.n);
+  }
+}
+
+template <class T>
+scf_status adjoint(scf_context* context, const scf_field* field, const scf_ode_params* params,
+                   const scf_adjoint_params* of, const T* x, std::int64_t m, std::int64_t d,
+                   std::int64_t ldx, T* gradient, std::int64_t ld_gradient, scf_ode_result* result,
+                   void* stream) {
+  return guard([&] {
+    OdeCall<T> call(context, field, params, m, d, stream);
+    require_result(result, default_ode_result());
+    const auto known = read_params(of, default_adjoint_params(), "adjoint");
+    require_within(known.method, SCF_ADJOINT_DISCRETE, SCF_ADJOINT_CONTINUOUS, "method");
+    require_within(known.checkpoint_every, 1, std::numeric_limits<std::int32_t>::max(),
+                   "checkpoint_every");
+    if (call.params().trace != SCF_TRACE_NONE) {
+      fail_argument("trace must be SCF_TRACE_NONE, got " + std::to_string(call.params().trace));
+    }
+    call.params().states = nullptr;
+    ode::AdjointProblem<T> problem;
+    problem.method = static_cast<ode::AdjointMethod>(known.method);
+    problem.checkpoint_every = known.checkpoint_every;
+    problem.x = call.input("x", "ldx", x, ldx);
+    problem.gradient = call.output("gradient", "ld_gradient", gradient, ld_gradient);
+    problem.output_gradients = static_cast<const T*>(known.output_gradients);
+    call.per_time("output_gradients", problem.output_gradients);
+    call.run(
+        [&](const auto& backend) {
+          problem.flow = call.problem();
+          run_and_tell(
+              m, result != nullptr,
+              [&](ode::OdeResult& done) { ode::solve_adjoint(backend, problem, done); },
+              [&](const ode::OdeResult& done) { write_result(result, report_of(done)); });
+        },
+        [&] { set_parameters(problem, known, call.field(), call); });
+  });
+}
+
 }  // namespace
 }  // namespace scf::capi
 
@@ -579,6 +683,26 @@ scf_status scf_ode_log_likelihood_f64(scf_context* context, const scf_field* fie
                                       scf_likelihood_result* result, void* stream) {
   return log_likelihood(context, field, params, likelihood, x, m, d, ldx, log_density, result,
                         stream);
+}
+
+scf_status scf_adjoint_params_init(scf_adjoint_params* params, uint32_t struct_size) {
+  return guard([&] { write_params(params, struct_size, default_adjoint_params(), "params"); });
+}
+
+scf_status scf_ode_adjoint_f32(scf_context* context, const scf_field* field,
+                               const scf_ode_params* params, const scf_adjoint_params* adjoint,
+                               const float* x, int64_t m, int64_t d, int64_t ldx, float* gradient,
+                               int64_t ld_gradient, scf_ode_result* result, void* stream) {
+  return scf::capi::adjoint(context, field, params, adjoint, x, m, d, ldx, gradient, ld_gradient,
+                            result, stream);
+}
+
+scf_status scf_ode_adjoint_f64(scf_context* context, const scf_field* field,
+                               const scf_ode_params* params, const scf_adjoint_params* adjoint,
+                               const double* x, int64_t m, int64_t d, int64_t ldx, double* gradient,
+                               int64_t ld_gradient, scf_ode_result* result, void* stream) {
+  return scf::capi::adjoint(context, field, params, adjoint, x, m, d, ldx, gradient, ld_gradient,
+                            result, stream);
 }
 
 }  // extern "C"

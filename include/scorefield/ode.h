@@ -47,7 +47,13 @@ typedef struct scf_field_request {
   int64_t ld_tangent;
   void* jacobian_product; /* out T[m, ld_jacobian_product]: J v, J = d value/dx */
   int64_t ld_jacobian_product;
-  void* stream; /* work is enqueued here; NULL on CPU contexts */
+  const void* cotangent; /* T[m, ld_cotangent]: u */
+  int64_t ld_cotangent;
+  void* vector_jacobian; /* out T[m, ld_vector_jacobian]: J^T u */
+  int64_t ld_vector_jacobian;
+  double*
+      parameter_gradient; /* double[n_parameters]: sum_i u_i . d value_i/d parameters is added */
+  void* stream;           /* work is enqueued here; NULL on CPU contexts */
 } scf_field_request;
 
 /* A result other than SCF_SUCCESS ends the call with that status. */
@@ -182,8 +188,9 @@ SCF_API scf_status scf_ode_decode_f64(scf_context* context, const scf_field* fie
 
 /* ---- Likelihood ------------------------------------------------------------------------------ */
 
-#define SCF_PRIOR_EXACT 0    /* the marginal itself: the KDE at the last time's level */
-#define SCF_PRIOR_MATCHED 1  /* the Gaussian with its mean and variance, coordinate by coordinate \
+#define SCF_PRIOR_EXACT 0 /* the marginal itself: the KDE at the last time's level */
+#define SCF_PRIOR_MATCHED                                                                         \
+  1                          /* the Gaussian with its mean and variance, coordinate by coordinate \
                               */
 #define SCF_PRIOR_GAUSSIAN 2 /* N(0, prior_variance I) */
 
@@ -229,6 +236,50 @@ SCF_API scf_status scf_ode_log_likelihood_f64(scf_context* context, const scf_fi
                                               const double* x, int64_t m, int64_t d, int64_t ldx,
                                               double* log_density, scf_likelihood_result* result,
                                               void* stream);
+
+/* ---- Gradients ------------------------------------------------------------------------------- */
+
+#define SCF_ADJOINT_DISCRETE                                               \
+  0 /* backward through the solver's own steps: the exact gradient of what \
+     * scf_ode_solve_* computes, its step sizes taken as given */
+#define SCF_ADJOINT_CONTINUOUS                                         \
+  1 /* Chen et al. (2018): da/dt = -J^T a, solved backward by the same \
+     * solver; as good as its tolerance or steps, and in less memory */
+
+typedef struct scf_adjoint_params {
+  uint32_t struct_size;
+  int32_t method;           /* SCF_ADJOINT_*, default SCF_ADJOINT_DISCRETE */
+  int64_t checkpoint_every; /* DISCRETE: of every k steps the first state is kept, and k are made
+                             * again at a time; >= 1, default 16 */
+  const void*
+      output_gradients; /* T[n_times, m, d]: dL/dx(times[j]), of L as a function of all states */
+  /* Gradients of the field's parameters, device memory; NULL: not wanted. All are written. */
+  double* parameter_gradient;     /* FUNCTION, SCORE: double[n_parameters] */
+  int64_t n_parameters;           /* >= 1 where wanted */
+  double* log_bandwidth_gradient; /* KDE: one number, dL/d log h0 */
+  void* data_gradient;            /* KDE: T[n, ld_data_gradient], dL/dy_k; a datum of weight 0: 0 */
+  int64_t ld_data_gradient;       /* >= d */
+} scf_adjoint_params;
+
+SCF_API scf_status scf_adjoint_params_init(scf_adjoint_params* params, uint32_t struct_size);
+
+/* The gradient of a loss L of the states at the params' times, with respect to x, the states at
+ * times[0]: gradient T[m, ld_gradient], device memory. The flow from x is solved again; functions
+ * must give value, vector_jacobian and, where wanted, parameter_gradient. params' trace must be
+ * NONE, and its states are not written. Memory: DISCRETE (30 + k + steps/k) m d, with steps those
+ * of the sample that takes most; CONTINUOUS (40 + n_times) m d; with data_gradient 3 n d more. A
+ * sample that failed has the gradient NaN; so may then have the parameters'. Failures, determinism
+ * and statuses as in scf_ode_solve_*, but parameter gradients depend on the batch. */
+SCF_API scf_status scf_ode_adjoint_f32(scf_context* context, const scf_field* field,
+                                       const scf_ode_params* params,
+                                       const scf_adjoint_params* adjoint, const float* x, int64_t m,
+                                       int64_t d, int64_t ldx, float* gradient, int64_t ld_gradient,
+                                       scf_ode_result* result, void* stream);
+SCF_API scf_status scf_ode_adjoint_f64(scf_context* context, const scf_field* field,
+                                       const scf_ode_params* params,
+                                       const scf_adjoint_params* adjoint, const double* x,
+                                       int64_t m, int64_t d, int64_t ldx, double* gradient,
+                                       int64_t ld_gradient, scf_ode_result* result, void* stream);
 
 #ifdef __cplusplus
 }

@@ -85,6 +85,13 @@ void FieldCalls<T>::begin() {
 }
 
 template <class T>
+void FieldCalls<T>::use_rows(const std::int64_t* index, std::int64_t count) {
+  if (labels_ != nullptr) {
+    backend_.pick_labels(field_.labels, index, count, labels_);
+  }
+}
+
+template <class T>
 void FieldCalls<T>::gather(const std::int64_t* from, std::int64_t count, T* scratch) {
   if (labels_ != nullptr) {
     backend_.gather_labels(labels_, from, count, label_scratch_);

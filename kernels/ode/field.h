@@ -93,6 +93,8 @@ class FieldCalls {
   void lay_out(Arena& arena, T* any);
   // Copies labels and makes probes.
   void begin();
+  // Rows are samples index[0 .. count): of labels alone, whatever rows were before.
+  void use_rows(const std::int64_t* index, std::int64_t count);
   // The samples that are left, as OdeBackend's gather functions say.
   void gather(const std::int64_t* from, std::int64_t count, T* scratch);
 

@@ -135,6 +135,17 @@ class Run {
     backend_.combine(of, samples_.h, count_, d_, to);
   }
 
+  void begin_step() {
+    if (of_.observer != nullptr) {
+      of_.observer->begin_step({samples_, count_, x_, slopes_});
+    }
+  }
+  void end_step() {
+    if (of_.observer != nullptr) {
+      of_.observer->end_step({samples_, count_, x_, slopes_});
+    }
+  }
+
   void tell(std::int64_t finished) {
     if (of_.progress != nullptr && of_.progress(finished, m_)) {
       throw Error(Status::kCancelled, "cancelled with " + std::to_string(finished) + " of " +
@@ -154,6 +165,7 @@ class Run {
       const auto length = [&](std::int64_t i) { return at(i + 1) - at(i); };
       backend_.run(GridStepRule{samples_, from, length(0), 0, {}, nullptr, m_, false}, count_);
       for (std::int64_t i = 0; i < of_.steps; ++i) {
+        begin_step();
         for (int s = 0; s < tableau_.stages; ++s) {
           const T* x = x_;
           if (s > 0) {
@@ -162,6 +174,7 @@ class Run {
           }
           evaluate(s, tableau_.c[s], x);
         }
+        end_step();
         combine(tableau_.stages, tableau_.b, x_);
         GridStepRule rule = {samples_,
                              at(i + 1),
@@ -187,6 +200,7 @@ class Run {
     choose_first_step();
     std::vector<std::uint32_t> phases(static_cast<std::size_t>(m_));
     while (count_ > 0) {
+      begin_step();
       for (int s = 1; s < kMostStages; ++s) {
         combine(s, tableau_.a[s], next_x_);
         evaluate(s, tableau_.c[s], next_x_);
@@ -229,6 +243,7 @@ class Run {
     backend_.run(DecideRule{samples_, course(), of_.tolerance, terms(), of_.max_steps, sums_,
                             divergences_, m_, next_t_, next_log_density_, next_h_},
                  count_);
+    end_step();
     StepResults<T> step = {samples_, course(), next_t_, next_log_density_, divergences_,
                            m_,       x_,       next_x_, slopes_[0],        {}};
     std::copy_n(weighted, kWeighted, step.slopes);

@@ -14,6 +14,27 @@
 
 namespace scf::ode {
 
+// The working batch at a step, for those who go back over it.
+template <class T>
+struct StepView {
+  const Samples& samples;
+  std::int64_t count;
+  const T* x;              // [count, d]: where the step starts
+  const T* const* slopes;  // of its stages
+};
+template <class T>
+class StepObserver {
+ public:
+  StepObserver() = default;
+  virtual ~StepObserver() = default;
+  StepObserver(const StepObserver&) = delete;
+  StepObserver& operator=(const StepObserver&) = delete;
+  // t and h are the step's; slopes are not there yet.
+  virtual void begin_step(const StepView<T>& step) = 0;
+  // samples' phases say who has taken it; t, h and x are still the step's.
+  virtual void end_step(const StepView<T>& step) = 0;
+};
+
 template <class T>
 struct OdeProblem {
   Field<T> field;
@@ -35,6 +56,7 @@ struct OdeProblem {
   std::int64_t* steps_taken = nullptr;
   std::int64_t* steps_refused = nullptr;
   std::function<bool(std::int64_t finished, std::int64_t m)> progress;  // true cancels; or none
+  StepObserver<T>* observer = nullptr;
 };
 
 struct OdeResult {

@@ -83,10 +83,11 @@ class OdeBackend {
   virtual void run(const AdvanceRule& rule, std::int64_t count) const = 0;
   virtual void run(const GridStepRule& rule, std::int64_t count) const = 0;
   virtual void run(const FlowDivergenceRule& rule, std::int64_t count) const = 0;
+  virtual void run(const StageWeightRule& rule, std::int64_t count) const = 0;
   virtual void run(const LogBandwidthRule<T>& rule, std::int64_t count) const = 0;
 
   // ---- Row by row; matrices [count, d], rows d apart
-  // to = x + h sum_j weights_j slopes_j; to may be x.
+  // to = x + h sum_j weights_j slopes_j; to may be x; x null: 0.
   virtual void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
                        T* to) const = 0;
   // value = factor (of_x x + of_value value); of_x null: 0, of_value null: 1.
@@ -136,6 +137,21 @@ class OdeBackend {
   virtual void gather_labels(std::int32_t* labels, const std::int64_t* from, std::int64_t count,
                              std::int32_t* scratch) const = 0;
   virtual void copy_labels(const std::int32_t* from, std::int64_t count,
+                           std::int32_t* to) const = 0;
+  // to[i] = from[index[i]], to[index[i]] = from[i], to[i] += weights[i] from[index[i]]
+  virtual void pick_rows(const T* from, const std::int64_t* index, std::int64_t count,
+                         std::int64_t d, T* to) const = 0;
+  virtual void put_rows(const T* from, const std::int64_t* index, std::int64_t count,
+                        std::int64_t d, T* to) const = 0;
+  virtual void add_rows(const double* weights, const T* from, const std::int64_t* index,
+                        std::int64_t count, std::int64_t d, T* to) const = 0;
+  // to = from, rounded to T
+  virtual void round_rows(const double* from, std::int64_t count, std::int64_t d,
+                          const Matrix<T>& to) const = 0;
+  // Rows with a status are NaN.
+  virtual void spoil_rows(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
+                          const Matrix<T>& rows) const = 0;
+  virtual void pick_labels(const std::int32_t* from, const std::int64_t* index, std::int64_t count,
                            std::int32_t* to) const = 0;
   virtual void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,
                          const Matrix<T>& to) const = 0;

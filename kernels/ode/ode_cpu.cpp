@@ -62,6 +62,7 @@ class CpuBackend final : public OdeBackend<T> {
   void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const StageWeightRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const LogBandwidthRule<T>& rule, std::int64_t count) const override {
     each(rule, count);
   }
@@ -249,6 +250,56 @@ class CpuBackend final : public OdeBackend<T> {
   void copy_labels(const std::int32_t* from, std::int64_t count, std::int32_t* to) const override {
     std::copy_n(from, count, to);
   }
+  void pick_rows(const T* from, const std::int64_t* index, std::int64_t count, std::int64_t d,
+                 T* to) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        std::copy_n(from + index[i] * d, d, to + i * d);
+      }
+    });
+  }
+  void put_rows(const T* from, const std::int64_t* index, std::int64_t count, std::int64_t d,
+                T* to) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        std::copy_n(from + i * d, d, to + index[i] * d);
+      }
+    });
+  }
+  void add_rows(const double* weights, const T* from, const std::int64_t* index, std::int64_t count,
+                std::int64_t d, T* to) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        const T weight = static_cast<T>(weights[i]);
+        for (std::int64_t j = 0; weight != 0 && j < d; ++j) {
+          to[i * d + j] += weight * from[index[i] * d + j];
+        }
+      }
+    });
+  }
+  void round_rows(const double* from, std::int64_t count, std::int64_t d,
+                  const Matrix<T>& to) const override {
+    tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
+      for (std::int64_t i = row; i < row + rows; ++i) {
+        std::transform(from + i * d, from + (i + 1) * d, to.row(i),
+                       [](double value) { return static_cast<T>(value); });
+      }
+    });
+  }
+  void spoil_rows(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
+                  const Matrix<T>& rows) const override {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (statuses[i] != 0) {
+        std::fill_n(rows.row(i), d, std::numeric_limits<T>::quiet_NaN());
+      }
+    }
+  }
+  void pick_labels(const std::int32_t* from, const std::int64_t* index, std::int64_t count,
+                   std::int32_t* to) const override {
+    for (std::int64_t i = 0; i < count; ++i) {
+      to[i] = from[index[i]];
+    }
+  }
   void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,
                  const Matrix<T>& to) const override {
     base_->copy_rows(from, count, d, to);
@@ -280,8 +331,14 @@ class CpuBackend final : public OdeBackend<T> {
   void combine_rows(const T* x, const T* const* slopes, int n, const Weights<T>& weights,
                     std::int64_t row, std::int64_t rows, std::int64_t d,
                     const Matrix<T>& to) const {
+    const T zeros[kTile] = {};
     for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
-      set_input(sweep, 0, x, row, d, column);
+      if (x == nullptr) {
+        sweep.inputs[0] = zeros;
+        sweep.input_lds[0] = 0;
+      } else {
+        set_input(sweep, 0, x, row, d, column);
+      }
       for (int j = 0; j < n; ++j) {
         set_input(sweep, 1 + j, slopes[j], row, d, column);
         sweep.coefficients[j] = weights.values[j];

@@ -86,8 +86,8 @@ class CombineOperation : public RowOperationCuda {
   };
 
   CombineOperation(const Stages<T>& of, const double* h, std::int64_t d, T* to)
-      : h_(h), to_(Matrix<T>{to, d}) {
-    inputs_.set(0, of.x, d);
+      : h_(h), has_x_(of.x != nullptr), to_(Matrix<T>{to, d}) {
+    inputs_.set(0, has_x_ ? of.x : of.slopes[0], d);
     for (int j = 0; j < kSlopes; ++j) {
       inputs_.set(1 + j, of.slopes[j], d);
       weights_[j] = of.weights[j];
@@ -132,16 +132,19 @@ class CombineOperation : public RowOperationCuda {
         sum[l] = fma(state.weights[j], in[l], sum[l]);
       }
     }
-    load_quad<kVector>(state.place.at[0], count, in);
+    if (has_x_) {
+      load_quad<kVector>(state.place.at[0], count, in);
 #pragma unroll
-    for (int l = 0; l < 4; ++l) {
-      sum[l] = in[l] + sum[l];
+      for (int l = 0; l < 4; ++l) {
+        sum[l] = in[l] + sum[l];
+      }
     }
     store_quad<kVector>(state.to, count, sum);
   }
 
  private:
   const double* h_;
+  bool has_x_;
   Bundle<T, kSlopes + 1> inputs_;
   double weights_[kSlopes];
   QuadMatrix<T> to_;
@@ -456,6 +459,46 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
 }
 
 template <class T>
+__global__ void __launch_bounds__(MovePolicy::kThreads)
+    put_rows_kernel(const T* matrix, const std::int64_t* index, std::int64_t count, std::int64_t d,
+                    T* to) {
+  for_rows(count, [&](std::int64_t i) { copy_row(matrix + i * d, to + index[i] * d, d); });
+}
+
+template <class T>
+__global__ void __launch_bounds__(MovePolicy::kThreads)
+    add_rows_kernel(const double* weights, const T* from, const std::int64_t* index,
+                    std::int64_t count, std::int64_t d, T* to) {
+  for_rows(count, [&](std::int64_t i) {
+    const T weight = static_cast<T>(weights[i]);
+    for (std::int64_t j = threadIdx.x % 32; weight != T(0) && j < d; j += 32) {
+      to[i * d + j] += weight * from[index[i] * d + j];
+    }
+  });
+}
+
+template <class T>
+__global__ void __launch_bounds__(MovePolicy::kThreads)
+    round_rows_kernel(const double* from, std::int64_t count, std::int64_t d, const Matrix<T> to) {
+  for_rows(count, [&](std::int64_t i) {
+    for (std::int64_t j = threadIdx.x % 32; j < d; j += 32) {
+      to.row(i)[j] = static_cast<T>(from[i * d + j]);
+    }
+  });
+}
+
+template <class T>
+__global__ void __launch_bounds__(MovePolicy::kThreads)
+    spoil_rows_kernel(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
+                      const Matrix<T> rows) {
+  for_rows(count, [&](std::int64_t i) {
+    if (statuses[i] != 0) {
+      fill_row(static_cast<T>(NAN), rows.row(i), d);
+    }
+  });
+}
+
+template <class T>
 __device__ void place(const ResultPlaces<T>& places, std::int64_t to, std::int64_t time,
                       std::int64_t n_times, const T* x, double log_density, std::int64_t d) {
   const bool leads = threadIdx.x % 32 == 0;
@@ -626,6 +669,7 @@ class CudaBackend final : public OdeBackend<T> {
   void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const StageWeightRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const LogBandwidthRule<T>& rule, std::int64_t count) const override {
     each(rule, count);
   }
@@ -651,8 +695,10 @@ class CudaBackend final : public OdeBackend<T> {
         return sweep("combine_kernel", count, d, CombineOperation<T, 3>(of, h, d, to));
       case 4:
         return sweep("combine_kernel", count, d, CombineOperation<T, 4>(of, h, d, to));
-      default:
+      case 5:
         return sweep("combine_kernel", count, d, CombineOperation<T, 5>(of, h, d, to));
+      default:
+        return sweep("combine_kernel", count, d, CombineOperation<T, 6>(of, h, d, to));
     }
   }
   void mix_rows(const RowMixture& of, std::int64_t count, std::int64_t d, const Matrix<const T>& x,
@@ -726,6 +772,30 @@ class CudaBackend final : public OdeBackend<T> {
   }
   void copy_labels(const std::int32_t* from, std::int64_t count, std::int32_t* to) const override {
     copy(to, from, sizeof(std::int32_t) * static_cast<std::size_t>(count));
+  }
+  void pick_rows(const T* from, const std::int64_t* index, std::int64_t count, std::int64_t d,
+                 T* to) const override {
+    move("gather_rows_kernel", gather_rows_kernel<T>, count, from, index, count, d, to);
+  }
+  void put_rows(const T* from, const std::int64_t* index, std::int64_t count, std::int64_t d,
+                T* to) const override {
+    move("put_rows_kernel", put_rows_kernel<T>, count, from, index, count, d, to);
+  }
+  void add_rows(const double* weights, const T* from, const std::int64_t* index, std::int64_t count,
+                std::int64_t d, T* to) const override {
+    move("add_rows_kernel", add_rows_kernel<T>, count, weights, from, index, count, d, to);
+  }
+  void round_rows(const double* from, std::int64_t count, std::int64_t d,
+                  const Matrix<T>& to) const override {
+    move("round_rows_kernel", round_rows_kernel<T>, count, from, count, d, to);
+  }
+  void spoil_rows(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
+                  const Matrix<T>& rows) const override {
+    move("spoil_rows_kernel", spoil_rows_kernel<T>, count, statuses, count, d, rows);
+  }
+  void pick_labels(const std::int32_t* from, const std::int64_t* index, std::int64_t count,
+                   std::int32_t* to) const override {
+    each(PickRule<std::int32_t>{from, index, to}, count);
   }
   void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,
                  const Matrix<T>& to) const override {

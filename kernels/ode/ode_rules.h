@@ -158,9 +158,22 @@ struct LogBandwidthRule {
   double* sums;  // of the whole batch
 
   SCF_HOST_DEVICE void operator()(std::int64_t i) const {
-    const double share = static_cast<double>(signal_scales[i]) * base_bandwidth /
-                         static_cast<double>(bandwidths[i]);
+    const double share =
+        static_cast<double>(signal_scales[i]) * base_bandwidth / static_cast<double>(bandwidths[i]);
     sums[index[i]] += static_cast<double>(gradients[i]) * share * share;
+  }
+};
+
+// The weight of a stage in the integral over a step that was taken, else 0: share h.
+struct StageWeightRule {
+  Samples samples;
+  double share;
+  bool all;  // every step is taken
+  double* weights;
+
+  SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const bool taken = all || (samples.phase[i] & kAccepted) != 0;
+    weights[i] = taken ? share * samples.h[i] : 0;
   }
 };
 
