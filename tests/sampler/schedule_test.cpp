@@ -503,18 +503,29 @@ TEST(UsualSchedule, OfTheDiffusions) {
       EXPECT_EQ(usual.diffusion[i], of.g);
       EXPECT_NEAR(usual.interval[i], (1 - end) / 7, 1e-15);
     }
-    // Others do not look at where the diffusion's own steps would be.
+    // Karras et al.'s spacing of sigma/a, between the same ends.
+    const double most = usual.sigma.front() / usual.a.front();
+    const double least = usual.sigma.back() / usual.a.back();
+    const auto ratios = filled(8, [&](double* to) {
+      return kind == SCF_SDE_VE ? scf_schedule_karras(50, 0.01, 7, 7, to)
+                                : scf_schedule_karras(most, least, 7, 7, to);
+    });
     for (const std::int32_t method : {SCF_SAMPLER_EDM, SCF_SAMPLER_DPMPP}) {
       const Usual other(method, sde, 7);
       ASSERT_EQ(other.status, SCF_SUCCESS) << scf_last_error();
-      if (kind == SCF_SDE_VE) {
-        const auto levels =
-            filled(8, [](double* to) { return scf_schedule_karras(50, 0.01, 7, 7, to); });
-        EXPECT_EQ(other.sigma, levels);
-      } else {
-        EXPECT_EQ(other.sigma, usual.sigma);
-        EXPECT_EQ(other.a, usual.a);
+      for (int i = 0; i <= 7; ++i) {
+        EXPECT_NEAR(other.sigma[i] / other.a[i], ratios[i], 1e-13 * ratios[i]);
+        if (kind == SCF_SDE_VE) {
+          EXPECT_EQ(other.time[i], other.sigma[i]);
+        } else {
+          const At of = at(sde, other.time[i]);
+          EXPECT_NEAR(other.a[i], of.a, 1e-13);
+          EXPECT_NEAR(other.sigma[i], of.sigma, 1e-13);
+        }
       }
+      EXPECT_EQ(other.a[7], 1);
+      EXPECT_EQ(other.sigma[7], 0);
+      EXPECT_EQ(other.time[7], 0);
     }
     const Usual pc(SCF_SAMPLER_PC, sde, 7);
     ASSERT_EQ(pc.status, SCF_SUCCESS);
