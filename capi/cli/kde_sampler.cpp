@@ -169,6 +169,20 @@ void KdeSampler<T>::run_batch(const SampleRequest<T>& request, Progress& progres
   context_.synchronize();
   space_.leave(batch.samples);
   space_.leave(batch.trajectory);
+  put_known(request, batch);
+}
+
+// The way to the sampler's space and back has rounded them, and a last level may have noise.
+template <class T>
+void KdeSampler<T>::put_known(const SampleRequest<T>& request, SampleBatch<T>& batch) const {
+  if (request.known.empty()) return;
+  const auto d = static_cast<std::size_t>(space_.d());
+  const bool shared = request.known.size() == d;
+  const std::size_t first = shared ? 0 : static_cast<std::size_t>(batch.first) * d;
+  for (std::size_t i = 0; i < batch.samples.size(); ++i) {
+    const T known = request.known[first + (shared ? i % d : i)];
+    if (!std::isnan(known)) batch.samples[i] = known;
+  }
 }
 
 template <class T>

@@ -63,6 +63,7 @@ class KdeSampler {
   [[nodiscard]] std::int64_t rows_of_batch(const SampleRequest<T>& request) const;
   void run_batch(const SampleRequest<T>& request, Progress& progress, SampleBatch<T>& batch,
                  SampleCounts& counts);
+  void put_known(const SampleRequest<T>& request, SampleBatch<T>& batch) const;
 
   const Context& context_;
   SamplePlan plan_;

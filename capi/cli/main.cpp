@@ -216,12 +216,13 @@ void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
                   "sigma, or signal scale and sigma (default: the sampler's own)")
       ->check(refuse_empty);
   command.add_option("--steps", choice.steps,
-                     "Steps; of smld noise levels (default: smld 50, ddim 100, edm and dpmpp 40, "
+                     "Steps; of smld noise levels (default: smld 50, ddim 100, edm 40, dpmpp 60, "
                      "others 1000)");
   command.add_option("--corrector-steps", choice.corrector_steps,
                      "Corrector's steps a level: smld 60, pc 1");
-  command.add_option("--sigma-max", choice.sigma_max,
-                     "First noise level > 0 of ve (default: smld the data's diameter, else 2)");
+  command.add_option(
+      "--sigma-max", choice.sigma_max,
+      "First noise level > 0 of ve (default: the data's diameter for smld, else twice it)");
   command.add_option("--sigma-min", choice.sigma_min,
                      "Last noise level > 0 of ve (default: smld 0.1 H0, else 0.01 H0)");
   command.add_option("--step-size", choice.step_size,
@@ -251,8 +252,13 @@ void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
                   "mean 0, variance sigma^2")
       ->check(CLI::IsMember(start_names()))
       ->capture_default_str();
-  command.add_flag("--denoise", choice.denoise,
-                   "End with the denoised sample where the last noise level is not 0");
+  CLI::Option* const denoise = command.add_flag_callback(
+      "--denoise", [&choice] { choice.denoise = true; },
+      "End with the denoised sample where the last noise level is not 0 (default: smld does)");
+  command
+      .add_flag_callback(
+          "--no-denoise", [&choice] { choice.denoise = false; }, "End with the last state (smld)")
+      ->excludes(denoise);
   add_seed(command, choice.seed, "Seed of the samples");
 }
 

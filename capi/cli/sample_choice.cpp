@@ -41,7 +41,7 @@ constexpr SamplerKind kSamplers[] = {
      kCorrectorSteps | kPredictor | kVariance | kNoise | kClip},
     {"em", SCF_SAMPLER_EM, SCF_SDE_VP, 1000, 0, kNoise | kTimes},
     {"edm", SCF_SAMPLER_EDM, SCF_SDE_VE, 40, 0, kClip | kChurn},
-    {"dpmpp", SCF_SAMPLER_DPMPP, SCF_SDE_VP, 40, 0, kClip},
+    {"dpmpp", SCF_SAMPLER_DPMPP, SCF_SDE_VP, 60, 0, kClip},
 };
 
 constexpr Named kSdes[] = {{"ve", SCF_SDE_VE}, {"vp", SCF_SDE_VP}, {"subvp", SCF_SDE_SUBVP}};
@@ -96,11 +96,17 @@ ScheduleKind schedule_of(const std::string& text) {
 
 ScheduleKind default_schedule(const SamplerKind& kind, std::int32_t sde, bool needs_times) {
   if (needs_times) return ScheduleKind::kUniform;
-  if (kind.value == SCF_SAMPLER_EDM || kind.value == SCF_SAMPLER_DPMPP) {
-    return ScheduleKind::kKarras;
+  switch (kind.value) {
+    case SCF_SAMPLER_EDM:
+    case SCF_SAMPLER_DPMPP:
+      return ScheduleKind::kKarras;
+    case SCF_SAMPLER_DDIM:  // the linear schedule takes it ten times the steps for the same error
+      return sde == SCF_SDE_VE ? ScheduleKind::kGeometric : ScheduleKind::kKarras;
+    default:
+      break;
   }
   if (sde == SCF_SDE_VE) return ScheduleKind::kGeometric;
-  const bool ddpm = kind.value == SCF_SAMPLER_DDPM || kind.value == SCF_SAMPLER_DDIM;
+  const bool ddpm = kind.value == SCF_SAMPLER_DDPM;
   return ddpm && sde == SCF_SDE_VP ? ScheduleKind::kLinear : ScheduleKind::kUniform;
 }
 
@@ -239,7 +245,7 @@ SamplePlan plan_of(const SampleChoice& choice) {
   plan.clip = choice.clip.value_or(std::numeric_limits<double>::infinity());
   plan.churn = choice.churn.value_or(0);
   plan.start = value_of(kStarts, choice.start, "start");
-  plan.denoise = choice.denoise;
+  plan.denoise = choice.denoise.value_or(kind.value == SCF_SAMPLER_SMLD);
   plan.seed = choice.seed;
   return plan;
 }

@@ -31,7 +31,7 @@ struct SampleChoice {
   std::optional<double> clip;
   std::optional<double> churn;
   std::string start = "matched";
-  bool denoise = false;
+  std::optional<bool> denoise;
   std::uint64_t seed = 0;
 };
 
