@@ -150,10 +150,12 @@ class SampleFiles {
     const std::vector<std::string> inputs = {options.data.path, options.data.weights,
                                              options.labels, options.known,
                                              summary.plan.schedule_file};
-    open(options.out, {n_, d_}, summary.dtype, inputs);
+    const std::string beside = stem_of(options.out) + ".trajectory" + kEnding;
+    const std::int64_t bytes = bytes_of(options.out, {n_, d_}, summary.dtype);
+    const std::int64_t trajectory_bytes = bytes_of(beside, {states_, n_, d_}, summary.dtype);
+    open(options.out, {n_, d_}, summary.dtype, bytes, inputs);
     if (states_ == 0) return;
-    header_ = open(stem_of(options.out) + ".trajectory" + kEnding, {states_, n_, d_}, summary.dtype,
-                   inputs);
+    header_ = open(beside, {states_, n_, d_}, summary.dtype, trajectory_bytes, inputs);
   }
 
   template <class T>
@@ -177,10 +179,8 @@ class SampleFiles {
   }
 
  private:
-  // Returns where the values start.
-  std::int64_t open(const std::string& path, const std::vector<std::int64_t>& shape, Dtype dtype,
-                    const std::vector<std::string>& inputs) {
-    const std::string header = npy_header(dtype, shape);
+  static std::int64_t bytes_of(const std::string& path, const std::vector<std::int64_t>& shape,
+                               Dtype dtype) {
     __int128 bytes = dtype == Dtype::kF32 ? sizeof(float) : sizeof(double);
     for (const std::int64_t size : shape) {
       bytes *= size;
@@ -188,9 +188,15 @@ class SampleFiles {
         throw InputError(path + ": would be larger than any file can be");
       }
     }
+    return static_cast<std::int64_t>(bytes);
+  }
+
+  // Returns where the values start.
+  std::int64_t open(const std::string& path, const std::vector<std::int64_t>& shape, Dtype dtype,
+                    std::int64_t bytes, const std::vector<std::string>& inputs) {
+    const std::string header = npy_header(dtype, shape);
     files_.push_back(std::make_unique<OutputFile>(path, inputs));
-    files_.back()->reserve(static_cast<std::int64_t>(bytes) +
-                           static_cast<std::int64_t>(header.size()));
+    files_.back()->reserve(bytes + static_cast<std::int64_t>(header.size()));
     files_.back()->write(header.data(), header.size());
     return static_cast<std::int64_t>(header.size());
   }

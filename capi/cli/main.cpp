@@ -239,7 +239,10 @@ void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
       ->check(CLI::IsMember(corrector_rule_names()));
   command.add_flag("--corrector-first", choice.corrector_first,
                    "Correct before the predictor's step (pc)");
-  command.add_option("--variance", choice.variance, "small (default) or large, of ancestral steps")
+  command
+      .add_option(
+          "--variance", choice.variance,
+          "small or large, of ancestral steps (default: small, large for pc along vp or subvp)")
       ->check(CLI::IsMember(variance_names()));
   command.add_option("--eta", choice.eta, "Share of noise in ddim's steps: 0");
   command.add_option("--temperature", choice.temperature, "Of the noise: 1");

@@ -238,7 +238,11 @@ SamplePlan plan_of(const SampleChoice& choice) {
   plan.step_size = choice.step_size.value_or(0.2);
   plan.corrector_rule = value_of(kRules, choice.corrector_rule.value_or("sigma"), "rule");
   plan.corrector_first = choice.corrector_first;
-  plan.variance = value_of(kVariances, choice.variance.value_or("small"), "variance");
+  // As their papers have it: DDPM's, and the ancestral predictors of VE and of VP.
+  const bool of_vp =
+      kind.has(kPredictor) && plan.schedule != ScheduleKind::kFile && plan.sde != SCF_SDE_VE;
+  plan.variance =
+      value_of(kVariances, choice.variance.value_or(of_vp ? "large" : "small"), "variance");
   plan.snr = choice.snr.value_or(0.16);
   plan.eta = choice.eta.value_or(0);
   plan.temperature = choice.temperature.value_or(1);
