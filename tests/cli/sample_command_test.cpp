@@ -118,6 +118,8 @@ std::vector<Case> all_cases() {
       const bool own = (method == "edm") == (sde == "ve");
       if (own && sde != "subvp") continue;  // the plain command
       cases.push_back({method + "_" + sde, method, {"--sde", sde}});
+      const bool slow = method == "ddpm" || method == "pc" || method == "em";
+      if (slow) cases.back().more.insert(cases.back().more.end(), {"--steps", "500"});
     }
   }
   const std::vector<Case> more = {
