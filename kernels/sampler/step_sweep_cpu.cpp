@@ -86,8 +86,10 @@ void RunStep(const RowSweep<T>& given) {
     }
   }
   const bool noise = given.inputs[2] != nullptr;
-  if (given.inputs[1] == nullptr) {
+  if (given.inputs[1] == nullptr && noise) {
     Sweep<Step<false, true, false>>(sweep);
+  } else if (given.inputs[1] == nullptr) {
+    Sweep<Step<false, false, false>>(sweep);
   } else if (given.inputs[3] != nullptr) {
     Sweep<Step<true, false, true>>(sweep);
   } else if (noise) {
