@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "device.h"
@@ -50,6 +51,8 @@ class KdeSampler {
   [[nodiscard]] std::int64_t states(std::int64_t trajectory_every) const {
     return 1 + levels_.steps() / trajectory_every;
   }
+  // Runs on the caller's own levels from now on, in the sampler's space.
+  void replace_levels(Levels levels) { levels_ = std::move(levels); }
   // The least bandwidth that noise has left in the end, in the data's units: of the last level
   // whose sigma is not 0.
   [[nodiscard]] double last_noise() const;
