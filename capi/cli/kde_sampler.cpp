@@ -114,7 +114,7 @@ void KdeSampler<T>::run_batch(const SampleRequest<T>& request, Progress& progres
   params.variance = plan_.variance;
   params.snr = plan_.snr;
   params.eta = plan_.eta;
-  params.clip = space_.shrink(plan_.clip);
+  params.clip = std::max(space_.shrink(plan_.clip), std::numeric_limits<double>::min());
   params.temperature = plan_.temperature;
   params.churn = plan_.churn;
   if (plan_.churn > 0) params.times = nullptr;  // churn makes levels of its own

@@ -19,9 +19,11 @@ const double* or_null(const std::vector<double>& values) {
 // ------------------------------------------------------------------------------------
 
 // Where VE starts and ends: by default wide enough to forget where the data are, and so narrow that
-// the bandwidth hides what is left. A bandwidth of 0 counts as a tenth of the spread.
+// the bandwidth hides what is left. A bandwidth of 0 counts as a tenth of the spread, and no other
+// leads below where numbers have digits.
 scf_sde_params sde_of(const SamplePlan& plan, const UnitSpace& space, double base_bandwidth) {
   constexpr double kStandIn = 0.1;
+  constexpr double kLeast = 1e-10;
   scf_sde_params sde;
   check_status(scf_sde_params_init(&sde, sizeof sde));
   sde.kind = plan.sde;
@@ -29,7 +31,7 @@ scf_sde_params sde_of(const SamplePlan& plan, const UnitSpace& space, double bas
   const double bandwidth = space.shrink(base_bandwidth);
   // Twice the largest distance from the mean is at least the diameter, and at most twice it.
   const double diameter = std::max(2 * space.reach(), bandwidth);
-  const double hidden = bandwidth > 0 ? bandwidth : kStandIn;
+  const double hidden = bandwidth > 0 ? std::max(bandwidth, kLeast) : kStandIn;
   const bool smld = plan.sampler == SCF_SAMPLER_SMLD;
   sde.sigma_max = plan.sigma_max ? space.shrink(*plan.sigma_max) : (smld ? 1 : 2) * diameter;
   sde.sigma_min = plan.sigma_min ? space.shrink(*plan.sigma_min) : (smld ? 0.1 : 0.01) * hidden;
@@ -42,19 +44,29 @@ scf_sde_params sde_of(const SamplePlan& plan, const UnitSpace& space, double bas
   return sde;
 }
 
+// SMLD's step at every level but the last, which is the one before once more.
+void set_step_sizes(Levels& levels, const SamplePlan& plan) {
+  for (std::int64_t i = 0; i < levels.steps(); ++i) {
+    const double sigma = levels.sigmas[static_cast<std::size_t>(i)];
+    levels.step_sizes.push_back(plan.step_size * sigma * sigma);
+  }
+  const auto largest = std::max_element(levels.step_sizes.begin(), levels.step_sizes.end());
+  if (!std::isfinite(*largest)) {
+    throw InputError(format("--step-size times the squared noise levels must be finite, got %g",
+                            plan.step_size));
+  }
+}
+
 // The library's own schedule of `sampler`.
 Levels usual_levels(std::int32_t sampler, const scf_sde_params& sde, const SamplePlan& plan) {
-  const auto steps = static_cast<std::size_t>(plan.steps);
-  const bool smld = sampler == SCF_SAMPLER_SMLD;
   Levels levels;
   for (auto* const array : {&levels.signal_scales, &levels.sigmas, &levels.times}) {
-    array->resize(steps + 1);
+    array->resize(static_cast<std::size_t>(plan.steps) + 1);
   }
-  if (smld) levels.step_sizes.resize(steps);
-  const double last_step = plan.step_size * sde.sigma_min * sde.sigma_min;
-  check_status(scf_sampler_schedule(
-      sampler, &sde, plan.steps, last_step, levels.signal_scales.data(), levels.sigmas.data(),
-      levels.times.data(), smld ? levels.step_sizes.data() : nullptr, nullptr, nullptr, nullptr));
+  check_status(scf_sampler_schedule(sampler, &sde, plan.steps, 0, levels.signal_scales.data(),
+                                    levels.sigmas.data(), levels.times.data(), nullptr, nullptr,
+                                    nullptr, nullptr));
+  if (sampler == SCF_SAMPLER_SMLD) set_step_sizes(levels, plan);
   return levels;
 }
 
@@ -163,12 +175,10 @@ Levels file_levels(const SamplePlan& plan, const UnitSpace& space) {
   }
   const bool smld = plan.sampler == SCF_SAMPLER_SMLD;
   check_levels(path, levels, !smld);
-  if (smld) {  // a step at every level
-    for (const double sigma : levels.sigmas) {
-      levels.step_sizes.push_back(plan.step_size * sigma * sigma);
-    }
+  if (smld) {
     levels.signal_scales.push_back(levels.signal_scales.back());
     levels.sigmas.push_back(levels.sigmas.back());
+    set_step_sizes(levels, plan);
   } else if (levels.steps() == 0) {
     throw InputError(path + ": has one level; expected at least two, from noise to data");
   }
