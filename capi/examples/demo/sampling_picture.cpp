@@ -59,13 +59,13 @@ void draw_langevin(Canvas& canvas, const Rectangle& frame, const std::string& ti
 }  // namespace
 
 Canvas draw_new_digits(const NewDigits& digits) {
-  constexpr int kColumns = 10;
+  constexpr std::int64_t kColumns = 10;
+  constexpr std::int64_t kRows = NewDigits::kCount / kColumns;
   constexpr double kCell = 46;
   constexpr double kPitch = kCell + 5;
   constexpr double kTop = 68;
   const double width = 2 * kMargin + kColumns * kPitch - 5;
-  Canvas canvas(static_cast<int>(width),
-                static_cast<int>(kTop + NewDigits::kCount / kColumns * kPitch + kMargin - 5),
+  Canvas canvas(static_cast<int>(width), static_cast<int>(kTop + kRows * kPitch + kMargin - 5),
                 kScale);
   draw_text(canvas, {kMargin, 32}, "100 new digits, by predictor-corrector",
             {16, kInk, Align::kLeft, Weight::kBold});
@@ -75,8 +75,9 @@ Canvas draw_new_digits(const NewDigits& digits) {
             {12, kRemark});
   for (std::int64_t i = 0; i < NewDigits::kCount; ++i) {
     const auto column = static_cast<double>(i % kColumns);
-    const auto row = static_cast<double>(i / kColumns);
-    draw_digit(canvas, kMargin + column * kPitch, kTop + row * kPitch, kCell, digits.pixels, i);
+    const std::int64_t row = i / kColumns;
+    draw_digit(canvas, kMargin + column * kPitch, kTop + static_cast<double>(row) * kPitch, kCell,
+               digits.pixels, i);
   }
   return canvas;
 }
