@@ -16,24 +16,29 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using scf::HWY_NAMESPACE::Sweep;
 
-template <bool kOutput, bool kNoise, bool kPrevious>
+template <bool kOutput, bool kNoise, bool kPrevious, bool kX0>
 struct Step {
   static constexpr int kInputs = 1 + kOutput + kNoise + kPrevious;
   static constexpr int kCoefficients = 8;
-  static constexpr int kOutputs = 2;
+  static constexpr int kOutputs = kX0 ? 2 : 1;
   static constexpr int kSums = 1;
 
   template <class D, class V>
   static HWY_INLINE void Apply(D d, const V* in, const V* c, V* out, V* terms) {
-    V x0 = hn::Mul(c[0], in[0]);
     V next = hn::Mul(c[2], in[0]);
     if constexpr (kOutput) {
-      x0 = hn::MulAdd(c[1], in[1], x0);
       next = hn::MulAdd(c[3], in[1], next);
     }
-    // A NaN stays one: it is the second operand.
-    x0 = hn::Max(hn::Neg(c[7]), hn::Min(c[7], x0));
-    next = hn::MulAdd(c[4], x0, next);
+    if constexpr (kX0) {
+      V x0 = hn::Mul(c[0], in[0]);
+      if constexpr (kOutput) {
+        x0 = hn::MulAdd(c[1], in[1], x0);
+      }
+      // A NaN stays one: it is the second operand.
+      x0 = hn::Max(hn::Neg(c[7]), hn::Min(c[7], x0));
+      next = hn::MulAdd(c[4], x0, next);
+      out[1] = x0;
+    }
     if constexpr (kNoise) {
       next = hn::MulAdd(c[5], in[1 + kOutput], next);
     }
@@ -41,7 +46,6 @@ struct Step {
       next = hn::MulAdd(c[6], in[1 + kOutput + kNoise], next);
     }
     out[0] = next;
-    out[1] = x0;
     terms[0] = hn::Mul(next, hn::Zero(d));
   }
 };
@@ -86,14 +90,17 @@ void RunStep(const RowSweep<T>& given) {
     }
   }
   const bool noise = given.inputs[2] != nullptr;
+  const bool denoises =
+      given.outputs[1] != nullptr || !given.uniform || given.coefficients[4][0] != 0;
   if (given.inputs[1] == nullptr) {
-    Sweep<Step<false, true, false>>(sweep);
+    Sweep<Step<false, true, false, false>>(sweep);
   } else if (given.inputs[3] != nullptr) {
-    Sweep<Step<true, false, true>>(sweep);
+    Sweep<Step<true, false, true, true>>(sweep);
   } else if (noise) {
-    Sweep<Step<true, true, false>>(sweep);
+    denoises ? Sweep<Step<true, true, false, true>>(sweep)
+             : Sweep<Step<true, true, false, false>>(sweep);
   } else {
-    Sweep<Step<true, false, false>>(sweep);
+    Sweep<Step<true, false, false, true>>(sweep);
   }
 }
 

@@ -121,35 +121,64 @@ class StatusBits {
   std::atomic<std::uint32_t> bits_{0};
 };
 
+// Whether rows follow each other without a gap in every matrix that is there.
+template <class T>
+bool is_dense(const StepArrays<T>& arrays, const Matrix<const T>& noise, std::int64_t d) {
+  const auto dense = [d](const auto& of) { return of.data == nullptr || of.ld == d; };
+  return dense(arrays.x) && dense(arrays.output) && dense(arrays.previous) && dense(arrays.next) &&
+         dense(arrays.denoised) && dense(noise);
+}
+
+// How the rows of a batch are swept.
+struct StepSweeps {
+  bool uniform;           // one set of coefficients
+  bool flat;              // rows are one long row, for they have no gaps and are uniform
+  std::uint32_t streams;  // RowSweep's
+};
+
+// Rows a tile: of a batch that is one long row and makes no noise, more than a tile's.
+RowPlanCpu step_plan(std::int64_t m, std::int64_t d, const StepSweeps& sweeps, bool makes_noise) {
+  RowPlanCpu plan(m, d);
+  if (sweeps.flat && !makes_noise) {
+    plan.tile_rows = plan.block_rows;
+  }
+  return plan;
+}
+
 // The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
 // all of their noise, or null: it is made here.
 template <class T>
 void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
                const loss::NoiseCpu<T>& noise, const Matrix<const T>& made,
-               const TileCoefficients<T>& coefficients, bool uniform, std::uint32_t streams,
-               std::int64_t row, std::int64_t rows, std::int64_t d, StatusBits& status) {
+               const TileCoefficients<T>& coefficients, const StepSweeps& sweeps, std::int64_t row,
+               std::int64_t rows, std::int64_t d, StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
-  for_tiles(
-      coefficients, kCoefficients, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
-        set_input(sweep, 0, arrays.x, row, column);
-        set_input(sweep, 1, arrays.output, row, column);
-        if (made.data != nullptr) {
-          set_input(sweep, 2, made, 0, column);
-        } else {
-          set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns),
-                    0, 0);
-        }
-        set_input(sweep, 3, arrays.previous, row, column);
-        set_output(sweep, 0, arrays.next, row, column);
-        set_output(sweep, 1, arrays.denoised, row, column);
-        sweep.streams = streams;
-        sweep.sums[0] = sums;
-        step_sweep(context, sweep);
-        if (status.wanted() && !all_finite(sums, rows)) {
-          status.add(kNotFinite);
-        }
-      });
+  const bool flat = sweeps.flat && d <= kTile;
+  const auto body = [&](RowSweep<T>& sweep, std::int64_t column) {
+    set_input(sweep, 0, arrays.x, row, column);
+    set_input(sweep, 1, arrays.output, row, column);
+    set_input(sweep, 3, arrays.previous, row, column);
+    set_output(sweep, 0, arrays.next, row, column);
+    set_output(sweep, 1, arrays.denoised, row, column);
+    sweep.streams = sweeps.streams;
+    sweep.sums[0] = sums;
+    if (made.data != nullptr) {
+      set_input(sweep, 2, made, 0, column);
+    } else {
+      set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
+                0);
+    }
+    if (flat) {
+      sweep.columns *= rows;
+      sweep.rows = 1;
+    }
+    step_sweep(context, sweep);
+    if (status.wanted() && !all_finite(sums, sweep.rows)) {
+      status.add(kNotFinite);
+    }
+  };
+  for_tiles(coefficients, kCoefficients, sweeps.uniform, rows, d, body);
 }
 
 template <class T>
@@ -183,18 +212,27 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
                                 arrays.previous.data != nullptr);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
-  const loss::NoiseCpu<T> noise =
-      noise_of(context, settings,
-               draws_noise(settings.kind) && settings.temperature > 0 &&
-                   !(settings.kind == StepKind::kDdim && settings.eta == 0));
+  const bool wanted = draws_noise(settings.kind) && settings.temperature > 0 &&
+                      !(settings.kind == StepKind::kDdim && settings.eta == 0);
+  const loss::NoiseCpu<T> noise = noise_of(context, settings, wanted);
   StatusBits status(settings.status);
-  const std::uint32_t streams = streams_of(arrays, m, d);
-  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+  const StepSweeps sweeps = {uniform, uniform && is_dense(arrays, settings.noise, d),
+                             streams_of(arrays, m, d)};
+  const RowPlanCpu plan = step_plan(m, d, sweeps, wanted && settings.noise.data == nullptr);
+  TileCoefficients<T> of_all;
+  if (uniform) {
+    of_all.set(0, coefficients_of(settings, uses, 0, 0), settings.clip);
+  }
+  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
+    if (uniform) {
+      step_rows(context, arrays, noise, {}, of_all, sweeps, row, rows, d, status);
+      return;
+    }
     TileCoefficients<T> coefficients;
-    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
+    for (std::int64_t i = 0; i < rows; ++i) {
       coefficients.set(i, coefficients_of(settings, uses, row + i, 0), settings.clip);
     }
-    step_rows(context, arrays, noise, {}, coefficients, uniform, streams, row, rows, d, status);
+    step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
   });
 }
 
@@ -268,7 +306,8 @@ class Corrector {
         plan_(m, d),
         uses_(corrector_uses(corrector.rule, settings.form, arrays.denoised.data != nullptr)),
         uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
-        streams_(streams_of(arrays, m, d)),
+        sweeps_{uniform_, uniform_ && is_dense(arrays, settings.noise, d),
+                streams_of(arrays, m, d)},
         root_temperature_(std::sqrt(settings.temperature)),
         noise_(noise_of(context, settings,
                         settings.temperature > 0 || corrector.rule != Rule::kSigma)),
@@ -305,8 +344,7 @@ class Corrector {
         coefficients.set(i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
                          settings_.clip);
       }
-      step_rows(context_, arrays_, noise_, made, coefficients, uniform_, streams_, row, rows, d_,
-                status_);
+      step_rows(context_, arrays_, noise_, made, coefficients, sweeps_, row, rows, d_, status_);
     });
   }
 
@@ -379,7 +417,7 @@ class Corrector {
   RowPlanCpu plan_;
   StepUses uses_;
   bool uniform_;
-  std::uint32_t streams_;
+  StepSweeps sweeps_;
   double root_temperature_;
   loss::NoiseCpu<T> noise_;
   StatusBits status_;
