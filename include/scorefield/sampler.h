@@ -8,25 +8,33 @@
  *   r = a/a',  b = sigma^2 - r^2 sigma'^2   (VP: r = sqrt(1 - beta), b = beta; VE: r = 1),
  * x0^ the denoised x, clipped on request, epsilon^ = (x - a x0^)/sigma, z the step's noise:
  *
- *   Langevin       x + alpha s + sqrt(2 alpha T) z                     (Song and Ermon 2019)
- *   denoise        x0^
- *   ancestral      a' b/sigma^2 x0^ + r sigma'^2/sigma^2 x + sqrt(V T) z,    (Ho et al. 2020)
- *                  V = b sigma'^2/sigma^2 ("fixedsmall") or b ("fixedlarge"; no noise to sigma' =
- * 0) It is DDPM's step, and Song's ancestral predictor of VE; of VP with V = b. DDIM           a'
- * x0^ + sqrt(sigma'^2 - c^2) epsilon^ + c sqrt(T) z,   (Song, Meng, Ermon 2020) c^2 = eta^2 b
- * sigma'^2/sigma^2. With eta = 0, a = 1 it is Euler's step of EDM. reverse        (2 - r) x + b s +
- * sqrt(b T) z                       (Song et al. 2021) Euler-Maruyama x - (f x - g^2 s) dt + g
- * sqrt(dt T) z, dt > 0       (Song et al. 2021) corrector      x + e s + sqrt(2 e T) z, e by a
- * rule:               (Song et al. 2021) SIGMA   e = 2 alpha (r sigma)^2, the default: a sample
- * depends on itself alone SAMPLE  e = 2 alpha (r |z|/|s|)^2, of the sample's own norms. Wrong at
- * small d, where |s| of one sample varies: on N(0, I) the stationary variance is 33 at d = 2, 1.6
- * at 8 and 1.09 at 64. BATCH   e = 2 alpha (r <|z|>/<|s|>)^2, means over the batch, as in the
- * paper's code: the one step in which a sample depends on its batch-mates alpha is 1 (VE) or 1 -
- * beta (VP), r the signal-to-noise ratio churn          x + sqrt(sigma'^2 - sigma^2) sqrt(T) z, up
- * to sigma' >= sigma   (Karras et al. 2022; T = S_noise^2) Heun           the trapezoid after an
- * Euler step of EDM:           (Karras et al. 2022) x' + (sigma' - sigma)/(2 sigma') (D - D')
- *   DPM-Solver++(2M)  (sigma'/sigma) x - a' (e^-h - 1) D, h = ln(a' sigma/(a sigma')),
- *                  D = (1 + 1/(2 q)) x0^ - x0^_before/(2 q), q = h_before/h  (Lu et al. 2022)
+ *   Langevin        x + alpha s + sqrt(2 alpha T) z
+ *   denoise         x0^
+ *   ancestral       a' b/sigma^2 x0^ + r sigma'^2/sigma^2 x + sqrt(V T) z,
+ *                   V = b sigma'^2/sigma^2 ("fixedsmall") or b ("fixedlarge"; none to sigma' = 0)
+ *                   DDPM's step, and the ancestral predictor of VE; with V = b, that of VP
+ *   DDIM            a' x0^ + sqrt(sigma'^2 - c^2) epsilon^ + c sqrt(T) z,
+ *                   c^2 = eta^2 b sigma'^2/sigma^2
+ *                   with eta = 0 and a = a' = 1, Euler's step of EDM
+ *   reverse         (2 - r) x + b s + sqrt(b T) z
+ *   Euler-Maruyama  x - (f x - g^2 s) dt + g sqrt(dt T) z, dt > 0
+ *   corrector       x + e s + sqrt(2 e T) z, e by a rule; snr is r there, alpha corrector_scale:
+ *     SIGMA         e = 2 alpha (snr sigma)^2, the default: a sample depends on itself alone
+ *     SAMPLE        e = 2 alpha (snr |z|/|s|)^2, of the sample's own norms. Wrong at small d,
+ *                   where |s| of one sample varies: on N(0, I) the stationary variance is 33 at
+ *                   d = 2, 1.6 at 8 and 1.09 at 64
+ *     BATCH         e = 2 alpha (snr <|z|>/<|s|>)^2, means over the batch, as in the paper's code:
+ *                   the one step in which a sample depends on its batch-mates
+ *                   alpha is 1 (VE) or 1 - beta (VP)
+ *   churn           x + sqrt(sigma'^2 - sigma^2) sqrt(T) z, up to sigma' >= sigma (T = S_noise^2)
+ *   Heun            x + a' (sigma'/a' - sigma/a)/(2 sigma'/a') (D - D'), the trapezoid after
+ *                   Euler's step to x: D = x0^ at the level before, D' at x
+ *   DPM-Solver++    (sigma'/sigma) x - a' (e^-h - 1) D, h = ln(a' sigma/(a sigma')),
+ *   (2M)            D = (1 + 1/(2 q)) x0^ - x0^_before/(2 q), q = h_before/h
+ *
+ * Sources: Langevin Song and Ermon (2019); ancestral Ho et al. (2020); DDIM Song, Meng and Ermon
+ * (2020); reverse, Euler-Maruyama and corrector Song et al. (2021); churn and Heun Karras et al.
+ * (2022); DPM-Solver++ Lu et al. (2022).
  *
  * Each is affine in x, the output and z but for clipping. Coefficients are computed in double and
  * rounded once to the dtype; f32 results are within 4 roundings of the sum of the absolute values
@@ -286,17 +294,21 @@ typedef struct scf_model_request {
  * evaluation of this library, with a context of its own or the driver's. */
 typedef scf_status (*scf_model_fn)(void* user, const scf_model_request* request);
 
-/* Samplers. Step i goes from level i to level i + 1. */
-#define SCF_SAMPLER_SMLD                                                                     \
-  0                        /* per level corrector_steps of Langevin with step_sizes[i]; with \
-                            * `denoise`, x0^ in the end */
-#define SCF_SAMPLER_DDPM 1 /* ancestral */
+/* Samplers. Step i goes from level i to level i + 1.
+ *   SMLD   at level i, corrector_steps of Langevin with step_sizes[i]; with `denoise`, x0^ in the
+ *          end
+ *   DDPM   ancestral
+ *   PC     the predictor, then corrector_steps of the corrector at the new level (none where its
+ *          sigma is 0); with corrector_first, those at the old level before the predictor
+ *   EM     Euler-Maruyama
+ *   EDM    churn, Euler, Heun
+ *   DPMPP  DPM-Solver++(2M) */
+#define SCF_SAMPLER_SMLD 0
+#define SCF_SAMPLER_DDPM 1
 #define SCF_SAMPLER_DDIM 2
-#define SCF_SAMPLER_PC                                                         \
-  3 /* predictor, then corrector_steps of the corrector at the new level (none \
-     * where its sigma is 0); with corrector_first before the predictor */
-#define SCF_SAMPLER_EM 4  /* Euler-Maruyama */
-#define SCF_SAMPLER_EDM 5 /* churn, Euler, Heun */
+#define SCF_SAMPLER_PC 3
+#define SCF_SAMPLER_EM 4
+#define SCF_SAMPLER_EDM 5
 #define SCF_SAMPLER_DPMPP 6
 
 #define SCF_PREDICTOR_NONE 0 /* the state goes on unchanged */
@@ -346,20 +358,19 @@ typedef struct scf_sampler_params {
                        * work for every request; default 0 */
   scf_model_fn model; /* or NULL */
   void* model_user;
-  const scf_kde* kde; /* or NULL: at a level the model is the KDE with signal scale a and
-                       * bandwidth sqrt(a^2 h0^2 + sigma^2), exactly */
-  double
-      base_bandwidth; /* h0 >= 0; the bandwidth must be > 0 at every level; default NaN (unset) */
+  const scf_kde* kde;    /* or NULL: at a level the model is the KDE with signal scale a and
+                          * bandwidth sqrt(a^2 h0^2 + sigma^2), exactly */
+  double base_bandwidth; /* h0 >= 0, and > 0 at a level with sigma = 0; default NaN (unset) */
   const int32_t* labels; /* KDE: int32[m], device memory, as in scf_kde_query_params; or NULL */
   scf_model_fn guidance; /* adds its gradient to the score in request->output; or NULL */
   void* guidance_user;
   const void* known; /* T[m, ld_known], device memory, borrowed: known coordinates, NaN where
                       * unknown; put back at every new level; or NULL */
   int64_t ld_known;  /* >= d, or 0: one row for all */
-  /* Noise: row i. With D = d rounded up to a multiple of 4 and M = corrector_steps (0 for a method that
-   * has none), the start takes the words from offset on, and step j those from offset + 2 D (1 + j (M +
-   * 1)) on. So a run that stops at a step and goes on from its state with the same params is the whole
-   * run, bit for bit. */
+  /* Noise: row i. With D = d rounded up to a multiple of 4 and M = corrector_steps (0 for a method
+   * that has none), the start takes the words from offset on, and step j those from offset + 2 D (1
+   * + j (M + 1)) on. So a run that stops at a step and goes on from its state with the same params
+   * is the whole run, bit for bit. */
   uint64_t seed;
   uint64_t offset;
   int64_t first_row;  /* >= 0 */
@@ -367,7 +378,7 @@ typedef struct scf_sampler_params {
                        * GIVEN, and previous hold their last x0^ for DPMPP) */
   int64_t stop_step;  /* first_step .. steps; default -1: steps */
   void* previous;     /* DPMPP: T[m, d] in device memory, in and out: x0^ of the last step; or NULL
-                       * where     the run is whole */
+                       * where the run is whole */
   /* The trajectory: states at the steps first_step, first_step + k, ... and so on, state by state:
    * T[1 + (stop_step - first_step)/k, m, d] in device memory; or NULL. */
   void* trajectory;
@@ -384,10 +395,9 @@ SCF_API scf_status scf_sampler_params_init(scf_sampler_params* params, uint32_t 
 /* What a run did. Host memory. */
 typedef struct scf_sampler_result {
   uint32_t struct_size;
-  uint32_t status;    /* SCF_STEP_STATUS_* of all steps */
-  int64_t steps_done; /* x is the state after this many steps */
-  int64_t
-      failed_step; /* the first step whose new state is not finite, or whose callback failed; -1 */
+  uint32_t status;     /* SCF_STEP_STATUS_* of all steps */
+  int64_t steps_done;  /* x is the state after this many steps */
+  int64_t failed_step; /* whose new state is not finite, or whose callback failed; else -1 */
   int64_t evaluations; /* of the model, of all m rows each */
 } scf_sampler_result;
 
@@ -413,13 +423,17 @@ SCF_API scf_status scf_sample_f64(scf_context* context, const scf_sampler_params
                                   void* stream);
 
 /* The usual schedule of a method under a diffusion, in the caller's arrays (host memory; NULL ones
- * are not written): what scf_sampler_params takes. With SDE times t_i = 1 - i (1 - t_end)/steps,
- * t_end = 1e-5 (VE) or 1e-3: SMLD   sigmas geometric from sigma_max to sigma_min over steps levels,
- * the last one once more; step_sizes = step_size (sigma_i/sigma_min)^2; VE alone DDPM, DDIM  VP:
- * beta_linear(1e-4, 0.02, 1000) strided to steps <= 1000, then (1, 0), times of the stride; VE:
- * geometric, then 0; subVP: at t_i PC, EM the SDE at t_i; VE: geometric, then 0 for PC's last step;
- * drifts, diffusions, intervals EDM, DPMPP  VE: karras(sigma_max, sigma_min, 7, steps); VP, subVP:
- * at t_i UNSUPPORTED for SMLD under another SDE than VE. */
+ * are not written): what scf_sampler_params takes. With t_i = 1 - i (1 - t_end)/steps, t_end = 1e-5
+ * (VE) or 1e-3:
+ *   SMLD        VE alone: sigmas geometric from sigma_max to sigma_min over steps levels, the last
+ *               one once more; step_sizes = step_size (sigma_i/sigma_min)^2
+ *   DDPM, DDIM  VP: beta_linear(1e-4, 0.02, 1000) strided to steps <= 1000, then (1, 0), times of
+ *               the stride; VE: geometric, then 0; subVP: the SDE at t_i
+ *   PC          VE: geometric, then 0; VP, subVP: the SDE at t_i
+ *   EM          the SDE at t_i, with drifts, diffusions and intervals; so PC under VP and subVP
+ *   EDM, DPMPP  sigma/a from karras(sigma_max, sigma_min, 7, steps), those of VP and subVP being
+ *               sigma/a at t = 1 and at t_end; then (1, 0), time 0
+ * UNSUPPORTED for SMLD under another SDE than VE. */
 SCF_API scf_status scf_sampler_schedule(int32_t method, const scf_sde_params* sde, int64_t steps,
                                         double step_size, double* signal_scales, double* sigmas,
                                         double* times, double* step_sizes, double* drifts,

@@ -119,7 +119,7 @@ class Run {
     status_ = arena.take<std::uint32_t>(steps() + 1);
     if (of_.kde.is_there()) {
       evaluate_memory_ = arena.take<char>(static_cast<std::int64_t>(
-          backend_.evaluate_workspace(of_.kde, queries({1, 1}), outputs())));
+          backend_.evaluate_workspace(of_.kde, queries({1, 1}), outputs(of_.x.data))));
     }
     if (of_.method == Method::kPc) {
       corrector_memory_ = arena.take<char>(static_cast<std::int64_t>(
@@ -130,9 +130,10 @@ class Run {
 
   // ---- The start
   void begin() {
+    const RowKinds kinds = kinds_of_rows();  // throws before anything is written
     if (of_.first_step == 0) {
       if (of_.start != Start::kGiven) {
-        draw_start();
+        draw_start(kinds);
       }
       put_known(level(0), words_.known_start(), 0);
     }
@@ -142,45 +143,62 @@ class Run {
     keep_state(of_.first_step);
   }
 
-  void draw_start() {
-    const auto d = static_cast<std::size_t>(of_.d);
-    const Level at = level(0);
-    std::vector<std::int32_t> kinds;  // of each row, an index into `labels`
+  // The data that rows are drawn from, by label.
+  struct RowKinds {
+    std::vector<std::int32_t> of_row;  // empty: 0 of all
+    std::vector<double> means;         // [kinds, d]
+    std::vector<double> variances;     // [kinds, d]
+  };
+  [[nodiscard]] RowKinds kinds_of_rows() const {
+    RowKinds kinds;
+    if (!of_.kde.is_there() || (of_.labels == nullptr && of_.start != Start::kMatched)) {
+      return kinds;
+    }
     std::vector<std::int32_t> labels = {kde::kAnyLabel};
-    if (of_.start == Start::kMatched && of_.labels != nullptr) {
-      kinds.resize(static_cast<std::size_t>(of_.m));
-      backend_.read(kinds.data(), of_.labels, sizeof(std::int32_t) * kinds.size());
-      labels = kinds;
+    if (of_.labels != nullptr) {
+      kinds.of_row.resize(static_cast<std::size_t>(of_.m));
+      backend_.read(kinds.of_row.data(), of_.labels, sizeof(std::int32_t) * kinds.of_row.size());
+      labels = kinds.of_row;
       std::sort(labels.begin(), labels.end());
       labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-      for (std::int32_t& kind : kinds) {
+      for (std::int32_t& kind : kinds.of_row) {
         kind = static_cast<std::int32_t>(std::lower_bound(labels.begin(), labels.end(), kind) -
                                          labels.begin());
       }
     }
-    std::vector<T> mean(labels.size() * d, T{0});
-    std::vector<T> deviation(labels.size() * d, static_cast<T>(at.sigma));
-    if (of_.start == Start::kMatched) {
-      std::vector<double> of_data(2 * d);
-      for (std::size_t k = 0; k < labels.size(); ++k) {
-        backend_.moments(of_.kde, labels[k], of_data.data(), of_data.data() + d);
-        for (std::size_t j = 0; j < d; ++j) {
-          mean[k * d + j] = static_cast<T>(at.signal_scale * of_data[j]);
-          const double spread = std::hypot(std::sqrt(of_data[d + j]), of_.base_bandwidth);
-          deviation[k * d + j] = static_cast<T>(std::hypot(at.signal_scale * spread, at.sigma));
-        }
-      }
+    const auto d = static_cast<std::size_t>(of_.d);
+    kinds.means.resize(labels.size() * d);
+    kinds.variances.resize(labels.size() * d);
+    for (std::size_t k = 0; k < labels.size(); ++k) {
+      backend_.moments(of_.kde, labels[k], kinds.means.data() + k * d,
+                       kinds.variances.data() + k * d);
     }
+    return kinds;
+  }
+
+  void draw_start(const RowKinds& kinds) {
+    const Level at = level(0);
+    const bool matched = of_.start == Start::kMatched;
+    const std::size_t numbers = matched ? kinds.means.size() : static_cast<std::size_t>(of_.d);
+    std::vector<T> mean(numbers, T{0});
+    std::vector<T> deviation(numbers, static_cast<T>(at.sigma));
+    for (std::size_t j = 0; matched && j < numbers; ++j) {
+      mean[j] = static_cast<T>(at.signal_scale * kinds.means[j]);
+      const double spread = std::hypot(std::sqrt(kinds.variances[j]), of_.base_bandwidth);
+      deviation[j] = static_cast<T>(std::hypot(at.signal_scale * spread, at.sigma));
+    }
+    const std::vector<std::int32_t> none;
+    const std::vector<std::int32_t>& of_row = matched ? kinds.of_row : none;
     const auto copied = [&](const auto& values) {
       using Value = typename std::decay_t<decltype(values)>::value_type;
       return sizeof(Value) * values.size();
     };
     const Block<T> mean_memory(backend_, copied(mean));
     const Block<T> deviation_memory(backend_, copied(deviation));
-    const Block<T> kinds_memory(backend_, copied(kinds));
+    const Block<T> kinds_memory(backend_, copied(of_row));
     backend_.write(mean_memory.data(), mean.data(), copied(mean));
     backend_.write(deviation_memory.data(), deviation.data(), copied(deviation));
-    backend_.write(kinds_memory.data(), kinds.data(), copied(kinds));
+    backend_.write(kinds_memory.data(), of_row.data(), copied(of_row));
     backend_.start(words_.start(), of_.m, of_.d,
                    static_cast<const std::int32_t*>(kinds_memory.data()),
                    static_cast<const T*>(mean_memory.data()),
@@ -212,10 +230,10 @@ class Run {
     queries.labels = of_.labels;
     return queries;
   }
-  [[nodiscard]] kde::Outputs<T> outputs() const {
+  [[nodiscard]] kde::Outputs<T> outputs(T* score) const {
     kde::Outputs<T> outputs;
-    outputs.score = output_.data;
-    outputs.ld_score = output_.ld;
+    outputs.score = score;
+    outputs.ld_score = of_.d;
     return outputs;
   }
   [[nodiscard]] Form form() const {
@@ -227,7 +245,7 @@ class Run {
     const ModelRequest<T> request = {
         {of_.x.data, of_.x.ld}, output_, at.signal_scale, at.sigma, time, step};
     if (of_.kde.is_there()) {
-      backend_.evaluate(of_.kde, queries(at), outputs(), evaluate_memory_);
+      backend_.evaluate(of_.kde, queries(at), outputs(output_.data), evaluate_memory_);
     } else {
       of_.model(request);
     }
@@ -359,7 +377,9 @@ class Run {
       settings.words = words_.update(step, 0);
       set_levels(settings.level, at);
       set_levels(settings.next, noisy);
-      backend_.step(settings, of_.m, of_.d, arrays_of());
+      StepArrays<T> arrays = arrays_of();
+      arrays.output = {};
+      backend_.step(settings, of_.m, of_.d, arrays);
       at = noisy;
       at_time = noisy.sigma;
     }

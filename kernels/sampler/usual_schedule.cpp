@@ -43,6 +43,39 @@ Schedule at_times(const Sde& sde, std::int64_t steps) {
   return schedule;
 }
 
+// The level at which noise is `ratio` times the signal, and its time.
+void push_ratio(Schedule& to, const Sde& sde, double ratio) {
+  if (sde.kind == SdeKind::kVe) {
+    push(to, 1, ratio, ratio);
+    return;
+  }
+  const bool is_vp = sde.kind == SdeKind::kVp;
+  // VP: a^2 (1 + ratio^2) = 1; subVP: 1 - a^2 = ratio a.
+  const double a = is_vp ? 1 / std::hypot(1.0, ratio) : 2 / (ratio + std::hypot(2.0, ratio));
+  const double integral = is_vp ? std::log1p(ratio * ratio) : 2 * std::asinh(ratio / 2);
+  const double slope = sde.beta_max - sde.beta_min;
+  const double t =
+      2 * integral / (sde.beta_min + std::sqrt(sde.beta_min * sde.beta_min + 2 * slope * integral));
+  push(to, a, ratio * a, t);
+}
+
+// Karras et al.'s levels of sigma/a, the last 0.
+Schedule karras_levels(const Sde& sde, std::int64_t steps) {
+  const auto ratio_at = [&](double t) {
+    const SdeCoefficients at = coefficients_at(sde, t);
+    return at.sigma / at.signal_scale;
+  };
+  const bool is_ve = sde.kind == SdeKind::kVe;
+  std::vector<double> ratios(steps + 1);
+  karras(is_ve ? sde.sigma_max : ratio_at(1), is_ve ? sde.sigma_min : ratio_at(end_of(sde)), kRho,
+         steps, ratios.data());
+  Schedule schedule;
+  for (const double ratio : ratios) {
+    push_ratio(schedule, sde, ratio);
+  }
+  return schedule;
+}
+
 // `levels` geometric noise levels, and one more.
 Schedule geometric_levels(const Sde& sde, std::int64_t levels, double last) {
   Schedule schedule;
@@ -99,17 +132,8 @@ Schedule usual_schedule(Method method, const Sde& sde, std::int64_t steps, doubl
     case Method::kEm:
       return at_times(sde, steps);
     case Method::kEdm:
-    case Method::kDpmpp: {
-      if (!is_ve) {
-        return at_times(sde, steps);
-      }
-      Schedule schedule;
-      schedule.sigmas.resize(steps + 1);
-      karras(sde.sigma_max, sde.sigma_min, kRho, steps, schedule.sigmas.data());
-      schedule.signal_scales.assign(steps + 1, 1);
-      schedule.times = schedule.sigmas;
-      return schedule;
-    }
+    case Method::kDpmpp:
+      return karras_levels(sde, steps);
   }
   return {};
 }
