@@ -136,15 +136,6 @@ struct StepSweeps {
   std::uint32_t streams;  // RowSweep's
 };
 
-// Rows a tile: of a batch that is one long row and makes no noise, more than a tile's.
-RowPlanCpu step_plan(std::int64_t m, std::int64_t d, const StepSweeps& sweeps, bool makes_noise) {
-  RowPlanCpu plan(m, d);
-  if (sweeps.flat && !makes_noise) {
-    plan.tile_rows = plan.block_rows;
-  }
-  return plan;
-}
-
 // The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
 // all of their noise, or null: it is made here.
 template <class T>
@@ -181,6 +172,60 @@ void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
   for_tiles(coefficients, kCoefficients, sweeps.uniform, rows, d, body);
 }
 
+// Rows that are one long row, in blocks; sweep(sweep, row, rows) has the coefficients set.
+template <class T, class Body>
+void run_flat(const CpuContext& context, const TileCoefficients<T>& coefficients, int count,
+              std::int64_t m, std::int64_t d, StatusBits& status, const Body& body) {
+  RowPlanCpu plan(m, d);
+  plan.tile_rows = plan.block_rows;
+  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
+    double sum = 0;
+    RowSweep<T> sweep;
+    sweep.rows = 1;
+    sweep.columns = rows * d;
+    sweep.uniform = true;
+    for (int c = 0; c < count; ++c) {
+      sweep.coefficients[c] = coefficients.values[c];
+    }
+    sweep.sums[0] = &sum;
+    body(sweep, row, rows);
+    if (status.wanted() && !all_finite(&sum, 1)) {
+      status.add(kNotFinite);
+    }
+  });
+}
+
+// A step with the same coefficients for all rows. settings say what its noise is, if it has any.
+template <class T>
+void run_uniform(const CpuContext& context, const StepSettings<T>& settings, bool has_noise,
+                 const StepArrays<T>& arrays, const TileCoefficients<T>& coefficients,
+                 const StepSweeps& sweeps, std::int64_t m, std::int64_t d, StatusBits& status) {
+  const bool makes_noise = has_noise && settings.noise.data == nullptr;
+  const random::Words words = makes_noise ? random::read_words(settings.words) : random::Words{};
+  if (!sweeps.flat || (makes_noise && !random::blocks_suit(words, d))) {
+    const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
+    run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+      step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
+    });
+    return;
+  }
+  run_flat(context, coefficients, kCoefficients, m, d, status,
+           [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+             set_input(sweep, 0, arrays.x, row, 0);
+             set_input(sweep, 1, arrays.output, row, 0);
+             set_input(sweep, 3, arrays.previous, row, 0);
+             set_output(sweep, 0, arrays.next, row, 0);
+             set_output(sweep, 1, arrays.denoised, row, 0);
+             sweep.streams = sweeps.streams;
+             if (makes_noise) {
+               step_sweep(context, sweep, words, row, rows, d);
+             } else {
+               set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
+               step_sweep(context, sweep);
+             }
+           });
+}
+
 template <class T>
 bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
   const auto one = [](const PerSample& of) { return of.values == nullptr; };
@@ -212,22 +257,19 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
                                 arrays.previous.data != nullptr);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
-  const bool wanted = draws_noise(settings.kind) && settings.temperature > 0 &&
-                      !(settings.kind == StepKind::kDdim && settings.eta == 0);
-  const loss::NoiseCpu<T> noise = noise_of(context, settings, wanted);
+  const bool has_noise = draws_noise(settings.kind) && settings.temperature > 0 &&
+                         !(settings.kind == StepKind::kDdim && settings.eta == 0);
   StatusBits status(settings.status);
   const StepSweeps sweeps = {uniform, uniform && is_dense(arrays, settings.noise, d),
                              streams_of(arrays, m, d)};
-  const RowPlanCpu plan = step_plan(m, d, sweeps, wanted && settings.noise.data == nullptr);
-  TileCoefficients<T> of_all;
   if (uniform) {
-    of_all.set(0, coefficients_of(settings, uses, 0, 0), settings.clip);
+    TileCoefficients<T> coefficients;
+    coefficients.set(0, coefficients_of(settings, uses, 0, 0), settings.clip);
+    run_uniform(context, settings, has_noise, arrays, coefficients, sweeps, m, d, status);
+    return;
   }
-  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
-    if (uniform) {
-      step_rows(context, arrays, noise, {}, of_all, sweeps, row, rows, d, status);
-      return;
-    }
+  const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
+  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
     for (std::int64_t i = 0; i < rows; ++i) {
       coefficients.set(i, coefficients_of(settings, uses, row + i, 0), settings.clip);
@@ -245,14 +287,37 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
   const bool uniform = is_uniform(settings, uses);
   const loss::NoiseCpu<T> noise = noise_of(context, settings, true);
   StatusBits status(settings.status);
+  const auto set_level = [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
+    const Level level = level_at(settings.level, row);
+    coefficients.values[0][i] = static_cast<T>(level.signal_scale);
+    coefficients.values[1][i] = static_cast<T>(level.sigma);
+  };
+  StepArrays<T> arrays;
+  arrays.x = x;
+  arrays.output = known;
+  arrays.next = next;
+  const std::uint32_t streams = streams_of(arrays, m, d);
+  const random::Words words = random::read_words(settings.words);
+  if (uniform && settings.noise.data == nullptr && is_dense(arrays, {}, d) &&
+      random::blocks_suit(words, d)) {
+    TileCoefficients<T> coefficients;
+    set_level(coefficients, 0, 0);
+    run_flat(context, coefficients, 2, m, d, status,
+             [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+               set_input(sweep, 0, x, row, 0);
+               set_input(sweep, 1, known, row, 0);
+               set_output(sweep, 0, next, row, 0);
+               sweep.streams = streams;
+               known_sweep(context, sweep, words, row, rows, d);
+             });
+    return;
+  }
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
     alignas(64) T buffer[kTile];
     double sums[kMostRows];
     for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
-      const Level level = level_at(settings.level, row + i);
-      coefficients.values[0][i] = static_cast<T>(level.signal_scale);
-      coefficients.values[1][i] = static_cast<T>(level.sigma);
+      set_level(coefficients, i, row + i);
     }
     for_tiles(coefficients, 2, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
       set_input(sweep, 0, x, row, column);
@@ -260,6 +325,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
       set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
                 0);
       set_output(sweep, 0, next, row, column);
+      sweep.streams = streams;
       sweep.sums[0] = sums;
       known_sweep(context, sweep);
       if (status.wanted() && !all_finite(sums, rows)) {
@@ -309,8 +375,8 @@ class Corrector {
         sweeps_{uniform_, uniform_ && is_dense(arrays, settings.noise, d),
                 streams_of(arrays, m, d)},
         root_temperature_(std::sqrt(settings.temperature)),
-        noise_(noise_of(context, settings,
-                        settings.temperature > 0 || corrector.rule != Rule::kSigma)),
+        has_noise_(settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        noise_(noise_of(context, settings, has_noise_)),
         status_(settings.status) {
     check_samples(settings, uses_, m);
     Arena arena(memory);
@@ -319,6 +385,17 @@ class Corrector {
 
   void run() {
     const double of_batch = corrector_.rule == Rule::kBatch ? batch_step_size() : 0;
+    if (uniform_) {
+      const Level at = level_at(settings_.level, 0);
+      const double alpha =
+          corrector_.rule == Rule::kBatch ? of_batch : corrector_step_size(corrector_, at.sigma);
+      TileCoefficients<T> coefficients;
+      coefficients.set(0, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
+                       settings_.clip);
+      run_uniform(context_, settings_, has_noise_, arrays_, coefficients, sweeps_, plan_.m, d_,
+                  status_);
+      return;
+    }
     run_tiles_cpu(context_, plan_, [&](std::int64_t row, std::int64_t rows, int thread) {
       TileCoefficients<T> coefficients;
       double noise[kMostRows];
@@ -335,7 +412,7 @@ class Corrector {
             },
             noise, score);
       }
-      for (std::int64_t i = 0; i < (uniform_ ? 1 : rows); ++i) {
+      for (std::int64_t i = 0; i < rows; ++i) {
         const Level at = level_at(settings_.level, row + i);
         const double alpha =
             corrector_.rule == Rule::kSigma   ? corrector_step_size(corrector_, at.sigma)
@@ -419,6 +496,7 @@ class Corrector {
   bool uniform_;
   StepSweeps sweeps_;
   double root_temperature_;
+  bool has_noise_;
   loss::NoiseCpu<T> noise_;
   StatusBits status_;
   CorrectorWorkspace<T> workspace_ = {};
