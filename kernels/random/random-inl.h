@@ -487,11 +487,11 @@ HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std:
 // block, what is read for one is on its way while others are made.
 
 #if HWY_TARGET != HWY_SCALAR
-// The two ways of OverQuads and OverRows above, their code there once for all that use it.
+// A block as OverQuads (four numbers a counter) or OverRows (two) make it.
 template <class Map, int kPerCounter>
-HWY_NOINLINE void BlockAt(const PhiloxKeys& keys,
-                          const LaneOrder<typename Map::Out, kPerCounter>& order,
-                          std::uint64_t quad, std::uint64_t row, typename Map::Out* to) {
+HWY_INLINE void BlockAt(const PhiloxKeys& keys,
+                        const LaneOrder<typename Map::Out, kPerCounter>& order, std::uint64_t quad,
+                        std::uint64_t row, typename Map::Out* to) {
   const D64 d;
   const auto quads = hn::Set(d, quad);
   const auto rows = hn::Set(d, row);
@@ -542,11 +542,20 @@ HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t ro
     return;
   }
   const LaneOrder<T, 4> order;
-  for (std::int64_t r = 0; r < rows; ++r) {
-    for (std::int64_t column = 0; column < columns; column += 4 * lanes) {
-      BlockAt<Map, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4),
-                      first_row + static_cast<std::uint64_t>(r), numbers);
-      take(r * columns + column, numbers, std::min(4 * lanes, columns - column));
+  std::uint64_t in_row = first_row;
+  // One loop: rows of two blocks are common.
+  const std::int64_t block = 4 * lanes;
+  std::int64_t column = 0;
+  for (std::int64_t at = 0; at < rows * columns;) {
+    BlockAt<Map, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4), in_row,
+                    numbers);
+    const std::int64_t count = std::min(block, columns - column);
+    take(at, numbers, count);
+    at += count;
+    column += count;
+    if (column == columns) {
+      column = 0;
+      ++in_row;
     }
   }
 #endif

@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "sampler/step_sweep_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include "common/row_sweep-inl.h"
@@ -79,6 +80,9 @@ struct Norms {
   }
 };
 
+// Elements that inputs are fetched ahead of their use: some blocks of normals.
+inline constexpr std::int64_t kAhead = 256;
+
 // A sweep over dense rows, input kNoiseInput of the formula made on the way.
 template <class Formula, int kNoiseInput, class T>
 void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int64_t row,
@@ -102,23 +106,29 @@ void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int
   whole.SetStreams(columns == 2 || columns % lanes == 0 ? sweep.streams : 0);
   V sum = hn::Zero(d);
   V1 sum1 = hn::Zero(d1);
-  random::HWY_NAMESPACE::ForNormals<T>(words, row, rows, columns,
-                                       [&](std::int64_t at, const T* numbers, std::int64_t count)
-                                           HWY_ATTR {
-                                             auto operands = whole;
-                                             operands.inputs[kNoiseInput] = numbers - at;
-                                             V terms[1];
-                                             V1 terms1[1];
-                                             std::int64_t j = 0;
-                                             for (; j + lanes <= count; j += lanes) {
-                                               ApplyAt<Formula>(d, operands, at + j, c, terms);
-                                               sum = hn::Add(sum, terms[0]);
-                                             }
-                                             for (; j < count; ++j) {
-                                               ApplyAt<Formula>(d1, operands, at + j, c1, terms1);
-                                               sum1 = hn::Add(sum1, terms1[0]);
-                                             }
-                                           });
+  random::HWY_NAMESPACE::ForNormals<T>(
+      words, row, rows, columns,
+      [&](std::int64_t at, const T* numbers, std::int64_t count) HWY_ATTR {
+        auto operands = whole;
+        operands.inputs[kNoiseInput] = numbers - at;
+        constexpr std::int64_t kLine = 64 / sizeof(T);  // elements
+        for (int i = 0; i < kNoiseInput; ++i) {
+          for (std::int64_t j = 0; j < count; j += kLine) {
+            hwy::Prefetch(whole.inputs[i] + at + kAhead + j);
+          }
+        }
+        V terms[1];
+        V1 terms1[1];
+        std::int64_t j = 0;
+        for (; j + lanes <= count; j += lanes) {
+          ApplyAt<Formula>(d, operands, at + j, c, terms);
+          sum = hn::Add(sum, terms[0]);
+        }
+        for (; j < count; ++j) {
+          ApplyAt<Formula>(d1, operands, at + j, c1, terms1);
+          sum1 = hn::Add(sum1, terms1[0]);
+        }
+      });
   sweep.sums[0][0] = static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum))) +
                      static_cast<double>(hn::GetLane(sum1));
 }
