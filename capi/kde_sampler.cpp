@@ -231,12 +231,16 @@ void set_how(sampler::SamplerProblem<T>& to, const scf_sampler_params& params) {
                    "corrector_steps");
     to.corrector_steps = params.corrector_steps;
   }
-  require_within(params.variance, SCF_VARIANCE_SMALL, SCF_VARIANCE_LARGE, "variance");
-  to.variance = static_cast<sampler::Variance>(params.variance);
-  if (!(params.eta >= 0 && params.eta <= 1)) {
-    fail_argument("eta must be in [0, 1], got " + shown(params.eta));
+  if (pc || to.method == Method::kDdpm) {
+    require_within(params.variance, SCF_VARIANCE_SMALL, SCF_VARIANCE_LARGE, "variance");
+    to.variance = static_cast<sampler::Variance>(params.variance);
   }
-  to.eta = params.eta;
+  if (to.method == Method::kDdim) {
+    if (!(params.eta >= 0 && params.eta <= 1)) {
+      fail_argument("eta must be in [0, 1], got " + shown(params.eta));
+    }
+    to.eta = params.eta;
+  }
   if (!(params.clip > 0)) {
     fail_argument("clip must be > 0, got " + shown(params.clip));
   }

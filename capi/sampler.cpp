@@ -116,6 +116,7 @@ class StepCall {
     settings_.clip = params_.clip;
   }
   void use_noise() { set_noise(settings_, params_, m_, d_, memory_); }
+  void use_temperature() { set_temperature(settings_, params_); }
   void use_numbers(const sampler::StepUses& uses) {
     set_numbers(settings_, params_, uses, m_, memory_);
     settings_.status = params_.status;
@@ -202,8 +203,13 @@ scf_status model_step(StepKind kind, scf_context* context, const scf_step_params
     call.output(matrices.output, matrices.ld_output);
     call.next("next", "ld_next", matrices.next, matrices.ld_next);
     more(call);
-    call.use_clip();
+    const bool along_score = kind == StepKind::kLangevin || kind == StepKind::kReverseDiffusion ||
+                             kind == StepKind::kEulerMaruyama;
+    if (!along_score || call.arrays().denoised.data != nullptr) {
+      call.use_clip();
+    }
     if (sampler::draws_noise(kind)) {
+      call.use_temperature();
       call.use_noise();
     }
     call.use_numbers(sampler::uses_of(kind, call.settings().form,
@@ -282,6 +288,7 @@ scf_status churn_step(scf_context* context, const scf_step_params* params, std::
     call.settings().kind = StepKind::kChurn;
     call.x(x, ldx);
     call.next("next", "ld_next", next, ld_next);
+    call.use_temperature();
     call.use_noise();
     call.use_numbers(sampler::uses_of(StepKind::kChurn, loss::Form::kScore, false, false));
     call.run();
@@ -337,11 +344,14 @@ scf_status corrector_step(scf_context* context, const scf_step_params* params, s
     StepCall<T> call(context, params, m, d, stream);
     const sampler::CorrectorSettings corrector = corrector_of(call.params());
     call.use_form();
-    call.use_clip();
     call.x(matrices.x, matrices.ldx);
     call.output(matrices.output, matrices.ld_output);
     call.next("next", "ld_next", matrices.next, matrices.ld_next);
     call.denoised();
+    if (call.arrays().denoised.data != nullptr) {
+      call.use_clip();
+    }
+    call.use_temperature();
     call.use_noise();
     call.use_numbers(sampler::corrector_uses(corrector.rule, call.settings().form,
                                              call.arrays().denoised.data != nullptr));

@@ -46,14 +46,20 @@ inline sampler::PerSample per_sample(Arrays& arrays, const char* name, double va
 template <class T>
 void set_numbers(sampler::StepSettings<T>& to, const scf_step_params& params,
                  const sampler::StepUses& uses, std::int64_t m, Arrays& arrays) {
+  const bool scales = to.kind != sampler::StepKind::kChurn;
   if (uses.level) {
-    to.level = {per_sample(arrays, "signal_scales", params.signal_scale, params.signal_scales, m),
-                per_sample(arrays, "sigmas", params.sigma, params.sigmas, m)};
+    if (scales) {
+      to.level.signal_scale =
+          per_sample(arrays, "signal_scales", params.signal_scale, params.signal_scales, m);
+    }
+    to.level.sigma = per_sample(arrays, "sigmas", params.sigma, params.sigmas, m);
   }
   if (uses.next) {
-    to.next = {per_sample(arrays, "next_signal_scales", params.next_signal_scale,
-                          params.next_signal_scales, m),
-               per_sample(arrays, "next_sigmas", params.next_sigma, params.next_sigmas, m)};
+    if (scales) {
+      to.next.signal_scale = per_sample(arrays, "next_signal_scales", params.next_signal_scale,
+                                        params.next_signal_scales, m);
+    }
+    to.next.sigma = per_sample(arrays, "next_sigmas", params.next_sigma, params.next_sigmas, m);
   }
   if (uses.before) {
     to.before = {per_sample(arrays, "before_signal_scales", params.before_signal_scale,
@@ -73,12 +79,16 @@ void set_numbers(sampler::StepSettings<T>& to, const scf_step_params& params,
   }
 }
 
+template <class T>
+void set_temperature(sampler::StepSettings<T>& to, const scf_step_params& params) {
+  require_not_negative(params.temperature, "temperature");
+  to.temperature = params.temperature;
+}
+
 // The noise of a step: the caller's, or the words that it is made of.
 template <class T>
 void set_noise(sampler::StepSettings<T>& to, const scf_step_params& params, std::int64_t m,
                std::int64_t d, Arrays& arrays) {
-  require_not_negative(params.temperature, "temperature");
-  to.temperature = params.temperature;
   if (params.noise != nullptr) {
     add_matrix(arrays.inputs, "noise", params.noise, m, d, params.ld_noise, sizeof(T));
     to.noise = {static_cast<const T*>(params.noise), params.ld_noise};

@@ -3,8 +3,8 @@
  * x = a x0 + sigma z, z ~ N(0, I), a the signal scale, sigma the noise level.
  *
  * No context is needed. Every function writes its whole output or, on failure, nothing. Results
- * are those of IEEE double arithmetic and of the C library's exp, log, pow and cos, within 1e-14
- * relatively (alpha bars: 1e-16 a factor). Since 0.1.
+ * are those of IEEE double arithmetic and of the C library's exp, log, pow and sin, within 1e-14
+ * relatively (alpha bars: 2e-16 a factor; levels: of ends between 1e-9 and 1e9). Since 0.1.
  */
 #ifndef SCOREFIELD_SCHEDULE_H_
 #define SCOREFIELD_SCHEDULE_H_

@@ -92,18 +92,22 @@ class Run {
       look_at_status(step, end);
       step = end;
       if (of_.progress != nullptr && of_.progress(step, steps())) {
+        hand_over_previous();
         throw Error(Status::kCancelled, "cancelled after step " + std::to_string(step) + " of " +
                                             std::to_string(steps()));
       }
     }
     if (of_.stop_step == steps() && of_.denoise) {
-      denoise();
+      try {
+        denoise();
+      } catch (...) {
+        result_.failed_step = steps() - 1;
+        hand_over_previous();
+        throw;
+      }
       look_at_status(steps(), steps() + 1);
     }
-    if (of_.previous != nullptr && of_.method == Method::kDpmpp) {
-      backend_.copy_rows({denoised_.data, denoised_.ld}, of_.m, of_.d, {of_.previous, of_.d});
-    }
-    backend_.wait();
+    hand_over_previous();
   }
 
  private:
@@ -114,6 +118,9 @@ class Run {
     output_ = {arena.take<T>(of_.m, of_.d), of_.d};
     if (of_.method == Method::kEdm || of_.method == Method::kDpmpp) {
       denoised_ = {arena.take<T>(of_.m, of_.d), of_.d};
+    }
+    if (may_fail_within_a_step()) {
+      saved_ = {arena.take<T>(of_.m, of_.d), of_.d};
     }
     // One word a step, and one for the last denoising.
     status_ = arena.take<std::uint32_t>(steps() + 1);
@@ -240,6 +247,15 @@ class Run {
     return of_.kde.is_there() || of_.guidance != nullptr ? Form::kScore : of_.form;
   }
 
+  void ask(const ModelCall<T>& callback, const ModelRequest<T>& request) {
+    try {
+      callback(request);
+    } catch (...) {
+      callback_failed_ = true;
+      throw;
+    }
+  }
+
   // The model's output at x, of a level, into output_.
   void evaluate(std::int64_t step, const Level& at, double time) {
     const ModelRequest<T> request = {
@@ -247,7 +263,7 @@ class Run {
     if (of_.kde.is_there()) {
       backend_.evaluate(of_.kde, queries(at), outputs(output_.data), evaluate_memory_);
     } else {
-      of_.model(request);
+      ask(of_.model, request);
     }
     ++result_.evaluations;
     if (of_.guidance == nullptr) {
@@ -262,7 +278,7 @@ class Run {
       arrays.next = output_;
       backend_.step(settings, of_.m, of_.d, arrays);
     }
-    of_.guidance(request);
+    ask(of_.guidance, request);
   }
 
   // ---- Updates of the state
@@ -378,7 +394,7 @@ class Run {
       set_levels(settings.level, at);
       set_levels(settings.next, noisy);
       StepArrays<T> arrays = arrays_of();
-      arrays.output = {};
+      arrays.output = {};  // nothing has been asked of the model
       backend_.step(settings, of_.m, of_.d, arrays);
       at = noisy;
       at_time = noisy.sigma;
@@ -455,12 +471,30 @@ class Run {
     }
   }
 
+  // Whether a callback is asked when the step has already changed the state.
+  [[nodiscard]] bool may_fail_within_a_step() const {
+    const bool asks = of_.model != nullptr || of_.guidance != nullptr;
+    return asks &&
+           (of_.method == Method::kSmld || of_.method == Method::kPc || of_.method == Method::kEdm);
+  }
+
+  // The last x0^ to the caller, and all work done.
+  void hand_over_previous() const {
+    if (of_.previous != nullptr && of_.method == Method::kDpmpp && result_.steps_done > 0) {
+      backend_.copy_rows({denoised_.data, denoised_.ld}, of_.m, of_.d, {of_.previous, of_.d});
+    }
+    backend_.wait();
+  }
+
   // ---- Chunks of steps
   void run_chunk(std::int64_t begin, std::int64_t end) {
     const bool recorded = can_record() && backend_.record();
     std::int64_t step = begin;
     try {
       for (; step < end; ++step) {
+        if (!recorded && saved_.data != nullptr) {
+          backend_.copy_rows({of_.x.data, of_.x.ld}, of_.m, of_.d, saved_);
+        }
         take_step(step);
         if (!recorded) {
           result_.steps_done = step + 1;
@@ -475,6 +509,13 @@ class Run {
       }
       if (result_.failed_step < 0) {
         result_.failed_step = step;
+      }
+      if (callback_failed_) {
+        // The state is that before the step; of what was recorded nothing has been done.
+        if (!recorded && saved_.data != nullptr) {
+          backend_.copy_rows({saved_.data, saved_.ld}, of_.m, of_.d, of_.x);
+        }
+        hand_over_previous();
       }
       throw;
     }
@@ -511,6 +552,8 @@ class Run {
   Words words_;
   Matrix<T> output_;
   Matrix<T> denoised_;
+  Matrix<T> saved_ = {};  // the state before a step
+  bool callback_failed_ = false;
   std::uint32_t* status_ = nullptr;
   void* evaluate_memory_ = nullptr;
   void* corrector_memory_ = nullptr;

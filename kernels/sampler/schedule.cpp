@@ -8,17 +8,19 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 
-// i of n, from 0 to 1; 0 where there is only one.
+// i of n, from 0 to 1.
 double fraction(std::int64_t i, std::int64_t n) {
-  return n == 1 ? 0 : static_cast<double>(i) / static_cast<double>(n - 1);
+  return static_cast<double>(i) / static_cast<double>(n - 1);
 }
 
 // The value between the ends, which are exact.
 template <class Between>
 void fill(std::int64_t n, double first, double last, double* values, const Between& between) {
-  for (std::int64_t i = 0; i < n; ++i) {
-    values[i] = i == 0 ? first : i == n - 1 ? last : between(fraction(i, n));
+  for (std::int64_t i = 1; i < n - 1; ++i) {
+    values[i] = between(fraction(i, n));
   }
+  values[n - 1] = last;
+  values[0] = first;  // also where it is the only one
 }
 
 }  // namespace
@@ -43,14 +45,17 @@ void beta_linear(double first, double last, std::int64_t n, double* betas) {
 }
 
 void beta_cosine(double shift, double most, std::int64_t n, double* betas) {
-  const auto angle = [&](std::int64_t i) {
-    return (static_cast<double>(i) / static_cast<double>(n) + shift) / (1 + shift) * (kPi / 2);
-  };
+  // f(i) = sin^2((n - i) step), of an angle that is small where f is.
   const double step = kPi / 2 / (static_cast<double>(n) * (1 + shift));
+  const double begin = shift / (1 + shift) * kPi;
   for (std::int64_t i = 0; i < n; ++i) {
-    // 1 - cos^2 b / cos^2 a = sin(b + a) sin(b - a) / cos^2 a, which does not cancel.
-    const double root = std::cos(angle(i));
-    const double beta = std::sin(angle(i) + angle(i + 1)) * std::sin(step) / (root * root);
+    // 1 - cos^2 b / cos^2 a = sin(b + a) sin(b - a) / cos^2 a, which does not cancel; b + a is
+    // taken from the end of [0, pi] that is nearer.
+    const auto left = static_cast<double>(n - i);
+    const auto done = static_cast<double>(i);
+    const double sum = i < n / 2 ? (2 * done + 1) * step + begin : (2 * left - 1) * step;
+    const double root = std::sin(left * step);
+    const double beta = std::sin(sum) * std::sin(step) / (root * root);
     betas[i] = std::min(beta, most);
   }
 }

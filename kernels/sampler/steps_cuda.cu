@@ -538,7 +538,9 @@ class KnownOperation : public RowOperationCuda {
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
       const T at_level = fma(state.of.sigma, z[j], state.of.signal_scale * known[j]);
-      x[j] = known[j] == known[j] ? at_level : x[j];
+      // Of a bad sample all is NaN, the unknown too.
+      const bool unknown = known[j] != known[j] && state.of.sigma == state.of.sigma;
+      x[j] = unknown ? x[j] : at_level;
       state.bad |= j < count && is_not_finite(x[j]);
     }
     store_quad<kVector>(state.next, count, x);

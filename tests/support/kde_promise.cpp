@@ -303,11 +303,13 @@ template <class T>
 template <class T>
 ::testing::AssertionResult keeps_promise_in_all_requests(const Context& context,
                                                          const KdeProblem<T>& problem,
-                                                         ErrorShares* shares) {
+                                                         ErrorShares* shares, EveryRequest every) {
   const KdeJudge<T> judge(problem);
   const PreparedKde<T> kde(context, problem);
   std::string complaints;
-  for (const OutputSet wanted : typical_requests(problem)) {
+  const std::vector<OutputSet> requests = typical_requests(problem);
+  for (std::size_t i = every.first; i < requests.size(); i += every.step) {
+    const OutputSet wanted = requests[i];
     const auto results = evaluate(context, kde.get(), restricted(problem, wanted), wanted);
     const auto sized = has_outputs(problem, results, wanted);
     const auto kept = sized ? judge.keeps_promise(results, shares) : sized;
@@ -344,7 +346,7 @@ template <class T>
 #define SCF_TEST_INSTANTIATE(T)                                                                 \
   template class KdeJudge<T>;                                                                   \
   template ::testing::AssertionResult keeps_promise_in_all_requests(                            \
-      const Context&, const KdeProblem<T>&, ErrorShares*);                                      \
+      const Context&, const KdeProblem<T>&, ErrorShares*, EveryRequest);                        \
   template ::testing::AssertionResult keeps_promise(const KdeProblem<T>&, const KdeResults<T>&, \
                                                     ErrorShares*);                              \
   template ::testing::AssertionResult has_outputs(const KdeProblem<T>&, const KdeResults<T>&,   \

@@ -62,12 +62,17 @@ template <class T>
 ::testing::AssertionResult keeps_promise(const KdeProblem<T>& problem, const KdeResults<T>& results,
                                          ErrorShares* shares = nullptr);
 
-// Evaluates the problem in every typical request, each with only the params it needs, and judges
-// all.
+// Evaluates the problem in every typical request, or in every k-th of them, each with only the
+// params it needs, and judges all.
+struct EveryRequest {
+  std::size_t first = 0;
+  std::size_t step = 1;
+};
 template <class T>
 ::testing::AssertionResult keeps_promise_in_all_requests(const Context& context,
                                                          const KdeProblem<T>& problem,
-                                                         ErrorShares* shares = nullptr);
+                                                         ErrorShares* shares = nullptr,
+                                                         EveryRequest every = {});
 
 // That every output that was asked for has the size of the problem.
 template <class T>
