@@ -119,8 +119,10 @@ double MoveArrays(const MoveTask& task) {
       return MoveWrites<0>(task);
     case 1:
       return MoveWrites<1>(task);
-    default:
+    case 2:
       return MoveWrites<2>(task);
+    default:
+      return MoveWrites<3>(task);
   }
 }
 
@@ -160,7 +162,7 @@ double multiply_adds_per_second() {
 double bytes_per_second(int reads, int writes) {
   constexpr std::int64_t kCount = std::int64_t{1} << 24;  // floats of an array: 64 MiB
   constexpr std::int64_t kStride = kCount + 1024 + 64;    // no two arrays in the same cache sets
-  constexpr std::int64_t kArrays = 4;
+  constexpr std::int64_t kArrays = 5;
   static const std::unique_ptr<float[], decltype(&std::free)> arrays = [] {
     constexpr std::size_t kBytes = sizeof(float) * kArrays * kStride;
     auto* const memory = static_cast<float*>(std::aligned_alloc(256, kBytes));

@@ -254,11 +254,150 @@ static void print_divergence(void) {
   END(scf_kde_divergence_params);
 }
 
+static void print_schedule(void) {
+  STRUCT(scf_sde_params);
+  FIELD(scf_sde_params, struct_size);
+  FIELD(scf_sde_params, kind);
+  FIELD(scf_sde_params, sigma_min);
+  FIELD(scf_sde_params, sigma_max);
+  FIELD(scf_sde_params, beta_min);
+  FIELD(scf_sde_params, beta_max);
+  END(scf_sde_params);
+
+  STRUCT(scf_sde_coefficients);
+  FIELD(scf_sde_coefficients, struct_size);
+  FIELD(scf_sde_coefficients, reserved);
+  FIELD(scf_sde_coefficients, signal_scale);
+  FIELD(scf_sde_coefficients, sigma);
+  FIELD(scf_sde_coefficients, drift);
+  FIELD(scf_sde_coefficients, diffusion);
+  END(scf_sde_coefficients);
+}
+
+static void print_sampler(void) {
+  STRUCT(scf_step_params);
+  FIELD(scf_step_params, struct_size);
+  FIELD(scf_step_params, form);
+  FIELD(scf_step_params, signal_scale);
+  FIELD(scf_step_params, sigma);
+  FIELD(scf_step_params, next_signal_scale);
+  FIELD(scf_step_params, next_sigma);
+  FIELD(scf_step_params, signal_scales);
+  FIELD(scf_step_params, sigmas);
+  FIELD(scf_step_params, next_signal_scales);
+  FIELD(scf_step_params, next_sigmas);
+  FIELD(scf_step_params, clip);
+  FIELD(scf_step_params, temperature);
+  FIELD(scf_step_params, step_size);
+  FIELD(scf_step_params, step_sizes);
+  FIELD(scf_step_params, variance);
+  FIELD(scf_step_params, rule);
+  FIELD(scf_step_params, eta);
+  FIELD(scf_step_params, snr);
+  FIELD(scf_step_params, corrector_scale);
+  FIELD(scf_step_params, drift);
+  FIELD(scf_step_params, diffusion);
+  FIELD(scf_step_params, interval);
+  FIELD(scf_step_params, drifts);
+  FIELD(scf_step_params, diffusions);
+  FIELD(scf_step_params, intervals);
+  FIELD(scf_step_params, before_signal_scale);
+  FIELD(scf_step_params, before_sigma);
+  FIELD(scf_step_params, before_signal_scales);
+  FIELD(scf_step_params, before_sigmas);
+  FIELD(scf_step_params, seed);
+  FIELD(scf_step_params, offset);
+  FIELD(scf_step_params, first_row);
+  FIELD(scf_step_params, device_offset);
+  FIELD(scf_step_params, noise);
+  FIELD(scf_step_params, ld_noise);
+  FIELD(scf_step_params, denoised);
+  FIELD(scf_step_params, ld_denoised);
+  FIELD(scf_step_params, status);
+  END(scf_step_params);
+
+  STRUCT(scf_model_request);
+  FIELD(scf_model_request, struct_size);
+  FIELD(scf_model_request, element_bytes);
+  FIELD(scf_model_request, m);
+  FIELD(scf_model_request, d);
+  FIELD(scf_model_request, x);
+  FIELD(scf_model_request, ldx);
+  FIELD(scf_model_request, output);
+  FIELD(scf_model_request, ld_output);
+  FIELD(scf_model_request, signal_scale);
+  FIELD(scf_model_request, sigma);
+  FIELD(scf_model_request, time);
+  FIELD(scf_model_request, step);
+  FIELD(scf_model_request, stream);
+  END(scf_model_request);
+
+  STRUCT(scf_sampler_params);
+  FIELD(scf_sampler_params, struct_size);
+  FIELD(scf_sampler_params, method);
+  FIELD(scf_sampler_params, steps);
+  FIELD(scf_sampler_params, signal_scales);
+  FIELD(scf_sampler_params, sigmas);
+  FIELD(scf_sampler_params, times);
+  FIELD(scf_sampler_params, step_sizes);
+  FIELD(scf_sampler_params, drifts);
+  FIELD(scf_sampler_params, diffusions);
+  FIELD(scf_sampler_params, intervals);
+  FIELD(scf_sampler_params, predictor);
+  FIELD(scf_sampler_params, corrector_first);
+  FIELD(scf_sampler_params, corrector_steps);
+  FIELD(scf_sampler_params, rule);
+  FIELD(scf_sampler_params, variance);
+  FIELD(scf_sampler_params, snr);
+  FIELD(scf_sampler_params, eta);
+  FIELD(scf_sampler_params, clip);
+  FIELD(scf_sampler_params, temperature);
+  FIELD(scf_sampler_params, churn);
+  FIELD(scf_sampler_params, churn_min);
+  FIELD(scf_sampler_params, churn_max);
+  FIELD(scf_sampler_params, churn_noise);
+  FIELD(scf_sampler_params, denoise);
+  FIELD(scf_sampler_params, start);
+  FIELD(scf_sampler_params, form);
+  FIELD(scf_sampler_params, capturable);
+  FIELD(scf_sampler_params, model);
+  FIELD(scf_sampler_params, model_user);
+  FIELD(scf_sampler_params, kde);
+  FIELD(scf_sampler_params, base_bandwidth);
+  FIELD(scf_sampler_params, labels);
+  FIELD(scf_sampler_params, guidance);
+  FIELD(scf_sampler_params, guidance_user);
+  FIELD(scf_sampler_params, known);
+  FIELD(scf_sampler_params, ld_known);
+  FIELD(scf_sampler_params, seed);
+  FIELD(scf_sampler_params, offset);
+  FIELD(scf_sampler_params, first_row);
+  FIELD(scf_sampler_params, first_step);
+  FIELD(scf_sampler_params, stop_step);
+  FIELD(scf_sampler_params, previous);
+  FIELD(scf_sampler_params, trajectory);
+  FIELD(scf_sampler_params, trajectory_every);
+  FIELD(scf_sampler_params, progress);
+  FIELD(scf_sampler_params, progress_user);
+  FIELD(scf_sampler_params, progress_every);
+  END(scf_sampler_params);
+
+  STRUCT(scf_sampler_result);
+  FIELD(scf_sampler_result, struct_size);
+  FIELD(scf_sampler_result, status);
+  FIELD(scf_sampler_result, steps_done);
+  FIELD(scf_sampler_result, failed_step);
+  FIELD(scf_sampler_result, evaluations);
+  END(scf_sampler_result);
+}
+
 int main(void) {
   print_core();
   print_kde();
   print_random();
   print_divergence();
   print_loss();
+  print_schedule();
+  print_sampler();
   return holes;
 }

@@ -26,10 +26,10 @@ class ResultFiles {
       : inputs_{options.data.path, options.data.weights, options.query} {
     const std::string& prefix = options.out;
     if (prefix.empty()) return;
-    open(prefix + ".log_density.npy", npy_header(dtype, m, 0));
-    open(prefix + ".score.npy", npy_header(dtype, m, d));
-    open(prefix + ".denoised.npy", npy_header(dtype, m, d));
-    open(prefix + ".divergence.npy", npy_header(dtype, m, 0));
+    open(prefix + ".log_density.npy", npy_header(dtype, {m}));
+    open(prefix + ".score.npy", npy_header(dtype, {m, d}));
+    open(prefix + ".denoised.npy", npy_header(dtype, {m, d}));
+    open(prefix + ".divergence.npy", npy_header(dtype, {m}));
   }
 
   template <class T>

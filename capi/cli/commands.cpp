@@ -19,18 +19,6 @@ std::int32_t backend_of(const std::string& device) {
   throw InputError("--device must be cpu or cuda, got '" + device + "'");
 }
 
-void require_positive(const char* option, double value) {
-  if (!(value > 0) || !std::isfinite(value)) {
-    throw InputError(format("%s must be in (0, inf), got %g", option, value));
-  }
-}
-
-void require_within(const char* option, int value, int least, int most) {
-  if (value < least || value > most) {
-    throw InputError(format("%s must be in [%d, %d], got %d", option, least, most, value));
-  }
-}
-
 void check_compute_options(const ComputeOptions& options) {
   constexpr int kMostThreads = 4096;  // as the library has it
   if (options.threads) require_within("--threads", *options.threads, 1, kMostThreads);

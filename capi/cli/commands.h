@@ -7,8 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "checks.h"
 #include "device.h"
 #include "loss_choice.h"
+#include "sample_choice.h"
 #include "table.h"
 
 namespace scf::cli {
@@ -86,12 +88,27 @@ struct FitBandwidthOptions {
   double tolerance = 1e-4;  // of log h
 };
 
+struct SampleOptions {
+  ComputeOptions compute;
+  SampleChoice choice;
+  DataOptions data;
+  double base_bandwidth = 0;
+  std::int64_t n = 0;
+  std::optional<std::int64_t> label;
+  std::string labels;
+  std::optional<int> labels_column;
+  std::string known;
+  std::optional<std::int64_t> trajectory;
+  std::string out;
+};
+
 void run_info(const InfoOptions& options);
 void run_kde(const KdeOptions& options);
 void run_bandwidth(const BandwidthOptions& options);
 void run_loss(const LossOptions& options);
 void run_divergence(const DivergenceOptions& options);
 void run_fit_bandwidth(const FitBandwidthOptions& options);
+void run_sample(const SampleOptions& options);
 
 [[nodiscard]] std::vector<std::string> divergence_names();
 
@@ -100,14 +117,8 @@ void run_fit_bandwidth(const FitBandwidthOptions& options);
 
 [[nodiscard]] std::int32_t backend_of(const std::string& device);  // SCF_BACKEND_*
 
-// Throws InputError unless value is in (0, inf).
-void require_positive(const char* option, double value);
-
 // Throws InputError unless the ends that are given, --min and --max, are in (0, inf) and in order.
 void check_ends(std::optional<double> least, std::optional<double> most);
-
-// Throws InputError unless value is in [least, most].
-void require_within(const char* option, int value, int least, int most);
 
 // Throws InputError for what no command that computes can take.
 void check_compute_options(const ComputeOptions& options);

@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "device.h"
 #include "errors.h"
+#include "named.h"
 
 namespace scf::cli {
 
@@ -32,49 +33,18 @@ constexpr LossKind kKinds[] = {
     {"likelihood", SCF_LOSS_LIKELIHOOD, 0, 0},
 };
 
-struct Probe {
-  const char* name;
-  std::int32_t probe;  // SCF_PROBE_*
-};
-
-constexpr Probe kProbeNames[] = {{"rademacher", SCF_PROBE_RADEMACHER},
+constexpr Named kProbeNames[] = {{"rademacher", SCF_PROBE_RADEMACHER},
                                  {"gaussian", SCF_PROBE_GAUSSIAN},
                                  {"sphere", SCF_PROBE_SPHERE}};
 
-std::int32_t probe_of(const LossChoice& choice) {
-  for (const Probe& probe : kProbeNames) {
-    if (choice.probe == probe.name) return probe.probe;
-  }
-  throw InputError("there is no probe '" + choice.probe + "'");
-}
-
-struct Form {
-  const char* name;
-  std::int32_t form;  // SCF_FORM_*
-};
-
-constexpr Form kFormNames[] = {{"score", SCF_FORM_SCORE},
-                               {"epsilon", SCF_FORM_EPSILON},
-                               {"x0", SCF_FORM_X0},
-                               {"v", SCF_FORM_V}};
-
-std::int32_t form_of(const LossChoice& choice) {
-  for (const Form& form : kFormNames) {
-    if (choice.form == form.name) return form.form;
-  }
-  throw InputError("there is no form '" + choice.form + "'");
-}
+constexpr Named kFormNames[] = {{"score", SCF_FORM_SCORE},
+                                {"epsilon", SCF_FORM_EPSILON},
+                                {"x0", SCF_FORM_X0},
+                                {"v", SCF_FORM_V}};
 
 double rounding_of(Dtype dtype) {
   return dtype == Dtype::kF32 ? std::numeric_limits<float>::epsilon()
                               : std::numeric_limits<double>::epsilon();
-}
-
-template <class Named, std::size_t n>
-std::vector<std::string> names_of(const Named (&all)[n]) {
-  std::vector<std::string> names;
-  for (const Named& one : all) names.emplace_back(one.name);
-  return names;
 }
 
 }  // namespace
@@ -149,12 +119,12 @@ scf_loss_params loss_params(const LossChoice& choice) {
   check_status(scf_loss_params_init(&params, sizeof params));
   params.variance_reduced = kind.variance_reduced;
   params.seed = choice.seed;
-  if (kind.has(kForm)) params.form = form_of(choice);
+  if (kind.has(kForm)) params.form = value_of(kFormNames, choice.form, "form");
   if (kind.has(kSigma)) params.sigma = choice.sigma.value();
   if (kind.has(kEpsilon)) params.epsilon = choice.epsilon.value();
   if (kind.has(kProbes)) {
     params.projections = choice.projections;
-    params.probe = probe_of(choice);
+    params.probe = value_of(kProbeNames, choice.probe, "probe");
   }
   return params;
 }

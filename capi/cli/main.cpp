@@ -24,6 +24,7 @@ struct Options {
   LossOptions loss;
   DivergenceOptions divergence;
   FitBandwidthOptions fit_bandwidth;
+  SampleOptions sample;
 };
 
 // Empty text would pass for an option that is not given. CLI11 puts the option's name before it.
@@ -203,6 +204,103 @@ void add_fit_bandwidth(CLI::App& app, FitBandwidthOptions& options) {
   command->footer("Example: scorefield fit-bandwidth data.npy --loss dsm --sigma 0.5");
 }
 
+void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
+  command.add_option("SAMPLER", choice.method, "Which sampler")
+      ->required()
+      ->check(CLI::IsMember(sampler_names()));
+  command.add_option("--sde", choice.sde, "ve, vp or subvp (default: vp; of smld and edm ve)")
+      ->check(CLI::IsMember(sde_names()));
+  command
+      .add_option("--schedule", choice.schedule,
+                  "linear or cosine (vp), uniform, geometric (ve), karras, or a file of levels: "
+                  "sigma, or signal scale and sigma (default: the sampler's own)")
+      ->check(refuse_empty);
+  command.add_option("--steps", choice.steps,
+                     "Steps; of smld noise levels (default: smld 50, ddim 100, edm 40, dpmpp 60, "
+                     "others 1000)");
+  command.add_option("--corrector-steps", choice.corrector_steps,
+                     "Corrector's steps a level: smld 60, pc 1");
+  command.add_option(
+      "--sigma-max", choice.sigma_max,
+      "First noise level > 0 of ve (default: the data's diameter for smld, else twice it)");
+  command.add_option("--sigma-min", choice.sigma_min,
+                     "Last noise level > 0 of ve (default: smld 0.1 H0, else 0.01 H0)");
+  command.add_option("--step-size", choice.step_size,
+                     "Langevin's step of smld, in squared noise levels: 0.2");
+  command.add_option("--snr", choice.snr, "Signal-to-noise ratio of pc's corrector: 0.16");
+  command
+      .add_option("--predictor", choice.predictor,
+                  "reverse-diffusion, ancestral, euler-maruyama or none, of pc "
+                  "(default: reverse-diffusion)")
+      ->check(CLI::IsMember(predictor_names()));
+  command
+      .add_option("--corrector-rule", choice.corrector_rule,
+                  "What sets pc's step: sigma (default), or the norms of the sample or the batch")
+      ->check(CLI::IsMember(corrector_rule_names()));
+  command.add_flag("--corrector-first", choice.corrector_first,
+                   "Correct before the predictor's step (pc)");
+  command
+      .add_option(
+          "--variance", choice.variance,
+          "small or large, of ancestral steps (default: small, large for pc along vp or subvp)")
+      ->check(CLI::IsMember(variance_names()));
+  command.add_option("--eta", choice.eta, "Share of noise in ddim's steps: 0");
+  command.add_option("--temperature", choice.temperature, "Of the noise: 1");
+  command.add_option("--clip", choice.clip,
+                     "Keep the denoised sample within [-C, C] (default: not clipped)");
+  command.add_option("--churn", choice.churn, "S_churn of edm: 0");
+  command
+      .add_option("--start", choice.start,
+                  "matched: the Gaussian with the noisy data's own mean and variance; prior: "
+                  "mean 0, variance sigma^2")
+      ->check(CLI::IsMember(start_names()))
+      ->capture_default_str();
+  CLI::Option* const denoise = command.add_flag_callback(
+      "--denoise", [&choice] { choice.denoise = true; },
+      "End with the denoised sample where the last noise level is not 0 (default: smld does)");
+  command
+      .add_flag_callback(
+          "--no-denoise", [&choice] { choice.denoise = false; }, "End with the last state (smld)")
+      ->excludes(denoise);
+  add_seed(command, choice.seed, "Seed of the samples");
+}
+
+void add_sample(CLI::App& app, SampleOptions& options) {
+  CLI::App* const command = app.add_subcommand(
+      "sample", "New samples of a Gaussian kernel density by a sampler of score models");
+  command->add_option("--data", options.data.path, "Data: .npy, .csv or .csv.gz, a row a datum")
+      ->required()
+      ->check(refuse_empty);
+  command
+      ->add_option("--weights", options.data.weights, "File of the data's weights (default: equal)")
+      ->check(refuse_empty);
+  command
+      ->add_option("--base-bandwidth", options.base_bandwidth,
+                   "Bandwidth H0 >= 0 of the density that is sampled")
+      ->required();
+  command->add_option("--n", options.n, "How many samples")->required();
+  command->add_option("--out", options.out, "File of the samples, .npy")
+      ->required()
+      ->check(refuse_empty);
+  command->add_option("--trajectory", options.trajectory,
+                      "Write every K-th state, the start included, into a file beside --out");
+  command->add_option("--label", options.label, "Sample the data of this label alone");
+  command->add_option("--labels", options.labels, "File of the data's labels, whole numbers")
+      ->check(refuse_empty);
+  command->add_option("--labels-column", options.labels_column,
+                      "Column of that file, from 0 (default: the only one)");
+  command
+      ->add_option("--known", options.known,
+                   "File of known coordinates, nan where unknown: one row, or one a sample")
+      ->check(refuse_empty);
+  add_sampler_choice(*command, options.choice);
+  add_compute_options(*command, options.compute);
+  command->footer(
+      "The sampler runs on the data less their mean, over their spread (root mean variance, H0 "
+      "included): vp and subvp are made for data of unit scale. Samples are mapped back.\n"
+      "Example: scorefield sample pc --data train.npy --base-bandwidth 0.2 --n 1000 --out new.npy");
+}
+
 // Name of the command that was being parsed, for the hint at its help.
 std::string command_of(const CLI::App& app) {
   const auto commands = app.get_subcommands();
@@ -228,12 +326,13 @@ ExitCode run(int argc, char** argv) {
   add_loss(app, options.loss);
   add_divergence(app, options.divergence);
   add_fit_bandwidth(app, options.fit_bandwidth);
+  add_sample(app, options.sample);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) {
       throw InputError(
-          "a command is required: info, kde, bandwidth, loss, divergence or fit-bandwidth (see "
-          "scorefield --help)");
+          "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth or sample "
+          "(see scorefield --help)");
     }
     if (app.got_subcommand("info")) run_info(options.info);
     if (app.got_subcommand("kde")) run_kde(options.kde);
@@ -241,6 +340,7 @@ ExitCode run(int argc, char** argv) {
     if (app.got_subcommand("loss")) run_loss(options.loss);
     if (app.got_subcommand("divergence")) run_divergence(options.divergence);
     if (app.got_subcommand("fit-bandwidth")) run_fit_bandwidth(options.fit_bandwidth);
+    if (app.got_subcommand("sample")) run_sample(options.sample);
     return ExitCode::kSuccess;
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success) == 0 ? ExitCode::kSuccess : ExitCode::kFailure;

@@ -65,6 +65,18 @@ OutputFile::~OutputFile() {
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
 }
 
+void OutputFile::reserve(std::int64_t bytes) {
+  if (bytes <= 0 || ::fallocate(fileno(file_), 0, 0, bytes) == 0) return;
+  if (errno == ENOSPC || errno == EFBIG || errno == EDQUOT) {
+    fail(format("needs %.3g GB", static_cast<double>(bytes) / 1e9).c_str());
+  }
+}
+
+void OutputFile::write_at(std::int64_t offset, const void* bytes, std::size_t count) {
+  if (::fseeko(file_, offset, SEEK_SET) != 0) fail("cannot be written");
+  write(bytes, count);
+}
+
 void OutputFile::write(const void* bytes, std::size_t count) {
   if (std::fwrite(bytes, 1, count, file_) != count) fail("cannot be written");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -22,7 +23,10 @@ class OutputFile {
   [[nodiscard]] const std::string& path() const { return path_; }
 
   // Throw CommandError (kFailure), for example where the disk is full.
+  void reserve(
+      std::int64_t bytes);  // room for the whole file, where the file system can promise it
   void write(const void* bytes, std::size_t count);
+  void write_at(std::int64_t offset, const void* bytes, std::size_t count);
   void close();
   void commit();  // closes, and renames to path()
 

@@ -48,15 +48,17 @@ void require_regular_file(const std::string& path) {
 }
 
 template <class T>
-void require_finite(const Table& table, const std::vector<T>& values, const std::string& path) {
-  const auto bad =
-      std::find_if(values.begin(), values.end(), [](T value) { return !std::isfinite(value); });
+void require_finite(const Table& table, const std::vector<T>& values, const std::string& path,
+                    const Accepted& accepted) {
+  const auto bad = std::find_if(values.begin(), values.end(), [&](T value) {
+    return !std::isfinite(value) && !(accepted.nan && std::isnan(value));
+  });
   if (bad == values.end()) return;
   const std::int64_t at = bad - values.begin();
-  throw InputError(format("%s: row %lld, column %lld (from 0) is %g; every value must be finite",
+  throw InputError(format("%s: row %lld, column %lld (from 0) is %g; every value must be finite%s",
                           path.c_str(), static_cast<long long>(at / table.columns),
                           static_cast<long long>(table.file_columns[at % table.columns]),
-                          static_cast<double>(*bad)));
+                          static_cast<double>(*bad), accepted.nan ? " or nan" : ""));
 }
 
 }  // namespace
@@ -105,14 +107,15 @@ std::vector<std::int64_t> ColumnList::resolve(std::int64_t available) const {
   return chosen;
 }
 
-Table read_table(const std::string& path, const ColumnList& columns) {
+Table read_table(const std::string& path, const ColumnList& columns, const Accepted& accepted) {
   const bool npy = ends_with(path, ".npy");
   if (!npy && !ends_with(path, ".csv") && !ends_with(path, ".csv.gz")) {
     throw InputError(path + ": unknown kind of file; expected .npy, .csv or .csv.gz");
   }
   require_regular_file(path);
-  Table table = npy ? read_npy(path, columns) : read_csv(path, columns);
-  std::visit([&](const auto& values) { require_finite(table, values, path); }, table.values);
+  Table table = npy ? read_npy(path, columns, accepted) : read_csv(path, columns, accepted);
+  std::visit([&](const auto& values) { require_finite(table, values, path, accepted); },
+             table.values);
   return table;
 }
 

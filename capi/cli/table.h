@@ -43,9 +43,16 @@ class ColumnList {
   std::vector<Range> ranges_;
 };
 
-// Reads a .npy, .csv or .csv.gz file. Every value is finite and there is at least one; anything
-// else throws InputError with the place.
-[[nodiscard]] Table read_table(const std::string& path, const ColumnList& columns = {});
+// What a file may hold besides finite floating-point numbers.
+struct Accepted {
+  bool nan = false;
+  bool integers = false;  // .npy: '<i4' and '<i8', as f64
+};
+
+// Reads a .npy, .csv or .csv.gz file. Every value is finite (or accepted) and there is at least
+// one; anything else throws InputError with the place.
+[[nodiscard]] Table read_table(const std::string& path, const ColumnList& columns = {},
+                               const Accepted& accepted = {});
 
 // The table's values in the dtype asked for; `name` is for the error where f32 cannot hold a value.
 template <class T>
@@ -53,10 +60,12 @@ template <class T>
 
 // The readers of each format: table_npy.cpp, table_csv.cpp. read_table() chooses by the file's
 // name.
-[[nodiscard]] Table read_npy(const std::string& path, const ColumnList& columns);
-[[nodiscard]] Table read_csv(const std::string& path, const ColumnList& columns);
+[[nodiscard]] Table read_npy(const std::string& path, const ColumnList& columns,
+                             const Accepted& accepted = {});
+[[nodiscard]] Table read_csv(const std::string& path, const ColumnList& columns,
+                             const Accepted& accepted = {});
 
-// Header of a .npy file (version 1.0) of C-ordered rows x columns values; columns 0 means 1-D.
-[[nodiscard]] std::string npy_header(Dtype dtype, std::int64_t rows, std::int64_t columns);
+// Header of a .npy file (version 1.0) of a C-ordered array of this shape.
+[[nodiscard]] std::string npy_header(Dtype dtype, const std::vector<std::int64_t>& shape);
 
 }  // namespace scf::cli

@@ -141,7 +141,8 @@ bool parse_number(std::string_view field, double& value) {
 
 class CsvParser {
  public:
-  CsvParser(const std::string& path, const ColumnList& columns) : path_(path), columns_(columns) {}
+  CsvParser(const std::string& path, const ColumnList& columns, const Accepted& accepted)
+      : path_(path), columns_(columns), accepted_(accepted) {}
 
   Table parse() {
     LineReader lines(path_);
@@ -185,7 +186,7 @@ class CsvParser {
     const std::string_view field = fields_[static_cast<std::size_t>(column)];
     double value = 0;
     const bool number = parse_number(field, value);
-    if (number && std::isfinite(value)) {
+    if (number && (std::isfinite(value) || (accepted_.nan && std::isnan(value)))) {
       values_.push_back(value);
       return;
     }
@@ -205,6 +206,7 @@ class CsvParser {
 
   const std::string& path_;
   const ColumnList& columns_;
+  const Accepted& accepted_;
   Table table_;
   std::vector<double> values_;
   std::vector<std::string_view> fields_;
@@ -216,8 +218,8 @@ class CsvParser {
 
 }  // namespace
 
-Table read_csv(const std::string& path, const ColumnList& columns) {
-  return CsvParser(path, columns).parse();
+Table read_csv(const std::string& path, const ColumnList& columns, const Accepted& accepted) {
+  return CsvParser(path, columns, accepted).parse();
 }
 
 }  // namespace scf::cli

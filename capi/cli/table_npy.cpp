@@ -1,6 +1,7 @@
 // Reader of NumPy's .npy format, versions 1.0 to 3.0: a magic string, a header that is the literal
-// of a Python dictionary, then the values. Read here: '<f4' and '<f8', C order, one or two
-// dimensions. Source: the format's description in NumPy's documentation (numpy.lib.format).
+// of a Python dictionary, then the values. Read here: '<f4' and '<f8', where they are accepted
+// '<i4' and '<i8', C order, one or two dimensions. Source: the format's description in NumPy's
+// documentation (numpy.lib.format).
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -31,15 +32,18 @@ struct FileCloser {
 };
 using File = std::unique_ptr<std::FILE, FileCloser>;
 
+enum class Element { kF4, kF8, kI4, kI8 };
+
 struct Layout {
-  Dtype dtype = Dtype::kF64;
+  Element element = Element::kF8;
   std::vector<std::int64_t> shape;
 };
 
 // Reads the dictionary of a header: exactly the keys descr, fortran_order and shape, in any order.
 class HeaderParser {
  public:
-  HeaderParser(const std::string& path, std::string_view text) : path_(path), rest_(text) {}
+  HeaderParser(const std::string& path, std::string_view text, const Accepted& accepted)
+      : path_(path), rest_(text), accepted_(accepted) {}
 
   Layout parse() {
     expect('{');
@@ -52,7 +56,7 @@ class HeaderParser {
     if (*fortran_order_) {
       fail("is in Fortran order; save it in C order (numpy.ascontiguousarray)");
     }
-    return {dtype(), *shape_};
+    return {element(), *shape_};
   }
 
  private:
@@ -71,9 +75,11 @@ class HeaderParser {
     }
   }
 
-  [[nodiscard]] Dtype dtype() const {
-    if (*descr_ == "<f4") return Dtype::kF32;
-    if (*descr_ == "<f8") return Dtype::kF64;
+  [[nodiscard]] Element element() const {
+    if (*descr_ == "<f4") return Element::kF4;
+    if (*descr_ == "<f8") return Element::kF8;
+    if (accepted_.integers && *descr_ == "<i4") return Element::kI4;
+    if (accepted_.integers && *descr_ == "<i8") return Element::kI8;
     const char* const advice = (*descr_)[0] == '>' ? " (big-endian)" : "";
     fail(format("has dtype '%s'%s; expected '<f4' or '<f8' (float32 or float64)", descr_->c_str(),
                 advice));
@@ -138,6 +144,7 @@ class HeaderParser {
 
   const std::string& path_;
   std::string_view rest_;
+  const Accepted& accepted_;
   std::optional<std::string> descr_;
   std::optional<bool> fortran_order_;
   std::optional<std::vector<std::int64_t>> shape_;
@@ -151,7 +158,7 @@ std::string read_bytes(std::FILE* file, std::size_t count, const std::string& pa
   return bytes;
 }
 
-Layout read_layout(std::FILE* file, const std::string& path) {
+Layout read_layout(std::FILE* file, const std::string& path, const Accepted& accepted) {
   const std::string start = read_bytes(file, kMagic.size() + 2, path);
   if (start.compare(0, kMagic.size(), kMagic) != 0) throw InputError(path + ": not a .npy file");
   const int major = static_cast<unsigned char>(start[kMagic.size()]);
@@ -169,7 +176,7 @@ Layout read_layout(std::FILE* file, const std::string& path) {
     throw InputError(format("%s: .npy header of %zu bytes; expected at most %zu", path.c_str(),
                             length, kLongestHeader));
   }
-  return HeaderParser(path, read_bytes(file, length, path)).parse();
+  return HeaderParser(path, read_bytes(file, length, path), accepted).parse();
 }
 
 // Checks rows x columns against the bytes that are there, before anything is allocated for them.
@@ -194,10 +201,11 @@ void require_size(std::FILE* file, const Table& table, std::size_t element,
   }
 }
 
-template <class T>
-std::vector<T> read_values(std::FILE* file, const Table& table, std::int64_t file_columns,
+// The values, T in the file, as V.
+template <class V, class T = V>
+std::vector<V> read_values(std::FILE* file, const Table& table, std::int64_t file_columns,
                            const std::string& path) {
-  std::vector<T> values;
+  std::vector<V> values;
   values.reserve(static_cast<std::size_t>(table.rows * table.columns));
   const auto row_bytes = static_cast<std::size_t>(file_columns) * sizeof(T);
   const auto chunk_rows =
@@ -212,7 +220,8 @@ std::vector<T> read_values(std::FILE* file, const Table& table, std::int64_t fil
     }
     for (std::int64_t i = 0; i < rows; ++i) {
       for (const std::int64_t column : table.file_columns) {
-        values.push_back(chunk[static_cast<std::size_t>(i * file_columns + column)]);
+        values.push_back(
+            static_cast<V>(chunk[static_cast<std::size_t>(i * file_columns + column)]));
       }
     }
   }
@@ -221,10 +230,10 @@ std::vector<T> read_values(std::FILE* file, const Table& table, std::int64_t fil
 
 }  // namespace
 
-Table read_npy(const std::string& path, const ColumnList& columns) {
+Table read_npy(const std::string& path, const ColumnList& columns, const Accepted& accepted) {
   const File file(std::fopen(path.c_str(), "rb"));
   if (!file) throw InputError(format("%s: %s", path.c_str(), std::strerror(errno)));
-  const Layout layout = read_layout(file.get(), path);
+  const Layout layout = read_layout(file.get(), path, accepted);
   if (layout.shape.empty() || layout.shape.size() > 2) {
     throw InputError(
         format("%s: has %zu dimensions; expected 1 or 2", path.c_str(), layout.shape.size()));
@@ -237,24 +246,36 @@ Table read_npy(const std::string& path, const ColumnList& columns) {
                             static_cast<long long>(table.rows),
                             static_cast<long long>(table.columns)));
   }
-  require_size(file.get(), table, layout.dtype == Dtype::kF32 ? sizeof(float) : sizeof(double),
-               path);
+  const Element element = layout.element;
+  require_size(file.get(), table, element == Element::kF4 || element == Element::kI4 ? 4 : 8, path);
   const std::int64_t file_columns = table.columns;
   table.file_columns = columns.resolve(file_columns);
   table.columns = static_cast<std::int64_t>(table.file_columns.size());
-  if (layout.dtype == Dtype::kF32) {
-    table.values = read_values<float>(file.get(), table, file_columns, path);
-  } else {
-    table.values = read_values<double>(file.get(), table, file_columns, path);
+  switch (element) {
+    case Element::kF4:
+      table.values = read_values<float>(file.get(), table, file_columns, path);
+      break;
+    case Element::kF8:
+      table.values = read_values<double>(file.get(), table, file_columns, path);
+      break;
+    case Element::kI4:
+      table.values = read_values<double, std::int32_t>(file.get(), table, file_columns, path);
+      break;
+    case Element::kI8:
+      table.values = read_values<double, std::int64_t>(file.get(), table, file_columns, path);
+      break;
   }
   return table;
 }
 
-std::string npy_header(Dtype dtype, std::int64_t rows, std::int64_t columns) {
-  std::string header = format("{'descr': '%s', 'fortran_order': False, 'shape': (%lld,",
-                              dtype == Dtype::kF32 ? "<f4" : "<f8", static_cast<long long>(rows));
-  if (columns > 0) header += format(" %lld", static_cast<long long>(columns));
-  header += "), }";
+std::string npy_header(Dtype dtype, const std::vector<std::int64_t>& shape) {
+  std::string header = format("{'descr': '%s', 'fortran_order': False, 'shape': (",
+                              dtype == Dtype::kF32 ? "<f4" : "<f8");
+  for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+    // As Python writes a tuple: (3,) and (3, 2).
+    header += format(axis == 0 ? "%lld" : ", %lld", static_cast<long long>(shape[axis]));
+  }
+  header += shape.size() == 1 ? ",), }" : "), }";
   // The values start at a multiple of 64 bytes; the header ends in a new line.
   constexpr std::size_t kPrefix = kMagic.size() + 4;
   header.resize((kPrefix + header.size() + 1 + 63) / 64 * 64 - kPrefix - 1, ' ');

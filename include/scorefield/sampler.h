@@ -37,8 +37,9 @@
  * (2022); DPM-Solver++ Lu et al. (2022).
  *
  * Each is affine in x, the output and z but for clipping. Coefficients are computed in double and
- * rounded once to the dtype; f32 results are within 4 roundings of the sum of the absolute values
- * of their terms, f64 too.
+ * rounded once to the dtype. f32 results are within 4 roundings of the sum of the absolute values
+ * of their terms; f64 results too, of levels, step sizes and the like that may each be 4 roundings
+ * away from those given. (SAMPLE and BATCH: of norms of scores as rounded.)
  */
 #ifndef SCOREFIELD_SAMPLER_H_
 #define SCOREFIELD_SAMPLER_H_
@@ -369,16 +370,18 @@ typedef struct scf_sampler_params {
   int64_t ld_known;  /* >= d, or 0: one row for all */
   /* Noise: row i. With D = d rounded up to a multiple of 4 and M = corrector_steps (0 for a method
    * that has none), the start takes the words from offset on, and step j those from offset + 2 D (1
-   * + j (M + 1)) on. So a run that stops at a step and goes on from its state with the same params
-   * is the whole run, bit for bit. */
+   * + j (M + 1)) on: update k of the state those from 2 D k on, where k = 0 is the way down (or
+   * churn) and k = 1 .. M are the corrector's or SMLD's; known coordinates, put back after an
+   * update or after the start, take the D words after its own. So a run that stops at a step and
+   * goes on from its state with the same params is the whole run, bit for bit. */
   uint64_t seed;
   uint64_t offset;
   int64_t first_row;  /* >= 0 */
   int64_t first_step; /* 0 .. steps, default 0: the steps before have been done (start must be
                        * GIVEN, and previous hold their last x0^ for DPMPP) */
   int64_t stop_step;  /* first_step .. steps; default -1: steps */
-  void* previous;     /* DPMPP: T[m, d] in device memory, in and out: x0^ of the last step; or NULL
-                       * where the run is whole */
+  void* previous;     /* DPMPP: T[m, d] in device memory, in and out: x0^ of the last step done,
+                       * also where a run is cancelled; or NULL where the run is whole */
   /* The trajectory: states at the steps first_step, first_step + k, ... and so on, state by state:
    * T[1 + (stop_step - first_step)/k, m, d] in device memory; or NULL. */
   void* trajectory;
@@ -410,7 +413,8 @@ SCF_API scf_status scf_sampler_result_init(scf_sampler_result* result, uint32_t 
  * `capturable`). result may be NULL.
  *   INVALID_ARGUMENT  bad params, schedules that are not monotone, ...: nothing was written
  *   CANCELLED         progress asked: x is the state after result->steps_done steps
- *   a callback's own status: x is the state before the step that failed
+ *   a callback's own status: x is the state after result->steps_done steps, which is that before
+ *                     the step that failed (of captured callbacks: of the last report or the start)
  *   INVALID_ARGUMENT also where a model's output made a state that is not finite: the message and
  *                     result->failed_step say at which step (CUDA: found at the next report of
  *                     progress, or in the end); x is what it is

@@ -482,6 +482,85 @@ HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std:
 #endif
 }
 
+// ---- Numbers where they are used ---------------------------------------------------------------
+// A core that makes a tile of numbers and then sweeps over it waits for memory in between. Block by
+// block, what is read for one is on its way while others are made.
+
+#if HWY_TARGET != HWY_SCALAR
+// A block as OverQuads (four numbers a counter) or OverRows (two) make it.
+template <class Map, int kPerCounter>
+HWY_INLINE void BlockAt(const PhiloxKeys& keys,
+                        const LaneOrder<typename Map::Out, kPerCounter>& order, std::uint64_t quad,
+                        std::uint64_t row, typename Map::Out* to) {
+  const D64 d;
+  const auto quads = hn::Set(d, quad);
+  const auto rows = hn::Set(d, row);
+  const auto last = hn::Set(d, ~std::uint64_t{0} >> 2);
+  if constexpr (kPerCounter == 4) {  // along a row
+    const hn::Vec<D64> quad_lanes[2] = {hn::And(hn::Add(quads, order.position[0]), last),
+                                        hn::And(hn::Add(quads, order.position[1]), last)};
+    const hn::Vec<D64> row_lanes[2] = {rows, rows};
+    MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to);
+  } else {
+    const hn::Vec<D64> quad_lanes[2] = {hn::And(quads, last), hn::And(quads, last)};
+    const hn::Vec<D64> row_lanes[2] = {hn::Add(rows, order.position[0]),
+                                       hn::Add(rows, order.position[1])};
+    MakeBlock<Map, kPerCounter>(keys, quad_lanes, row_lanes, to);
+  }
+}
+#endif
+
+// Calls take(at, numbers, count) for the normals of rows [row, row + rows), whole rows of `columns`
+// numbers laid end to end: those from `at` on. blocks_suit(words, columns) must hold.
+template <class T, class Take>
+HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t rows,
+                           std::int64_t columns, const Take& take) {
+#if HWY_TARGET == HWY_SCALAR
+  constexpr std::int64_t kChunk = 64;
+  T numbers[kChunk];
+  for (std::int64_t r = 0; r < rows; ++r) {
+    for (std::int64_t column = 0; column < columns; column += kChunk) {
+      const std::int64_t count = std::min(kChunk, columns - column);
+      ScalarTile(Distribution::kNormal, words, row + r, 1, column, count, numbers, count);
+      take(r * columns + column, numbers, count);
+    }
+  }
+#else
+  using Map = NormalMap<T>;
+  const std::int64_t lanes = hn::Lanes(D32());
+  const PhiloxKeys keys(words.seed);
+  const std::uint64_t first_quad = words.offset / 4;
+  const std::uint64_t first_row =
+      static_cast<std::uint64_t>(words.first_row) + static_cast<std::uint64_t>(row);
+  HWY_ALIGN T numbers[4 * kMaxBlock];
+  if (columns == 2) {
+    const LaneOrder<T, 2> order;
+    for (std::int64_t r = 0; r < rows; r += lanes) {
+      BlockAt<Map, 2>(keys, order, first_quad, first_row + static_cast<std::uint64_t>(r), numbers);
+      take(2 * r, numbers, 2 * std::min(lanes, rows - r));
+    }
+    return;
+  }
+  const LaneOrder<T, 4> order;
+  std::uint64_t in_row = first_row;
+  // One loop: rows of two blocks are common.
+  const std::int64_t block = 4 * lanes;
+  std::int64_t column = 0;
+  for (std::int64_t at = 0; at < rows * columns;) {
+    BlockAt<Map, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4), in_row,
+                    numbers);
+    const std::int64_t count = std::min(block, columns - column);
+    take(at, numbers, count);
+    at += count;
+    column += count;
+    if (column == columns) {
+      column = 0;
+      ++in_row;
+    }
+  }
+#endif
+}
+
 // The words themselves; any column.
 inline HWY_NOINLINE void RandomBitsTile(const Words& words, std::int64_t row, std::int64_t rows,
                                         std::int64_t column, std::int64_t columns,

@@ -48,6 +48,13 @@ template <class T>
 void random_tile_cpu(const CpuContext& context, Distribution distribution, const Words& words,
                      std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
                      T* out, std::int64_t ld);
+// Whether rows of normals are made as fast block by block, where they are used (ForNormals of
+// random-inl.h), as in tiles: blocks of up to 64 columns leave little of them over.
+[[nodiscard]] constexpr bool blocks_suit(const Words& words, std::int64_t columns) {
+  constexpr std::int64_t kBlock = 64;
+  const std::int64_t over = columns % kBlock == 0 ? 0 : kBlock - columns % kBlock;
+  return words.offset % 4 == 0 && (columns == 2 || over <= columns / 8);
+}
 // The words themselves; any column.
 void random_bits_tile_cpu(const CpuContext& context, const Words& words, std::int64_t row,
                           std::int64_t rows, std::int64_t column, std::int64_t columns,

@@ -2,20 +2,30 @@
 #pragma once
 
 #include "common/row_sweep_cpu.h"
+#include "random/random.h"
 
 namespace scf::sampler {
 
-// in x, output, z, previous, of which the last three may be null: absent (not all combinations: a
-// step has an output, or noise, or both, or an output and a previous).
+// in x, output, z, previous, of which the last three may be null: absent (z and
+// previous are not there together, nor previous without an output).
 // c the seven coefficients of step_rules.h in their order, then the clip.
 // out next, x0^;  sum0: of 0 times next, which is 0 or, where a number is not finite, NaN.
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
+// The same with z made here, of the batch's rows [row, row + rows): whole rows of d numbers without
+// gaps between them, which the sweep takes as one. random::blocks_suit must hold.
+template <class T>
+void step_sweep(const CpuContext& context, const RowSweep<T>& sweep, const random::Words& words,
+                std::int64_t row, std::int64_t rows, std::int64_t d);
+
 // in x, known, z; c a, sigma:  out a known + sigma z where known is not NaN, else x;  sum0 as
 // above.
 template <class T>
 void known_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+template <class T>
+void known_sweep(const CpuContext& context, const RowSweep<T>& sweep, const random::Words& words,
+                 std::int64_t row, std::int64_t rows, std::int64_t d);
 
 // in x, output, z; c p, q:  sums |p x + q output|^2, |z|^2.
 template <class T>

@@ -121,35 +121,109 @@ class StatusBits {
   std::atomic<std::uint32_t> bits_{0};
 };
 
+// Whether rows follow each other without a gap in every matrix that is there.
+template <class T>
+bool is_dense(const StepArrays<T>& arrays, const Matrix<const T>& noise, std::int64_t d) {
+  const auto dense = [d](const auto& of) { return of.data == nullptr || of.ld == d; };
+  return dense(arrays.x) && dense(arrays.output) && dense(arrays.previous) && dense(arrays.next) &&
+         dense(arrays.denoised) && dense(noise);
+}
+
+// How the rows of a batch are swept.
+struct StepSweeps {
+  bool uniform;           // one set of coefficients
+  bool flat;              // rows are one long row, for they have no gaps and are uniform
+  std::uint32_t streams;  // RowSweep's
+};
+
 // The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
 // all of their noise, or null: it is made here.
 template <class T>
 void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
                const loss::NoiseCpu<T>& noise, const Matrix<const T>& made,
-               const TileCoefficients<T>& coefficients, bool uniform, std::uint32_t streams,
-               std::int64_t row, std::int64_t rows, std::int64_t d, StatusBits& status) {
+               const TileCoefficients<T>& coefficients, const StepSweeps& sweeps, std::int64_t row,
+               std::int64_t rows, std::int64_t d, StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
-  for_tiles(
-      coefficients, kCoefficients, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
-        set_input(sweep, 0, arrays.x, row, column);
-        set_input(sweep, 1, arrays.output, row, column);
-        if (made.data != nullptr) {
-          set_input(sweep, 2, made, 0, column);
-        } else {
-          set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns),
-                    0, 0);
-        }
-        set_input(sweep, 3, arrays.previous, row, column);
-        set_output(sweep, 0, arrays.next, row, column);
-        set_output(sweep, 1, arrays.denoised, row, column);
-        sweep.streams = streams;
-        sweep.sums[0] = sums;
-        step_sweep(context, sweep);
-        if (status.wanted() && !all_finite(sums, rows)) {
-          status.add(kNotFinite);
-        }
-      });
+  const bool flat = sweeps.flat && d <= kTile;
+  const auto body = [&](RowSweep<T>& sweep, std::int64_t column) {
+    set_input(sweep, 0, arrays.x, row, column);
+    set_input(sweep, 1, arrays.output, row, column);
+    set_input(sweep, 3, arrays.previous, row, column);
+    set_output(sweep, 0, arrays.next, row, column);
+    set_output(sweep, 1, arrays.denoised, row, column);
+    sweep.streams = sweeps.streams;
+    sweep.sums[0] = sums;
+    if (made.data != nullptr) {
+      set_input(sweep, 2, made, 0, column);
+    } else {
+      set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
+                0);
+    }
+    if (flat) {
+      sweep.columns *= rows;
+      sweep.rows = 1;
+    }
+    step_sweep(context, sweep);
+    if (status.wanted() && !all_finite(sums, sweep.rows)) {
+      status.add(kNotFinite);
+    }
+  };
+  for_tiles(coefficients, kCoefficients, sweeps.uniform, rows, d, body);
+}
+
+// Rows that are one long row, in blocks; sweep(sweep, row, rows) has the coefficients set.
+template <class T, class Body>
+void run_flat(const CpuContext& context, const TileCoefficients<T>& coefficients, int count,
+              std::int64_t m, std::int64_t d, StatusBits& status, const Body& body) {
+  RowPlanCpu plan(m, d);
+  plan.tile_rows = plan.block_rows;
+  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
+    double sum = 0;
+    RowSweep<T> sweep;
+    sweep.rows = 1;
+    sweep.columns = rows * d;
+    sweep.uniform = true;
+    for (int c = 0; c < count; ++c) {
+      sweep.coefficients[c] = coefficients.values[c];
+    }
+    sweep.sums[0] = &sum;
+    body(sweep, row, rows);
+    if (status.wanted() && !all_finite(&sum, 1)) {
+      status.add(kNotFinite);
+    }
+  });
+}
+
+// A step with the same coefficients for all rows. settings say what its noise is, if it has any.
+template <class T>
+void run_uniform(const CpuContext& context, const StepSettings<T>& settings, bool has_noise,
+                 const StepArrays<T>& arrays, const TileCoefficients<T>& coefficients,
+                 const StepSweeps& sweeps, std::int64_t m, std::int64_t d, StatusBits& status) {
+  const bool makes_noise = has_noise && settings.noise.data == nullptr;
+  const random::Words words = makes_noise ? random::read_words(settings.words) : random::Words{};
+  if (!sweeps.flat || (makes_noise && !random::blocks_suit(words, d))) {
+    const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
+    run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+      step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
+    });
+    return;
+  }
+  run_flat(context, coefficients, kCoefficients, m, d, status,
+           [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+             set_input(sweep, 0, arrays.x, row, 0);
+             set_input(sweep, 1, arrays.output, row, 0);
+             set_input(sweep, 3, arrays.previous, row, 0);
+             set_output(sweep, 0, arrays.next, row, 0);
+             set_output(sweep, 1, arrays.denoised, row, 0);
+             sweep.streams = sweeps.streams;
+             if (makes_noise) {
+               step_sweep(context, sweep, words, row, rows, d);
+             } else {
+               set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
+               step_sweep(context, sweep);
+             }
+           });
 }
 
 template <class T>
@@ -183,18 +257,24 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
                                 arrays.previous.data != nullptr);
   check_samples(settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
-  const loss::NoiseCpu<T> noise =
-      noise_of(context, settings,
-               draws_noise(settings.kind) && settings.temperature > 0 &&
-                   !(settings.kind == StepKind::kDdim && settings.eta == 0));
+  const bool has_noise = draws_noise(settings.kind) && settings.temperature > 0 &&
+                         !(settings.kind == StepKind::kDdim && settings.eta == 0);
   StatusBits status(settings.status);
-  const std::uint32_t streams = streams_of(arrays, m, d);
+  const StepSweeps sweeps = {uniform, uniform && is_dense(arrays, settings.noise, d),
+                             streams_of(arrays, m, d)};
+  if (uniform) {
+    TileCoefficients<T> coefficients;
+    coefficients.set(0, coefficients_of(settings, uses, 0, 0), settings.clip);
+    run_uniform(context, settings, has_noise, arrays, coefficients, sweeps, m, d, status);
+    return;
+  }
+  const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
-    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
+    for (std::int64_t i = 0; i < rows; ++i) {
       coefficients.set(i, coefficients_of(settings, uses, row + i, 0), settings.clip);
     }
-    step_rows(context, arrays, noise, {}, coefficients, uniform, streams, row, rows, d, status);
+    step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
   });
 }
 
@@ -207,14 +287,37 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
   const bool uniform = is_uniform(settings, uses);
   const loss::NoiseCpu<T> noise = noise_of(context, settings, true);
   StatusBits status(settings.status);
+  const auto set_level = [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
+    const Level level = level_at(settings.level, row);
+    coefficients.values[0][i] = static_cast<T>(level.signal_scale);
+    coefficients.values[1][i] = static_cast<T>(level.sigma);
+  };
+  StepArrays<T> arrays;
+  arrays.x = x;
+  arrays.output = known;
+  arrays.next = next;
+  const std::uint32_t streams = streams_of(arrays, m, d);
+  const random::Words words = random::read_words(settings.words);
+  if (uniform && settings.noise.data == nullptr && is_dense(arrays, {}, d) &&
+      random::blocks_suit(words, d)) {
+    TileCoefficients<T> coefficients;
+    set_level(coefficients, 0, 0);
+    run_flat(context, coefficients, 2, m, d, status,
+             [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+               set_input(sweep, 0, x, row, 0);
+               set_input(sweep, 1, known, row, 0);
+               set_output(sweep, 0, next, row, 0);
+               sweep.streams = streams;
+               known_sweep(context, sweep, words, row, rows, d);
+             });
+    return;
+  }
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> coefficients;
     alignas(64) T buffer[kTile];
     double sums[kMostRows];
     for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
-      const Level level = level_at(settings.level, row + i);
-      coefficients.values[0][i] = static_cast<T>(level.signal_scale);
-      coefficients.values[1][i] = static_cast<T>(level.sigma);
+      set_level(coefficients, i, row + i);
     }
     for_tiles(coefficients, 2, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
       set_input(sweep, 0, x, row, column);
@@ -222,6 +325,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
       set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
                 0);
       set_output(sweep, 0, next, row, column);
+      sweep.streams = streams;
       sweep.sums[0] = sums;
       known_sweep(context, sweep);
       if (status.wanted() && !all_finite(sums, rows)) {
@@ -268,10 +372,11 @@ class Corrector {
         plan_(m, d),
         uses_(corrector_uses(corrector.rule, settings.form, arrays.denoised.data != nullptr)),
         uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
-        streams_(streams_of(arrays, m, d)),
+        sweeps_{uniform_, uniform_ && is_dense(arrays, settings.noise, d),
+                streams_of(arrays, m, d)},
         root_temperature_(std::sqrt(settings.temperature)),
-        noise_(noise_of(context, settings,
-                        settings.temperature > 0 || corrector.rule != Rule::kSigma)),
+        has_noise_(settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        noise_(noise_of(context, settings, has_noise_)),
         status_(settings.status) {
     check_samples(settings, uses_, m);
     Arena arena(memory);
@@ -280,6 +385,17 @@ class Corrector {
 
   void run() {
     const double of_batch = corrector_.rule == Rule::kBatch ? batch_step_size() : 0;
+    if (uniform_) {
+      const Level at = level_at(settings_.level, 0);
+      const double alpha =
+          corrector_.rule == Rule::kBatch ? of_batch : corrector_step_size(corrector_, at.sigma);
+      TileCoefficients<T> coefficients;
+      coefficients.set(0, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
+                       settings_.clip);
+      run_uniform(context_, settings_, has_noise_, arrays_, coefficients, sweeps_, plan_.m, d_,
+                  status_);
+      return;
+    }
     run_tiles_cpu(context_, plan_, [&](std::int64_t row, std::int64_t rows, int thread) {
       TileCoefficients<T> coefficients;
       double noise[kMostRows];
@@ -296,7 +412,7 @@ class Corrector {
             },
             noise, score);
       }
-      for (std::int64_t i = 0; i < (uniform_ ? 1 : rows); ++i) {
+      for (std::int64_t i = 0; i < rows; ++i) {
         const Level at = level_at(settings_.level, row + i);
         const double alpha =
             corrector_.rule == Rule::kSigma   ? corrector_step_size(corrector_, at.sigma)
@@ -305,8 +421,7 @@ class Corrector {
         coefficients.set(i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
                          settings_.clip);
       }
-      step_rows(context_, arrays_, noise_, made, coefficients, uniform_, streams_, row, rows, d_,
-                status_);
+      step_rows(context_, arrays_, noise_, made, coefficients, sweeps_, row, rows, d_, status_);
     });
   }
 
@@ -379,8 +494,9 @@ class Corrector {
   RowPlanCpu plan_;
   StepUses uses_;
   bool uniform_;
-  std::uint32_t streams_;
+  StepSweeps sweeps_;
   double root_temperature_;
+  bool has_noise_;
   loss::NoiseCpu<T> noise_;
   StatusBits status_;
   CorrectorWorkspace<T> workspace_ = {};

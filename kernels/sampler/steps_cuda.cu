@@ -155,8 +155,10 @@ class StepMatrices {
   // Four columns of the score p x + q output.
   template <bool kVector>
   __device__ void score(T of_x, T of_output, const Place& place, int count, T* score) const {
-    T x[4];
-    load_quad<kVector>(place.x, count, x);
+    T x[4] = {};
+    if (of_x != 0) {
+      load_quad<kVector>(place.x, count, x);
+    }
     load_quad<kVector>(place.output, count, score);
 #pragma unroll
     for (int j = 0; j < 4; ++j) {
@@ -303,16 +305,18 @@ class SampleCorrectorOperation : public RowOperationCuda {
  public:
   static constexpr int kSums = 2;
   static constexpr int kNumbers = 4;
+  // In double two blocks' registers do not hold it all.
+  static constexpr int kResidentBlocks = sizeof(T) == sizeof(double) ? 1 : 2;
   using Number = T;
   struct Own {
     ScoreFactors<T> score;
-    double signal_scale;
+    double signal_scale;  // NaN of a bad sample
     double sigma;
-    std::uint32_t bits;
   };
   struct Row {
-    Own own;
-    RowCoefficients<T> of;
+    double signal_scale;
+    double sigma;
+    RowCoefficients<T> of;  // in the first sweep x_x and x_output are the score's
     typename StepMatrices<T>::Place place;
     bool bad;
   };
@@ -333,18 +337,20 @@ class SampleCorrectorOperation : public RowOperationCuda {
   __device__ void begin(std::int64_t row, Own& own) const {
     const Level level = level_at(settings_.level, row);
     const Affine score = score_of(settings_.form, level);
+    const std::uint32_t bits = check_sample(settings_, uses_, row);
     own = {{static_cast<T>(score.x), static_cast<T>(score.output)},
-           level.signal_scale,
-           level.sigma,
-           check_sample(settings_, uses_, row)};
-    report(settings_.status, own.bits);
+           bits != 0     ? NAN
+           : uses_.level ? level.signal_scale
+                         : 1,
+           level.sigma};
+    report(settings_.status, bits);
   }
 
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
-    state.own = {{hand(own.score.x), hand(own.score.output)},
-                 hand(own.signal_scale),
-                 hand(own.sigma),
-                 hand(own.bits)};
+    state.signal_scale = hand(own.signal_scale);
+    state.sigma = hand(own.sigma);
+    state.of.x_x = hand(own.score.x);
+    state.of.x_output = hand(own.score.output);
     state.bad = false;
   }
 
@@ -368,8 +374,7 @@ class SampleCorrectorOperation : public RowOperationCuda {
       return;
     }
     T score[4];
-    matrices_.template score<kVector>(state.own.score.x, state.own.score.output, state.place, count,
-                                      score);
+    matrices_.template score<kVector>(state.of.x_x, state.of.x_output, state.place, count, score);
     keep<kVector>(count, z);
     sums[0] += dot_quad(score, score);
     sums[1] += dot_quad(z, z);
@@ -380,14 +385,15 @@ class SampleCorrectorOperation : public RowOperationCuda {
       report(settings_.status, state.bad ? kNotFinite : 0U);
       return;
     }
-    if (state.own.bits != 0) {
-      state.of = RowCoefficients<T>(StepCoefficients{NAN, NAN, NAN, NAN, NAN, NAN, NAN});
-      return;
-    }
-    const double alpha = corrector_step_size(corrector_, sqrt(sums[1]), sqrt(sums[0]));
-    state.of = RowCoefficients<T>(langevin_of(settings_.form, uses_.level,
-                                              {state.own.signal_scale, state.own.sigma}, alpha,
-                                              sqrt(settings_.temperature)));
+    // Of a bad sample x0^ and the new state are NaN. What no corrector multiplies stays a constant
+    // 0, and takes no register.
+    const bool bad = !(state.signal_scale == state.signal_scale);
+    const double alpha = bad ? NAN : corrector_step_size(corrector_, sqrt(sums[1]), sqrt(sums[0]));
+    StepCoefficients of =
+        langevin_of(settings_.form, uses_.level, {state.signal_scale, state.sigma}, alpha,
+                    sqrt(settings_.temperature));
+    of.x0_x = bad ? NAN : of.x0_x;
+    state.of = RowCoefficients<T>(of);
   }
 
  private:

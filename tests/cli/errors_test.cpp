@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "scratch.h"
@@ -99,6 +100,12 @@ void write_files(const ScratchFolder& scratch) {
   scratch.write("weights_small.csv", "5e-324\n5e-324\n5e-324\n");
   scratch.write("weights_nan.csv", "1\nnan\n1\n");
   scratch.write("weights_one.csv", "0\n1\n0\n");
+  scratch.write("half.csv", "1\n0.5\n1\n");
+  scratch.write("infinite_row.csv", "inf,1\n");
+  scratch.write("levels.csv", "4\n1\n0\n");
+  scratch.write("one_level.csv", "4\n");
+  scratch.write("growing.csv", "1\n4\n0\n");
+  scratch.write("scales.csv", "0,1\n1,0\n");
   scratch.write("self.score.npy", good);
   scratch.write("self.divergence.npy", npy_of(std::vector<double>{1, 1, 1}, 3, 0));
   std::filesystem::create_symlink("self.divergence.npy", scratch.path("link.npy"));
@@ -269,10 +276,172 @@ std::vector<Case> fit_bandwidth_cases() {
   };
 }
 
+Case sample(const std::string& name, const std::string& sampler,
+            const std::vector<std::string>& more, const std::string& message) {
+  Case c{"sample_" + name, {"sample", sampler}, message};
+  const std::vector<std::pair<const char*, const char*>> needed = {
+      {"--data", "@good.npy"}, {"--base-bandwidth", "1"}, {"--n", "3"}, {"--out", "@x.npy"}};
+  for (const auto& [option, value] : needed) {
+    if (std::find(more.begin(), more.end(), option) != more.end()) continue;
+    c.arguments.insert(c.arguments.end(), {option, value});
+  }
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> sample_data_cases() {
+  return {
+      {"sample_none",
+       {"sample", "--data", "@good.npy", "--base-bandwidth", "1", "--n", "3", "--out", "@x.npy"},
+       "SAMPLER is required"},
+      {"sample_no_data",
+       {"sample", "edm", "--base-bandwidth", "1", "--n", "3", "--out", "@x.npy"},
+       "--data is required"},
+      {"sample_no_n",
+       {"sample", "edm", "--data", "@good.npy", "--base-bandwidth", "1", "--out", "@x.npy"},
+       "--n is required"},
+      {"sample_no_out",
+       {"sample", "edm", "--data", "@good.npy", "--base-bandwidth", "1", "--n", "3"},
+       "--out is required"},
+      sample("unknown", "ode", {}, "ode"),
+      sample("data_nan", "edm", {"--data", "@nan.npy"}, "row 1, column 1 (from 0) is nan"),
+      sample("data_absent", "edm", {"--data", "@absent.npy"}, "No such file"),
+      sample("weights", "edm", {"--weights", "@weights2.csv"}, "expected 3 weights"),
+      sample("weights_zero", "edm", {"--weights", "@weights_zero.csv"}, "all weights are zero"),
+      sample("bandwidth_negative", "edm", {"--base-bandwidth", "-1"},
+             "--base-bandwidth must be in [0, inf), got -1"),
+      sample("bandwidth_nan", "edm", {"--base-bandwidth", "nan"},
+             "--base-bandwidth must be in [0, inf), got nan"),
+      sample("bandwidth_zero_of_one", "edm", {"--data", "@one.npy", "--base-bandwidth", "0"},
+             "all data are equal: --base-bandwidth must be > 0, got 0"),
+      sample("n_zero", "edm", {"--n", "0"}, "--n must be in [1, 1099511627776], got 0"),
+      sample("n_negative", "edm", {"--n", "-3"}, "--n must be in [1, 1099511627776], got -3"),
+      sample("n_huge", "edm", {"--n", "1099511627777"}, "--n must be in [1, 1099511627776]"),
+      sample("n_word", "edm", {"--n", "many"}, "many"),
+      sample("n_overflow", "edm", {"--n", "99999999999999999999"}, "--n"),
+      sample("file_too_large", "ddpm",
+             {"--n", "1099511627776", "--trajectory", "1", "--steps", "1000000"},
+             "trajectory.npy: would be larger than any file can be"),
+      sample("out_csv", "edm", {"--out", "@x.csv"}, "--out must be the name of a .npy file"),
+      sample("out_no_name", "edm", {"--out", "@.npy"}, "--out must be the name of a .npy file"),
+      sample("out_short", "edm", {"--out", "x"}, "--out must be the name of a .npy file"),
+      sample("out_no_folder", "edm", {"--out", "@absent/x.npy"}, "cannot be written to"),
+      sample("out_data", "edm", {"--data", "@self.score.npy", "--out", "@self.score.npy"},
+             "is an input too"),
+      sample("out_known", "edm", {"--known", "@link.npy", "--out", "@self.divergence.npy"},
+             "has 1 column, the data have 2"),
+      sample("trajectory_zero", "edm", {"--trajectory", "0"}, "--trajectory must be in [1, "),
+      sample("trajectory_fraction", "edm", {"--trajectory", "1.5"}, "--trajectory"),
+      sample("label_alone", "edm", {"--label", "3"}, "--label needs --labels"),
+      sample("labels_alone", "edm", {"--labels", "@weights2.csv"}, "--labels needs --label"),
+      sample("labels_count", "edm", {"--labels", "@weights2.csv", "--label", "1"},
+             "expected 3 labels, one a datum"),
+      sample("label_absent", "edm", {"--labels", "@weights_one.csv", "--label", "7"},
+             "has no such label"),
+      sample("label_weightless", "edm",
+             {"--labels", "@weights_one.csv", "--weights", "@weights_one.csv", "--label", "0"},
+             "--label 0: all its data have weight zero"),
+      sample("label_fraction", "edm", {"--labels", "@half.csv", "--label", "1"},
+             "label 1 (from 0) is 0.5; labels must be whole numbers"),
+      sample("label_word", "edm", {"--labels", "@half.csv", "--label", "x"}, "--label"),
+      sample("labels_column", "edm",
+             {"--labels", "@good.npy", "--labels-column", "5", "--label", "1"}, "no column 5"),
+      sample("known_width", "edm", {"--known", "@wide.npy"}, "has 3 columns, the data have 2"),
+      sample("known_rows", "edm", {"--known", "@good.npy", "--n", "5"},
+             "has 3 rows; expected one, or --n 5 of them"),
+      sample("known_infinite", "edm", {"--known", "@infinite_row.csv"}, "is not finite"),
+      sample("too_large_for_f32", "edm", {"--data", "@huge_value.npy", "--dtype", "f32"},
+             "too large for f32"),
+  };
+}
+
+std::vector<Case> sample_option_cases() {
+  return {
+      sample("sde", "ddpm", {"--sde", "vpp"}, "vpp"),
+      sample("smld_vp", "smld", {"--sde", "vp"}, "smld goes along --sde ve alone, got vp"),
+      sample("steps", "edm", {"--steps", "0"}, "--steps must be in [1, 1000000], got 0"),
+      sample("steps_most", "edm", {"--steps", "1000001"}, "--steps must be in [1, 1000000]"),
+      sample("corrector_steps", "smld", {"--corrector-steps", "0"},
+             "--corrector-steps must be in [1, 1000000], got 0"),
+      sample("corrector_steps_use", "ddpm", {"--corrector-steps", "1"},
+             "--corrector-steps is for smld and pc"),
+      sample("step_size", "smld", {"--step-size", "nan"}, "--step-size must be in (0, inf)"),
+      sample("step_size_use", "pc", {"--step-size", "1"}, "--step-size is for smld"),
+      sample("snr", "pc", {"--snr", "0"}, "--snr must be in (0, inf), got 0"),
+      sample("snr_use", "em", {"--snr", "0.1"}, "--snr is for pc"),
+      sample("predictor", "pc", {"--predictor", "heun"}, "heun"),
+      sample("predictor_use", "em", {"--predictor", "none"}, "--predictor is for pc"),
+      sample("rule_use", "smld", {"--corrector-rule", "batch"}, "--corrector-rule is for pc"),
+      sample("first_use", "edm", {"--corrector-first"}, "--corrector-first is for pc"),
+      sample("variance_use", "pc", {"--variance", "large"},
+             "--variance is for ddpm, and for pc with --predictor ancestral"),
+      sample("eta", "ddim", {"--eta", "1.5"}, "--eta must be in [0, 1], got 1.5"),
+      sample("eta_nan", "ddim", {"--eta", "nan"}, "--eta must be in [0, 1], got nan"),
+      sample("eta_use", "ddpm", {"--eta", "0"}, "--eta is for ddim"),
+      sample("temperature", "em", {"--temperature", "-1"}, "--temperature must be in [0, inf)"),
+      sample("temperature_use", "edm", {"--temperature", "1"}, "--temperature is for smld"),
+      sample("clip", "edm", {"--clip", "0"}, "--clip must be in (0, inf), got 0"),
+      sample("clip_use", "pc", {"--clip", "1"}, "--clip is for ddpm"),
+      sample("churn", "edm", {"--churn", "inf"}, "--churn must be in [0, inf), got inf"),
+      sample("churn_use", "dpmpp", {"--churn", "1"}, "--churn is for edm"),
+      sample("start", "pc", {"--start", "zero"}, "zero"),
+      sample("denoise_both", "pc", {"--denoise", "--no-denoise"}, "excludes"),
+      sample("sigma_max", "edm", {"--sigma-max", "-1"}, "--sigma-max must be in (0, inf)"),
+      sample("sigma_order", "edm", {"--sigma-max", "1", "--sigma-min", "1"},
+             "--sigma-min must be below --sigma-max, got 1 and 1"),
+      sample("sigma_min_above", "edm", {"--sigma-min", "1e9"},
+             "the noise levels must fall from --sigma-max to --sigma-min, got "),
+      sample("sigma_use", "ddpm", {"--sigma-max", "1"}, "--sigma-min is for --sde ve"),
+      sample("seed", "edm", {"--seed", "-1"}, "--seed: must be a whole number"),
+      sample("threads", "edm", {"--threads", "0"}, "--threads must be in [1, 4096]"),
+      sample("schedule", "edm", {"--schedule", "sigmoid"},
+             "--schedule must be linear, cosine, uniform, geometric, karras or a .npy, .csv or "
+             ".csv.gz file, got 'sigmoid'"),
+      sample("schedule_empty", "edm", {"--schedule", ""}, "--schedule: must not be empty"),
+      sample("schedule_em", "em", {"--schedule", "karras"},
+             "em needs the times of a diffusion: --schedule uniform, got karras"),
+      sample("schedule_predictor", "pc",
+             {"--predictor", "euler-maruyama", "--schedule", "@levels.csv"},
+             "--predictor euler-maruyama needs the times of a diffusion"),
+      sample("schedule_smld", "smld", {"--schedule", "karras"},
+             "smld takes --schedule geometric or a file, got karras"),
+      sample("schedule_linear", "ddpm", {"--schedule", "linear", "--sde", "ve"},
+             "--schedule linear is for --sde vp, got ve"),
+      sample("schedule_geometric", "ddpm", {"--schedule", "geometric"},
+             "--schedule geometric is for --sde ve, got vp"),
+      sample("schedule_file_sde", "ddpm", {"--schedule", "@levels.csv", "--sde", "ve"},
+             "--sde is for named schedules"),
+      sample("schedule_file_steps", "ddpm", {"--schedule", "@levels.csv", "--steps", "2"},
+             "--steps is for named schedules"),
+      sample("schedule_file_sigma", "ddpm", {"--schedule", "@levels.csv", "--sigma-min", "2"},
+             "is for named schedules"),
+      sample("schedule_absent", "ddpm", {"--schedule", "@absent.csv"}, "No such file"),
+      sample("schedule_wide", "ddpm", {"--schedule", "@wide.npy"},
+             "has 3 columns; expected sigma, or signal scale and sigma"),
+      sample("schedule_one", "ddpm", {"--schedule", "@one_level.csv"},
+             "has one level; expected at least two, from noise to data"),
+      sample(
+          "schedule_grows", "ddpm", {"--schedule", "@growing.csv"},
+          "level 1 (from 0): the noise must not grow beside the signal: sigma is too large, got"),
+      sample("schedule_zero", "ddpm", {"--schedule", "@weights_one.csv"},
+             "level 0 (from 0): sigma must be > 0 (the last >= 0), got 0"),
+      sample("schedule_smld_zero", "smld", {"--schedule", "@levels.csv"},
+             "level 2 (from 0): sigma must be > 0, got 0"),
+      sample("schedule_scale", "ddpm", {"--schedule", "@scales.csv"},
+             "level 0 (from 0): the signal scale must be > 0, got 0"),
+      sample("bandwidth_zero_level", "smld",
+             {"--schedule", "@good.csv", "--base-bandwidth", "0", "--data", "@one.npy"},
+             "all data are equal"),
+  };
+}
+
 std::vector<Case> all_cases() {
   std::vector<Case> cases = {
       // The command line.
-      {"no_command", {}, "a command is required: info, kde, bandwidth, loss, divergence or fit-"},
+      {"no_command",
+       {},
+       "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth "
+       "or sample"},
       {"unknown_command", {"density"}, "density"},
       {"unknown_global_option", {"--colour"}, "--colour"},
       {"info_argument", {"info", "x"}, "x"},
@@ -437,7 +606,8 @@ std::vector<Case> all_cases() {
        "neither criterion is finite at any bandwidth from 1e-30 to 1e-25"},
       {"bandwidth_data_nan", {"bandwidth", "@nan.npy", "--plot", "@p.png"}, "row 1, column 1"},
   };
-  for (const auto& more : {loss_cases(), divergence_cases(), fit_bandwidth_cases()}) {
+  for (const auto& more : {loss_cases(), divergence_cases(), fit_bandwidth_cases(),
+                           sample_data_cases(), sample_option_cases()}) {
     cases.insert(cases.end(), more.begin(), more.end());
   }
   return cases;
@@ -480,7 +650,7 @@ TEST(CommandErrors, ADamagedFileIsNamedOnce) {
 
 TEST(CommandErrors, HelpIsNoError) {
   for (const std::string command :
-       {"info", "kde", "bandwidth", "loss", "divergence", "fit-bandwidth"}) {
+       {"info", "kde", "bandwidth", "loss", "divergence", "fit-bandwidth", "sample"}) {
     const Outcome outcome = run_command({command, "--help"});
     EXPECT_EQ(outcome.exit_code, 0);
     EXPECT_NE(outcome.out.find("Usage"), std::string::npos);
@@ -505,7 +675,9 @@ TEST(CommandErrors, AnAbsentBackendExitsWith3) {
        "cuda"},
       {"divergence", "kl", "--p", good, "--p-bandwidth", "1", "--q", good, "--q-bandwidth", "1",
        "--device", "cuda"},
-      {"fit-bandwidth", good, "--loss", "ism", "--device", "cuda"}};
+      {"fit-bandwidth", good, "--loss", "ism", "--device", "cuda"},
+      {"sample", "edm", "--data", good, "--base-bandwidth", "1", "--n", "3", "--device", "cuda",
+       "--out", scratch.path("x.npy")}};
   for (const auto& line : lines) {
     const Outcome outcome = run_command(line);
     EXPECT_EQ(outcome.exit_code, 3) << outcome.err;

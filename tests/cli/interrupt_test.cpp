@@ -40,17 +40,19 @@ struct Case {
   int signal;
   int exit_code;
   std::string line;                    // on stderr
-  std::vector<std::string> arguments;  // after the data
+  std::vector<std::string> arguments;  // "@data": the data, "@name": a file beside them
 };
 
 class Interrupt : public ::testing::TestWithParam<Case> {};
 
 TEST_P(Interrupt, LeavesNoFileAndSaysSo) {
   const ScratchFolder scratch;
-  std::vector<std::string> arguments = {GetParam().arguments[0], write_data(scratch)};
-  for (std::size_t i = 1; i < GetParam().arguments.size(); ++i) {
-    const std::string& argument = GetParam().arguments[i];
-    arguments.push_back(argument[0] == '@' ? scratch.path(argument.substr(1)) : argument);
+  const std::string data = write_data(scratch);
+  std::vector<std::string> arguments = GetParam().arguments;
+  for (std::string& argument : arguments) {
+    if (argument[0] == '@') {
+      argument = argument == "@data" ? data : scratch.path(argument.substr(1));
+    }
   }
   Running command(arguments);
   ASSERT_TRUE(wait_for_files(scratch));
@@ -65,7 +67,8 @@ TEST_P(Interrupt, LeavesNoFileAndSaysSo) {
 
 // A grid of 1000 bandwidths never ends in time; a single estimate does on a fast machine, so that
 // its signal comes while it is prepared or evaluated.
-const std::vector<std::string> kLongSearch = {"bandwidth", "--points", "1000", "--plot", "@p.png"};
+const std::vector<std::string> kLongSearch = {"bandwidth", "@data",  "--points",
+                                              "1000",      "--plot", "@p.png"};
 
 INSTANTIATE_TEST_SUITE_P(
     All, Interrupt,
@@ -74,8 +77,14 @@ INSTANTIATE_TEST_SUITE_P(
                            SIGINT,
                            130,
                            "interrupted",
-                           {"kde", "--bandwidth", "1", "--dtype", "f64", "--threads", "1", "--out",
-                            "@out"}},
+                           {"kde", "@data", "--bandwidth", "1", "--dtype", "f64", "--threads", "1",
+                            "--out", "@out"}},
+                      Case{"Sample",
+                           SIGINT,
+                           130,
+                           "interrupted",
+                           {"sample", "pc", "--data", "@data", "--base-bandwidth", "1", "--n",
+                            "1000", "--trajectory", "100", "--out", "@out.npy"}},
                       Case{"HungUp", SIGHUP, 129, "hung up", kLongSearch},
                       Case{"Quit", SIGQUIT, 131, "quit", kLongSearch},
                       Case{"Terminated", SIGTERM, 143, "terminated", kLongSearch}),

@@ -1,5 +1,5 @@
-// `scorefield loss`, `divergence` and `fit-bandwidth` with --device cuda: the numbers of the CPU,
-// from a GPU or from the emulator.
+// `scorefield loss`, `divergence`, `fit-bandwidth` and `sample` with --device cuda: the numbers of
+// the CPU, from a GPU or from the emulator.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -54,6 +54,34 @@ TEST(ModelCommandsCuda, FittedBandwidthsAreTheCpus) {
   const ScratchFolder scratch;
   const std::string data = scratch.write("y.csv", "0\n0.7\n1.9\n3\n");
   expect_same({"fit-bandwidth", data, "--loss", "ism", "--tolerance", "0.01"}, "bandwidth", 0.02);
+}
+
+// The noise is the same on every backend, so the samples are, but for rounding.
+TEST(ModelCommandsCuda, SamplesAreTheCpus) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.csv", "0,0\n1,0.5\n-1,2\n");
+  const std::string known = scratch.write("known.csv", "nan,0.5\n");
+  const std::string out = scratch.path("x.npy");
+  for (const std::string method : {"smld", "pc", "edm"}) {
+    std::vector<std::string> line = {
+        "sample",  method, "--data",  data,  "--base-bandwidth", "0.3", "--n",   "3",
+        "--steps", "4",    "--known", known, "--trajectory",     "2",   "--out", out};
+    if (method == "smld") line.insert(line.end(), {"--corrector-steps", "2"});
+    std::vector<double> samples[2];
+    std::vector<double> states[2];
+    for (const bool cuda : {false, true}) {
+      const Json json = run_json(joined(line, {"--device", cuda ? "cuda" : "cpu"}));
+      EXPECT_EQ(json.at("device"), cuda ? "cuda" : "cpu");
+      samples[cuda ? 1 : 0] = npy_values<double>(out, "(3, 2)");
+      states[cuda ? 1 : 0] = npy_values<double>(scratch.path("x.trajectory.npy"), "(3, 3, 2)");
+    }
+    for (std::size_t i = 0; i < samples[0].size(); ++i) {
+      EXPECT_NEAR(samples[0][i], samples[1][i], 1e-6) << method;
+    }
+    for (std::size_t i = 0; i < states[0].size(); ++i) {
+      EXPECT_NEAR(states[0][i], states[1][i], 1e-5) << method;
+    }
+  }
 }
 
 }  // namespace

@@ -56,8 +56,7 @@ KernelCounts counts_of(const Workload& workload, const std::string& name, const 
   return counts;
 }
 
-// ---- The least work of an element
-// ----------------------------------------------------------------
+// ---- The least work of an element --------------------------------------------------------------
 
 // Philox4x32-10: a round takes 2 multiplications of 32 bits to 64 and 4 exclusive ors, for 4 words.
 constexpr double kWord = 10 * 6 / 4.0;
@@ -91,6 +90,23 @@ constexpr RowOperation kRowOperations[] = {
     // The ratio comes before its gradients, which take both f again.
     {"local_variance", 7, 6},
 };
+
+// A step is a product and an addition for each matrix that it is affine in, x0^ as many for two of
+// them, a norm as many. The batch's norms take outputs and noise twice.
+constexpr RowOperation kStepOperations[] = {{"langevin_step", 3, kNormal + 3},
+                                            {"denoise_step", 3, 2},
+                                            {"ancestral_step", 3, kNormal + 5},
+                                            {"ddim_step", 3, 4},
+                                            {"ddim_eta1_step", 3, kNormal + 5},
+                                            {"reverse_diffusion_step", 3, kNormal + 3},
+                                            {"euler_maruyama_step", 3, kNormal + 3},
+                                            {"corrector_sigma_step", 3, kNormal + 3},
+                                            {"corrector_sample_step", 3, kNormal + 5},
+                                            {"corrector_batch_step", 4, 2 * kNormal + 5},
+                                            {"churn_step", 2, kNormal + 2},
+                                            {"dpmpp_step", 5, 5},
+                                            {"heun_step", 4, 5},
+                                            {"known_step", 3, kNormal + 3}};
 
 // Rows without columns: two log-densities, a value and a gradient; two sets of points for JS, whose
 // exponential and logarithm have no figure.
@@ -129,6 +145,11 @@ std::vector<Workload> reported_workloads() {
       for (const std::int64_t d : {2, 64, 784}) {
         workloads.push_back(row_workload(operation, dtype, d));
       }
+    }
+  }
+  for (const RowOperation& operation : kStepOperations) {
+    for (const std::int64_t d : {2, 64, 784}) {
+      workloads.push_back(row_workload(operation, "f32", d));
     }
   }
   for (const RowOperation& operation : kScalarOperations) {

@@ -58,6 +58,24 @@ TEST(CudaCounts, LossesMoveEveryElementOnce) {
   }
 }
 
+// A step reads and writes every matrix once.
+TEST(CudaCounts, StepsMoveEveryElementOnce) {
+  for (const Workload& workload : reported_workloads()) {
+    const bool noise = workload.operation == "langevin_step";
+    if ((!noise && workload.operation != "dpmpp_step") || workload.d < 64) {
+      continue;
+    }
+    const KernelCounts counts = busiest(workload);
+    SCOPED_TRACE(counts.kernel);
+    EXPECT_GE(counts.global_bytes_per_unit, workload.least_bytes);
+    EXPECT_LT(counts.global_bytes_per_unit, workload.least_bytes + 0.5);
+    EXPECT_GE(counts.instructions_per_unit, workload.least_instructions);
+    if (noise) {
+      EXPECT_LT(counts.instructions_per_unit, 2.5 * workload.least_instructions);
+    }
+  }
+}
+
 TEST(CudaCounts, ProgramsThatFailAreErrors) {
   EXPECT_ANY_THROW(count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"nothing", "f32", 8, 1, 1}));
 }

@@ -2,7 +2,8 @@
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
 // KDE of N normal data at M normal queries; or, of M rows and with no use for N,
 // random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
-// LOSS_perturb, a divergence by its name (of M points of each density), or local_variance.
+// LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
+// sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step.
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -17,6 +18,8 @@
 #include "support/loss_call.h"
 #include "support/loss_problem.h"
 #include "support/shapes.h"
+#include "support/step_call.h"
+#include "support/step_problem.h"
 
 namespace scf::test {
 namespace {
@@ -121,10 +124,43 @@ bool run_divergence(const std::string& operation, const Context& context, const 
 }
 
 template <class T>
+bool run_step(const std::string& operation, const Context& context, const Shape& shape) {
+  const auto take = [&](Step step, std::int32_t rule, double eta) {
+    auto problem = step_problem<T>(step, shape.m, shape.d, Levels::kVp, false, 1);
+    problem.noise.clear();
+    problem.denoised_wanted = step == Step::kDpmpp;  // which hands it to its next step
+    problem.rule = rule;
+    problem.eta = eta;
+    StepLayout layout;
+    layout.denoised = step == Step::kDpmpp ? Place::kOnExtra : Place::kOwn;
+    StepCall<T> call(context, problem, layout);
+    require_success(call.run(), operation);
+    return true;
+  };
+  if (operation == "ddim_eta1_step") {
+    return take(Step::kDdim, SCF_CORRECTOR_SIGMA, 1);
+  }
+  for (const auto& [rule, name] :
+       {std::pair(SCF_CORRECTOR_SIGMA, "sigma"), std::pair(SCF_CORRECTOR_SAMPLE, "sample"),
+        std::pair(SCF_CORRECTOR_BATCH, "batch")}) {
+    if (operation == std::string("corrector_") + name + "_step") {
+      return take(Step::kCorrector, rule, 0);
+    }
+  }
+  for (const Step step : all_steps()) {
+    if (operation == name_of(step) + "_step") {
+      return take(step, SCF_CORRECTOR_SIGMA, 0);
+    }
+  }
+  return false;
+}
+
+template <class T>
 void run(const std::string& operation, const Shape& shape) {
   const Context context(Backend::kCuda);
   if (!run_kde<T>(operation, context, shape) && !run_random<T>(operation, context, shape) &&
-      !run_loss<T>(operation, context, shape) && !run_divergence<T>(operation, context, shape)) {
+      !run_loss<T>(operation, context, shape) && !run_divergence<T>(operation, context, shape) &&
+      !run_step<T>(operation, context, shape)) {
     throw std::invalid_argument("no operation '" + operation + "'");
   }
 }

@@ -143,14 +143,18 @@ class Fuzzer {
     create();
     for (int call = 0; call < 4; ++call) {
       const double chosen = random_.uniform();
-      if (chosen < 0.45) {
+      if (chosen < 0.3) {
         evaluate();
-      } else if (chosen < 0.75) {
+      } else if (chosen < 0.5) {
         gradient();
-      } else if (chosen < 0.95) {
+      } else if (chosen < 0.63) {
         loss();
-      } else {
+      } else if (chosen < 0.68) {
         fit();
+      } else if (chosen < 0.88) {
+        step();
+      } else {
+        sample();
       }
     }
     scf_kde_destroy(kde_);
@@ -419,6 +423,226 @@ class Fuzzer {
         random_.chance(0.01) ? nullptr : &query, random_.chance(0.05) ? nullptr : &outputs,
         static_cast<double*>(vector(1, sizeof(double))), nullptr);
     check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    ASSERT_TRUE(memory_.intact());
+  }
+
+  const double* numbers(std::int64_t count) {
+    return maybe(0.3, [&]() -> const double* {
+      std::vector<double> values(count);
+      const bool odd = random_.chance(0.1);
+      for (double& value : values) {
+        value = odd ? any_scalar(random_) : std::exp(random_.uniform(-3, 2));
+      }
+      return memory_.input(values);
+    });
+  }
+
+  scf_step_params step_params(std::int64_t m) {
+    scf_step_params params;
+    check(scf_step_params_init(&params, sizeof params));
+    params.form = any_choice(4);
+    for (double* number : {&params.sigma, &params.next_sigma, &params.before_sigma,
+                           &params.step_size, &params.diffusion, &params.interval}) {
+      *number = any_scalar(random_);
+    }
+    if (random_.chance(0.7)) params.next_sigma = params.sigma * random_.uniform();
+    if (random_.chance(0.7)) params.before_sigma = params.sigma * 2;
+    for (double* number : {&params.signal_scale, &params.next_signal_scale,
+                           &params.before_signal_scale, &params.clip, &params.temperature,
+                           &params.eta, &params.snr, &params.corrector_scale, &params.drift}) {
+      if (random_.chance(0.2)) *number = any_scalar(random_);
+    }
+    for (const double** array :
+         {&params.signal_scales, &params.sigmas, &params.next_signal_scales, &params.next_sigmas,
+          &params.step_sizes, &params.drifts, &params.diffusions, &params.intervals,
+          &params.before_signal_scales, &params.before_sigmas}) {
+      if (random_.chance(0.3)) *array = numbers(m);
+    }
+    params.variance = any_choice(2);
+    params.rule = any_choice(3);
+    params.seed = random_.bits();
+    params.offset = random_.chance(0.9) ? random_.bits() >> 32 : random_.bits();
+    params.first_row = any_size(random_, random_.below(1000));
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    params.noise = maybe(0.3, [&]() -> const void* { return memory_.input(elements(m * ld)); });
+    params.ld_noise = any_size(random_, ld);
+    params.denoised = matrix(m, &params.ld_denoised);
+    params.status = maybe(
+        0.7, [&]() -> std::uint32_t* { return memory_.input(std::vector<std::uint32_t>(1, 0)); });
+    params.struct_size = any_struct_size(random_, sizeof params);
+    return params;
+  }
+
+  void step() {
+    std::int64_t m = random_.below(kMostRows);
+    const auto params = step_params(m);
+    const auto* given = random_.chance(0.01) ? nullptr : &params;
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    T* const x = maybe(0.99, [&]() -> T* { return memory_.input(elements(m * ld)); });
+    T* const output = maybe(0.99, [&]() -> T* { return memory_.input(elements(m * ld)); });
+    T* const extra = maybe(0.7, [&]() -> T* { return memory_.input(elements(m * ld)); });
+    std::int64_t ld_next = ld;
+    auto* next = random_.chance(0.5) ? static_cast<T*>(matrix(m, &ld_next))
+                                     : (random_.chance(0.5) ? x : output);
+    m = any_size(random_, m);
+    const std::int64_t ldx = any_size(random_, ld);
+    const std::int64_t ld_output = any_size(random_, ld);
+    const auto plain = [&](auto function) {
+      return function(context(), given, m, d_, x, ldx, output, ld_output, next, ld_next, nullptr);
+    };
+    const auto with_extra = [&](auto function) {
+      return function(context(), given, m, d_, x, ldx, output, ld_output, extra,
+                      any_size(random_, ld), next, ld_next, nullptr);
+    };
+    scf_status status = SCF_SUCCESS;
+    switch (random_.below(12)) {
+      case 0:
+        status = plain(of_dtype<T>(scf_langevin_step_f32, scf_langevin_step_f64));
+        break;
+      case 1:
+        status = plain(of_dtype<T>(scf_denoise_step_f32, scf_denoise_step_f64));
+        break;
+      case 2:
+        status = plain(of_dtype<T>(scf_ancestral_step_f32, scf_ancestral_step_f64));
+        break;
+      case 3:
+        status = plain(of_dtype<T>(scf_ddim_step_f32, scf_ddim_step_f64));
+        break;
+      case 4:
+        status = plain(of_dtype<T>(scf_reverse_diffusion_step_f32, scf_reverse_diffusion_step_f64));
+        break;
+      case 5:
+        status = plain(of_dtype<T>(scf_euler_maruyama_step_f32, scf_euler_maruyama_step_f64));
+        break;
+      case 6:
+        status = with_extra(of_dtype<T>(scf_dpmpp_step_f32, scf_dpmpp_step_f64));
+        break;
+      case 7:
+        status = with_extra(of_dtype<T>(scf_heun_step_f32, scf_heun_step_f64));
+        break;
+      case 8:
+        status = of_dtype<T>(scf_churn_step_f32, scf_churn_step_f64)(context(), given, m, d_, x,
+                                                                     ldx, next, ld_next, nullptr);
+        break;
+      case 9:
+        status = of_dtype<T>(scf_known_step_f32, scf_known_step_f64)(
+            context(), given, m, d_, x, ldx, extra, random_.chance(0.3) ? 0 : ld, next, ld_next,
+            nullptr);
+        break;
+      case 10:
+        status = of_dtype<T>(scf_convert_output_f32, scf_convert_output_f64)(
+            context(), given, m, d_, x, ldx, output, ld_output, any_choice(4), next, ld_next,
+            nullptr);
+        break;
+      default: {
+        std::size_t bytes = 0;
+        const scf_status sized = scf_corrector_workspace(context(), given, m, d_, &bytes);
+        with_workspace(sized, bytes, [&](void* workspace, std::size_t size) {
+          return of_dtype<T>(scf_corrector_step_f32, scf_corrector_step_f64)(
+              context(), given, m, d_, x, ldx, output, ld_output, next, ld_next, workspace, size,
+              nullptr);
+        });
+        return;
+      }
+    }
+    check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    ASSERT_TRUE(memory_.intact());
+  }
+
+  // A model that gives what is there, or an error.
+  static scf_status any_model(void* user, const scf_model_request* request) {
+    auto* random = static_cast<Random*>(user);
+    if (random->chance(0.01)) return static_cast<scf_status>(random->below(9));
+    auto* output = static_cast<T*>(request->output);
+    for (std::int64_t i = 0; i < request->m; ++i) {
+      for (std::int64_t j = 0; j < request->d; ++j) {
+        output[i * request->ld_output + j] = static_cast<T>(random->normal());
+      }
+    }
+    return SCF_SUCCESS;
+  }
+
+  void sample() {
+    std::int64_t m = random_.below(kMostRows);
+    const std::int64_t steps = 1 + random_.below(4);
+    scf_sampler_params params;
+    check(scf_sampler_params_init(&params, sizeof params));
+    params.method = any_choice(7);
+    params.steps = any_size(random_, steps);
+    std::vector<double> sigmas(steps + 1);
+    double sigma = std::exp(random_.uniform(-3, 3));
+    for (double& level : sigmas) {
+      level = random_.chance(0.02) ? any_scalar(random_) : sigma;
+      sigma *= random_.uniform();
+    }
+    if (random_.chance(0.4)) sigmas.back() = 0;
+    // In the order in which a forward process comes back: scales that do not fall.
+    std::vector<double> scales(steps + 1, 1);
+    std::vector<double> sizes(steps);
+    for (double& size : sizes) size = std::exp(random_.uniform(-6, 0));
+    params.sigmas = maybe(0.99, [&]() -> const double* { return sigmas.data(); });
+    params.signal_scales = maybe(0.3, [&]() -> const double* { return scales.data(); });
+    params.times = maybe(0.3, [&]() -> const double* { return sigmas.data(); });
+    params.step_sizes = maybe(0.6, [&]() -> const double* { return sizes.data(); });
+    params.drifts = maybe(0.6, [&]() -> const double* { return sizes.data(); });
+    params.diffusions = maybe(0.9, [&]() -> const double* { return sizes.data(); });
+    params.intervals = maybe(0.9, [&]() -> const double* { return sizes.data(); });
+    params.predictor = any_choice(4);
+    params.corrector_first = any_choice(2);
+    params.corrector_steps = any_size(random_, random_.below(3));
+    params.rule = any_choice(3);
+    params.variance = any_choice(2);
+    for (double* number :
+         {&params.snr, &params.eta, &params.clip, &params.temperature, &params.churn,
+          &params.churn_min, &params.churn_max, &params.churn_noise, &params.base_bandwidth}) {
+      if (random_.chance(0.2)) *number = any_scalar(random_);
+    }
+    params.denoise = any_choice(2);
+    params.start = any_choice(3);
+    params.form = any_choice(4);
+    if (random_.chance(0.6)) {
+      params.kde = kde_;
+      if (random_.chance(0.9)) params.base_bandwidth = std::exp(random_.uniform(-3, 1));
+      if (random_.chance(0.2)) params.labels = memory_.input(labels(m));
+    } else {
+      params.model = any_model;
+      params.model_user = &random_;
+    }
+    if (random_.chance(0.2)) {
+      params.guidance = any_model;
+      params.guidance_user = &random_;
+    }
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    params.known = maybe(0.2, [&]() -> const void* { return memory_.input(elements(m * ld)); });
+    params.ld_known = random_.chance(0.3) ? 0 : any_size(random_, ld);
+    params.seed = random_.bits();
+    params.offset = random_.chance(0.9) ? random_.bits() >> 32 : random_.bits();
+    params.first_row = any_size(random_, random_.below(1000));
+    params.first_step = random_.chance(0.8) ? 0 : random_.below(steps + 2) - 1;
+    params.stop_step = random_.chance(0.8) ? -1 : random_.below(steps + 3) - 2;
+    params.previous = vector(m * d_);
+    params.trajectory = vector((steps + 1) * m * d_);
+    params.trajectory_every = random_.below(4);
+    params.progress_every = random_.below(4);
+    params.progress_user = &random_;
+    if (random_.chance(0.5)) {
+      params.progress = [](void* user, std::int64_t, std::int64_t) -> std::int32_t {
+        return static_cast<Random*>(user)->chance(0.05) ? 1 : 0;
+      };
+    }
+    params.struct_size = any_struct_size(random_, sizeof params);
+    scf_sampler_result result;
+    check(scf_sampler_result_init(&result, sizeof result));
+    result.struct_size = any_struct_size(random_, sizeof result);
+    T* const x = maybe(0.99, [&]() -> T* { return memory_.input(elements(m * ld)); });
+    m = any_size(random_, m);
+    const scf_status status = of_dtype<T>(scf_sample_f32, scf_sample_f64)(
+        context(), random_.chance(0.01) ? nullptr : &params, x, m, d_, any_size(random_, ld),
+        random_.chance(0.2) ? nullptr : &result, nullptr);
+    // A callback's own status may be any.
+    if (params.model == nullptr && params.guidance == nullptr) check(status);
     succeeded_ += status == SCF_SUCCESS ? 1 : 0;
     ASSERT_TRUE(memory_.intact());
   }

@@ -385,6 +385,31 @@ TEST_P(SamplerIdentities, MatchedStart) {
   });
 }
 
+// Of data far from 0: the square of the distance plays no part.
+TEST_P(SamplerIdentities, MomentsOfDistantData) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const double far = sizeof(T) == 4 ? 8192 : 1e8;
+    KdeProblem<T> problem;
+    problem.n = 300;
+    problem.d = 2;
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      problem.data.push_back(static_cast<T>(far + static_cast<double>(k % 3)));
+      problem.data.push_back(static_cast<T>(-far + (k % 2 == 0 ? 0.5 : -0.5)));
+    }
+    const PreparedKde<T> kde(context, problem);
+    double mean[2];
+    double variance[2];
+    ASSERT_EQ(scf_kde_moments(context.get(), kde.get(), SCF_KDE_ANY_LABEL, mean, variance, nullptr),
+              SCF_SUCCESS)
+        << scf_last_error();
+    EXPECT_NEAR(mean[0], far + 1, 1e-14 * far);
+    EXPECT_NEAR(mean[1], -far, 1e-14 * far);
+    EXPECT_NEAR(variance[0], 2.0 / 3, 1e-16 * far);
+    EXPECT_NEAR(variance[1], 0.25, 1e-16 * far);
+  });
+}
+
 // ---- Known coordinates and guidance ------------------------------------------------------------
 
 TEST_P(SamplerIdentities, KnownCoordinatesEndAsTheyAre) {

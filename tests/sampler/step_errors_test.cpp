@@ -260,6 +260,21 @@ TEST_P(StepErrors, LevelsThatStay) {
   });
 }
 
+// A CPU context has no streams.
+TEST_P(StepErrors, Streams) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    if (!on_cpu()) return;
+    for (const Step step : all_steps()) {
+      StepCall<T> call(context, demanding<T>(step));
+      call.stream = &call;
+      EXPECT_EQ(call.enqueue(nullptr, 0), SCF_ERROR_INVALID_ARGUMENT) << name_of(step);
+      EXPECT_TRUE(message_names("stream"));
+      EXPECT_TRUE(call.outputs_untouched());
+    }
+  });
+}
+
 TEST_P(StepErrors, Workspace) {
   run([](const Context& context, auto tag) {
     using T = decltype(tag);

@@ -4,6 +4,7 @@
 
 #include "support/compare.h"
 #include "support/errors.h"
+#include "support/ledger.h"
 #include "support/random_call.h"
 #include "support/sampler_reference.h"
 #include "support/shapes.h"
@@ -132,6 +133,23 @@ TEST_P(StepLayouts, RepeatsAndThreads) {
       EXPECT_TRUE(same_results(first, take_step(two, problem)));
       EXPECT_TRUE(same_results(first, take_step(context, problem)));
     });
+  });
+}
+
+TEST_P(StepLayouts, NothingIsAllocated) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    Ledger ledger;
+    const auto handle = ledger.context(GetParam().backend);
+    ledger.refuse_after(0);
+    for_each_problem<T>(samples(), 5, 2350, [&](StepProblem<T> problem) {
+      problem.noise.clear();
+      StepCall<T> call(context, problem);
+      call.context = handle.get();
+      ASSERT_EQ(call.run(), SCF_SUCCESS) << scf_last_error();
+      EXPECT_TRUE(same_results(call.results(), take_step(context, problem)));
+    });
+    EXPECT_EQ(ledger.most_bytes(), 0u);
   });
 }
 

@@ -19,15 +19,6 @@ const Color kInk = cli::rgb(0x24292f);
 const Color kNoisy = cli::rgb(0x8a5a00);
 const Color kDenoised = cli::rgb(0x1f6feb);
 
-Image picture_of(const float* pixels) {
-  Image image{kSide, kSide, {}};
-  for (std::int64_t i = 0; i < kPixels; ++i) {
-    const double ink = std::clamp(pixels[i] / kBlack, 0.0F, 1.0F);
-    image.pixels.push_back(cli::mix(cli::rgb(0xf6f3ec), cli::rgb(0x14213d), ink));
-  }
-  return image;
-}
-
 struct Row {
   const std::vector<float>* pixels;
   std::string title;
@@ -42,7 +33,7 @@ void draw_row(Canvas& canvas, const DigitRows& rows, double y, const Row& row) {
   double x = rows.origin.x + rows.title_width;
   for (const std::int64_t index : rows.columns) {
     canvas.draw_image({x, y, rows.cell, rows.cell},
-                      picture_of(row.pixels->data() + index * kPixels), cli::Sampling::kNearest);
+                      digit_image(row.pixels->data() + index * kPixels), cli::Sampling::kNearest);
     x += rows.cell + rows.cell_gap;
   }
   if (rows.remark_x > 0) {
@@ -52,6 +43,15 @@ void draw_row(Canvas& canvas, const DigitRows& rows, double y, const Row& row) {
 }
 
 }  // namespace
+
+Image digit_image(const float* pixels) {
+  Image image{kSide, kSide, {}};
+  for (std::int64_t i = 0; i < kPixels; ++i) {
+    const double ink = std::clamp(pixels[i] / kBlack, 0.0F, 1.0F);
+    image.pixels.push_back(cli::mix(cli::rgb(0xf6f3ec), cli::rgb(0x14213d), ink));
+  }
+  return image;
+}
 
 double DigitRows::draw(Canvas& canvas, const DigitsResult& digits,
                        const std::vector<const Denoising*>& denoisings) const {

@@ -9,6 +9,9 @@
 
 namespace scf::demo {
 
+// A digit of 64 grey values, a pixel a pixel.
+[[nodiscard]] cli::Image digit_image(const float* pixels);
+
 // Rows of digits with a title on the left of each; a remark is right-aligned at `remark_x`.
 struct DigitRows {
   cli::Point origin;  // top left corner of the first title

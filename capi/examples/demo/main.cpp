@@ -1,6 +1,7 @@
-// The demo of scorefield: a bandwidth and denoising of handwritten digits, and the density and
-// score of a set in the plane. Draws its pictures into a folder and prints what was computed, on
-// which backend and how fast. Like the command, it uses the public C header only.
+// The demo of scorefield: a bandwidth and denoising of handwritten digits, the density and score of
+// a set in the plane, new digits, and a mixture by Langevin dynamics. Draws its pictures into a
+// folder and prints what was computed, on which backend and how fast. Like the command, it uses the
+// public C header only.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -18,6 +19,8 @@
 #include "overview.h"
 #include "plot_bandwidth.h"
 #include "report.h"
+#include "sampling.h"
+#include "sampling_picture.h"
 
 namespace {
 
@@ -34,11 +37,16 @@ void run(const Options& options) {
   scf::demo::Report report(options.out);
   const auto digits = scf::demo::compute_digits(context, options.digits, report);
   const auto field = scf::demo::compute_field(context, report);
+  const auto new_digits = scf::demo::sample_digits(context, digits.pixels, report);
+  const auto mixture = scf::demo::sample_mixture(context, report);
   report.save(
       scf::cli::plot_bandwidth(digits.curve, "1797 handwritten digits: bandwidth by leave-one-out"),
       "digits_bandwidth.png");
   report.save(scf::demo::draw_digits(digits), "digits_denoised.png");
   report.save(scf::demo::draw_field(field), "spiral_score.png");
+  report.save(scf::demo::draw_new_digits(new_digits), "digits_sampled.png");
+  report.save(scf::demo::draw_trajectory(new_digits), "digits_trajectory.png");
+  report.save(scf::demo::draw_mixture(mixture), "mixture_langevin.png");
   report.save(scf::demo::draw_overview(digits, field), "scorefield.png");
   const std::chrono::duration<double> total = std::chrono::steady_clock::now() - start;
   report.print(context.description(), total.count());
