@@ -1,371 +1,451 @@
-// The C ABI of sampler.h, the steps: checks and translates arguments (step_arguments.h), calls the
-// backend's kernels.
+// The C ABI of sampler.h, whole samplers: checks and translates arguments, calls the loop of
+// kernels/sampler.
+#include "sampler/sampler.h"
+
 #include <scorefield/sampler.h>
 
+#include <algorithm>
+#include <cmath>
+#include <limits>
 #include <string>
+#include <variant>
+#include <vector>
 
+#include "arguments.h"
 #include "check.h"
 #include "context.h"
+#include "kde_handle.h"
 #include "params.h"
-#include "sampler/steps.h"
+#include "random_arguments.h"
+#include "sampler/step_rules.h"
+#include "schedule_arguments.h"
 #include "status.h"
-#include "step_arguments.h"
 
 namespace scf::capi {
 namespace {
 
-using sampler::StepKind;
-static_assert(static_cast<int>(sampler::Variance::kSmall) == SCF_VARIANCE_SMALL);
-static_assert(static_cast<int>(sampler::Variance::kLarge) == SCF_VARIANCE_LARGE);
-static_assert(static_cast<int>(sampler::Rule::kSigma) == SCF_CORRECTOR_SIGMA);
-static_assert(static_cast<int>(sampler::Rule::kSample) == SCF_CORRECTOR_SAMPLE);
-static_assert(static_cast<int>(sampler::Rule::kBatch) == SCF_CORRECTOR_BATCH);
-static_assert(static_cast<int>(sampler::kBadLevel) == SCF_STEP_STATUS_BAD_LEVEL);
-static_assert(static_cast<int>(sampler::kBadStepSize) == SCF_STEP_STATUS_BAD_STEP_SIZE);
-static_assert(static_cast<int>(sampler::kNotFinite) == SCF_STEP_STATUS_NOT_FINITE);
+using sampler::Method;
+static_assert(static_cast<int>(Method::kSmld) == SCF_SAMPLER_SMLD);
+static_assert(static_cast<int>(Method::kDdpm) == SCF_SAMPLER_DDPM);
+static_assert(static_cast<int>(Method::kDdim) == SCF_SAMPLER_DDIM);
+static_assert(static_cast<int>(Method::kPc) == SCF_SAMPLER_PC);
+static_assert(static_cast<int>(Method::kEm) == SCF_SAMPLER_EM);
+static_assert(static_cast<int>(Method::kEdm) == SCF_SAMPLER_EDM);
+static_assert(static_cast<int>(Method::kDpmpp) == SCF_SAMPLER_DPMPP);
+static_assert(static_cast<int>(sampler::Predictor::kNone) == SCF_PREDICTOR_NONE);
+static_assert(static_cast<int>(sampler::Predictor::kReverseDiffusion) ==
+              SCF_PREDICTOR_REVERSE_DIFFUSION);
+static_assert(static_cast<int>(sampler::Predictor::kAncestral) == SCF_PREDICTOR_ANCESTRAL);
+static_assert(static_cast<int>(sampler::Predictor::kEulerMaruyama) == SCF_PREDICTOR_EULER_MARUYAMA);
+static_assert(static_cast<int>(sampler::Start::kGiven) == SCF_START_GIVEN);
+static_assert(static_cast<int>(sampler::Start::kPrior) == SCF_START_PRIOR);
+static_assert(static_cast<int>(sampler::Start::kMatched) == SCF_START_MATCHED);
 
-// A matrix of a call that may lie exactly on another.
-struct Place {
-  const void* data;
-  std::int64_t ld;
+scf_sampler_params default_sampler_params() {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  auto params = sized<scf_sampler_params>();
+  params.method = SCF_SAMPLER_PC;
+  params.predictor = SCF_PREDICTOR_REVERSE_DIFFUSION;
+  params.corrector_steps = 1;
+  params.snr = 0.16;
+  params.clip = kInfinity;
+  params.temperature = 1;
+  params.churn_max = kInfinity;
+  params.churn_noise = 1;
+  params.base_bandwidth = std::numeric_limits<double>::quiet_NaN();
+  params.stop_step = -1;
+  params.trajectory_every = 1;
+  params.progress_every = 1;
+  return params;
+}
 
-  [[nodiscard]] bool is(const void* other, std::int64_t other_ld) const {
-    return data != nullptr && data == other && ld == other_ld;
+scf_sampler_result default_result() {
+  auto result = sized<scf_sampler_result>();
+  result.failed_step = -1;
+  return result;
+}
+
+// ---- The schedule ------------------------------------------------------------------------------
+
+std::vector<double> array_of(const double* values, std::int64_t n, const char* name,
+                             const char* bound, bool (*good)(double)) {
+  require_pointer(values, name);
+  (void)extent_of(name, values, 1, n, n, sizeof(double));
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (!good(values[i])) {
+      fail_argument(std::string(name) + "[" + std::to_string(i) + "] must be " + bound + ", got " +
+                    shown(values[i]));
+    }
   }
-};
+  return {values, values + n};
+}
 
-// A call of a step, from the params to the kernel.
+bool is_positive(double value) {
+  return value > 0 && sampler::is_finite(value);
+}
+
+void require_descent(const sampler::Schedule& schedule, bool last_may_be_zero) {
+  const std::int64_t steps = schedule.steps();
+  for (std::int64_t i = 0; i <= steps; ++i) {
+    const double sigma = schedule.sigmas[i];
+    if (!(sigma > 0 || (i == steps && sigma == 0 && last_may_be_zero))) {
+      fail_argument("sigmas[" + std::to_string(i) + "] must be > 0" +
+                    (last_may_be_zero ? " (the last >= 0)" : "") + ", got " + shown(sigma));
+    }
+    if (i == 0) {
+      continue;
+    }
+    const sampler::Level from = {schedule.signal_scales[i - 1], schedule.sigmas[i - 1]};
+    const sampler::Level to = {schedule.signal_scales[i], sigma};
+    if (!(sampler::descent_of(from, to).variance >= 0)) {
+      fail_argument("sigmas[" + std::to_string(i) +
+                    "] must be <= " + shown(from.sigma * to.signal_scale / from.signal_scale) +
+                    ", where the noise of the level before has not grown, got " + shown(sigma));
+    }
+  }
+}
+
+sampler::Schedule schedule_of(const scf_sampler_params& params, Method method,
+                              sampler::Predictor predictor) {
+  sampler::Schedule schedule;
+  const std::int64_t levels = params.steps + 1;
+  const std::string why = " is needed by this method";
+  schedule.sigmas =
+      array_of(params.sigmas, levels, "sigmas", ">= 0 and finite", sampler::is_not_negative);
+  schedule.signal_scales =
+      params.signal_scales == nullptr
+          ? std::vector<double>(static_cast<std::size_t>(levels), 1.0)
+          : array_of(params.signal_scales, levels, "signal_scales", "> 0 and finite", is_positive);
+  schedule.times = params.times == nullptr
+                       ? schedule.sigmas
+                       : array_of(params.times, levels, "times", "finite", sampler::is_finite);
+  require_descent(schedule, method != Method::kSmld);
+  const bool smld = method == Method::kSmld;
+  if (smld || (method == Method::kPc && params.step_sizes != nullptr)) {
+    schedule.step_sizes = array_of(params.step_sizes, params.steps, "step_sizes", ">= 0 and finite",
+                                   sampler::is_not_negative);
+  }
+  const bool integrates =
+      method == Method::kEm ||
+      (method == Method::kPc && predictor == sampler::Predictor::kEulerMaruyama);
+  if (integrates) {
+    schedule.drifts =
+        params.drifts == nullptr
+            ? std::vector<double>(static_cast<std::size_t>(params.steps), 0.0)
+            : array_of(params.drifts, params.steps, "drifts", "finite", sampler::is_finite);
+    schedule.diffusions = array_of(params.diffusions, params.steps, "diffusions", ">= 0 and finite",
+                                   sampler::is_not_negative);
+    schedule.intervals =
+        array_of(params.intervals, params.steps, "intervals", "> 0 and finite", is_positive);
+  }
+  return schedule;
+}
+
+// Whether T can hold the coefficients of every step.
 template <class T>
-class StepCall {
- public:
-  StepCall(scf_context* context, const scf_step_params* params, std::int64_t m, std::int64_t d,
-           void* stream)
-      : context_(context), stream_(stream), m_(m), d_(d) {
+void require_range(const sampler::Schedule& schedule) {
+  constexpr double kLeast = sampler::least_level<T>();
+  const auto require = [&](const std::vector<double>& values, const char* name) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (values[i] != 0 && !sampler::is_within(values[i], kLeast)) {
+        fail_argument(std::string(name) + "[" + std::to_string(i) + "] must be in [" +
+                      shown(kLeast) + ", " + shown(1 / kLeast) + "], got " + shown(values[i]));
+      }
+    }
+  };
+  require(schedule.signal_scales, "signal_scales");
+  require(schedule.sigmas, "sigmas");
+}
+
+// ---- Callbacks ---------------------------------------------------------------------------------
+
+// The callback's own status ends the run.
+template <class T>
+sampler::ModelCall<T> call_of(scf_model_fn function, void* user, const char* name, std::int64_t m,
+                              std::int64_t d, void* stream) {
+  if (function == nullptr) {
+    return nullptr;
+  }
+  return [=](const sampler::ModelRequest<T>& of) {
+    auto request = sized<scf_model_request>();
+    request.element_bytes = sizeof(T);
+    request.m = m;
+    request.d = d;
+    request.x = of.x.data;
+    request.ldx = of.x.ld;
+    request.output = of.output.data;
+    request.ld_output = of.output.ld;
+    request.signal_scale = of.signal_scale;
+    request.sigma = of.sigma;
+    request.time = of.time;
+    request.step = of.step;
+    request.stream = stream;
+    const scf_status status = function(user, &request);
+    if (status != SCF_SUCCESS) {
+      throw Error(static_cast<Status>(status), std::string(name) + " returned " +
+                                                   scf_status_name(status) + " at step " +
+                                                   std::to_string(of.step));
+    }
+  };
+}
+
+// ---- The problem -------------------------------------------------------------------------------
+
+template <class T>
+void set_model(sampler::SamplerProblem<T>& to, const scf_sampler_params& params,
+               const scf_context& context, void* stream, Arrays& arrays) {
+  require_within(params.form, SCF_FORM_SCORE, SCF_FORM_V, "form");
+  require_within(params.capturable, 0, 1, "capturable");
+  to.form = static_cast<loss::Form>(params.form);
+  to.capturable = params.capturable == 1;
+  if ((params.model == nullptr) == (params.kde == nullptr)) {
+    fail_argument(params.model == nullptr ? "model or kde must not be NULL"
+                                          : "model must be NULL where kde is given");
+  }
+  to.model = call_of<T>(params.model, params.model_user, "model", to.m, to.d, stream);
+  to.guidance = call_of<T>(params.guidance, params.guidance_user, "guidance", to.m, to.d, stream);
+  if (params.kde == nullptr) {
+    if (params.labels != nullptr) {
+      fail_argument("labels must be NULL where model is a callback");
+    }
+    return;
+  }
+  require_match(context, params.kde);
+  const Prepared<T>& prepared = prepared_of<T>(*params.kde);
+  to.kde = {prepared.cpu.get(), prepared.cuda.get()};
+  if (params.kde->d != to.d) {
+    fail_argument("d must be the kde's, " + std::to_string(params.kde->d) + ", got " +
+                  std::to_string(to.d));
+  }
+  require_not_negative(params.base_bandwidth, "base_bandwidth");
+  to.base_bandwidth = params.base_bandwidth;
+  to.labels = params.labels;
+  add_array(arrays.inputs, "labels", params.labels, to.m, 1, 1, sizeof(std::int32_t));
+}
+
+template <class T>
+void set_how(sampler::SamplerProblem<T>& to, const scf_sampler_params& params) {
+  require_within(params.method, SCF_SAMPLER_SMLD, SCF_SAMPLER_DPMPP, "method");
+  to.method = static_cast<Method>(params.method);
+  require_at_least(params.steps, 1, "steps");
+  if (params.steps > std::numeric_limits<std::int32_t>::max()) {
+    fail_argument("steps must be < 2^31, got " + std::to_string(params.steps));
+  }
+  const bool pc = to.method == Method::kPc;
+  if (pc) {
+    require_within(params.predictor, SCF_PREDICTOR_NONE, SCF_PREDICTOR_EULER_MARUYAMA, "predictor");
+    require_within(params.corrector_first, 0, 1, "corrector_first");
+    require_within(params.rule, SCF_CORRECTOR_SIGMA, SCF_CORRECTOR_BATCH, "rule");
+    require_positive(params.snr, "snr");
+    to.predictor = static_cast<sampler::Predictor>(params.predictor);
+    to.corrector_first = params.corrector_first == 1;
+    to.corrector.rule = static_cast<sampler::Rule>(params.rule);
+    to.corrector.snr = params.snr;
+  }
+  to.corrector_steps = 0;
+  if (pc || to.method == Method::kSmld) {
+    require_within(params.corrector_steps, 0, std::numeric_limits<std::int32_t>::max(),
+                   "corrector_steps");
+    to.corrector_steps = params.corrector_steps;
+  }
+  if (pc || to.method == Method::kDdpm) {
+    require_within(params.variance, SCF_VARIANCE_SMALL, SCF_VARIANCE_LARGE, "variance");
+    to.variance = static_cast<sampler::Variance>(params.variance);
+  }
+  if (to.method == Method::kDdim) {
+    if (!(params.eta >= 0 && params.eta <= 1)) {
+      fail_argument("eta must be in [0, 1], got " + shown(params.eta));
+    }
+    to.eta = params.eta;
+  }
+  if (!(params.clip > 0)) {
+    fail_argument("clip must be > 0, got " + shown(params.clip));
+  }
+  to.clip = params.clip;
+  require_not_negative(params.temperature, "temperature");
+  to.temperature = params.temperature;
+  if (to.method == Method::kEdm) {
+    require_not_negative(params.churn, "churn");
+    require_not_negative(params.churn_min, "churn_min");
+    if (!(params.churn_max >= params.churn_min)) {
+      fail_argument("churn_max must be >= churn_min = " + shown(params.churn_min) + ", got " +
+                    shown(params.churn_max));
+    }
+    require_not_negative(params.churn_noise, "churn_noise");
+    if (params.churn > 0 && params.times != nullptr) {
+      fail_argument("times must be NULL where churn > 0, which makes levels of its own");
+    }
+    to.churn = params.churn;
+    to.churn_min = params.churn_min;
+    to.churn_max = params.churn_max;
+    to.churn_noise = params.churn_noise;
+  }
+  require_within(params.denoise, 0, 1, "denoise");
+  to.denoise = params.denoise == 1;
+  require_within(params.start, SCF_START_GIVEN, SCF_START_MATCHED, "start");
+  to.start = static_cast<sampler::Start>(params.start);
+  to.schedule = schedule_of(params, to.method, to.predictor);
+  require_range<T>(to.schedule);
+}
+
+template <class T>
+void set_part(sampler::SamplerProblem<T>& to, const scf_sampler_params& params, Arrays& arrays) {
+  const std::int64_t steps = params.steps;
+  require_within(params.first_step, 0, steps, "first_step");
+  to.first_step = params.first_step;
+  to.stop_step = params.stop_step == -1 ? steps : params.stop_step;
+  require_within(to.stop_step, to.first_step, steps, "stop_step");
+  if (to.first_step > 0 && to.start != sampler::Start::kGiven) {
+    fail_argument("start must be SCF_START_GIVEN where first_step > 0, got " +
+                  std::to_string(params.start));
+  }
+  if (to.start == sampler::Start::kMatched && params.kde == nullptr) {
+    fail_argument("start must not be SCF_START_MATCHED where model is a callback");
+  }
+  if (to.method == Method::kDpmpp) {
+    if (to.first_step > 0) {
+      require_pointer(params.previous, "previous (of a run that goes on)");
+    }
+    to.previous = static_cast<T*>(params.previous);
+    add_array(arrays.outputs, "previous", params.previous, to.m, to.d, to.d, sizeof(T));
+  }
+  if (params.trajectory != nullptr) {
+    require_at_least(params.trajectory_every, 1, "trajectory_every");
+    const std::int64_t states = 1 + (to.stop_step - to.first_step) / params.trajectory_every;
+    std::int64_t rows = 0;
+    if (__builtin_mul_overflow(states, to.m, &rows)) {
+      fail_argument("trajectory must fit the address space, got " + std::to_string(states) +
+                    " states of m = " + std::to_string(to.m) + " rows");
+    }
+    to.trajectory = static_cast<T*>(params.trajectory);
+    to.trajectory_every = params.trajectory_every;
+    add_array(arrays.outputs, "trajectory", params.trajectory, rows, to.d, to.d, sizeof(T));
+  }
+  if (params.progress != nullptr) {
+    require_at_least(params.progress_every, 1, "progress_every");
+    to.progress_every = params.progress_every;
+    to.progress = [call = params.progress, user = params.progress_user](
+                      std::int64_t step, std::int64_t of) { return call(user, step, of) != 0; };
+  }
+}
+
+// The words of a whole run.
+template <class T>
+void set_words(sampler::SamplerProblem<T>& to, const scf_sampler_params& params, Arrays& arrays) {
+  std::int64_t words = 0;
+  std::int64_t blocks = 0;
+  if (__builtin_mul_overflow(params.steps, to.corrector_steps + 1, &blocks) ||
+      __builtin_mul_overflow(blocks + 1, 2, &blocks) ||
+      __builtin_add_overflow(to.d, (4 - to.d % 4) % 4, &words) ||
+      __builtin_mul_overflow(words, blocks, &words)) {
+    fail_argument("a run must take less than 2^63 words of noise a row, got d = " +
+                  std::to_string(to.d) + " and steps = " + std::to_string(params.steps));
+  }
+  auto of = sized<scf_random_params>();
+  of.seed = params.seed;
+  of.offset = params.offset;
+  of.first_row = params.first_row;
+  to.words = stream_of(of, to.m, words, arrays);
+}
+
+// Runs the problem, and says what was done also where it ends early.
+template <class T>
+void run(const sampler::SamplerBackend<T>& backend, const sampler::SamplerProblem<T>& problem,
+         scf_sampler_result* result) {
+  sampler::SamplerResult done;
+  done.steps_done = problem.first_step;
+  const auto tell = [&] {
+    if (result != nullptr) {
+      auto report = default_result();
+      report.status = done.status;
+      report.steps_done = done.steps_done;
+      report.failed_step = done.failed_step;
+      report.evaluations = done.evaluations;
+      write_params(result, result->struct_size, report, "result");
+    }
+  };
+  try {
+    sampler::run_sampler(backend, problem, done);
+  } catch (...) {
+    tell();
+    throw;
+  }
+  tell();
+}
+
+template <class T>
+scf_status sample(scf_context* context, const scf_sampler_params* params, T* x, std::int64_t m,
+                  std::int64_t d, std::int64_t ldx, scf_sampler_result* result, void* stream) {
+  return guard([&] {
     require_context(context, stream);
-    params_ = read_params(params, default_step_params(), "params");
+    const auto given = read_params(params, default_sampler_params(), "params");
+    auto report = default_result();
+    if (result != nullptr) {
+      (void)read_params(result, report, "result");
+    }
     require_at_least(m, 0, "m");
     require_at_least(d, 1, "d");
-  }
-
-  [[nodiscard]] const scf_step_params& params() const { return params_; }
-  [[nodiscard]] sampler::StepSettings<T>& settings() { return settings_; }
-  [[nodiscard]] sampler::StepArrays<T>& arrays() { return matrices_; }
-
-  [[nodiscard]] Matrix<const T> input(const char* name, const char* ld_name, const T* pointer,
-                                      std::int64_t ld) {
-    require_leading_dimension(ld, d_, ld_name);
-    if (m_ > 0) {
-      require_pointer(pointer, name);
+    require_leading_dimension(ldx, d, "ldx");
+    sampler::SamplerProblem<T> problem;
+    problem.m = m;
+    problem.d = d;
+    problem.x = {x, ldx};
+    Arrays arrays;
+    set_how(problem, given);
+    set_part(problem, given, arrays);
+    set_words(problem, given, arrays);
+    if (m > 0) {
+      require_pointer(x, "x");
     }
-    add_array(memory_.inputs, name, pointer, m_, d_, ld, sizeof(T));
-    return {pointer, ld};
-  }
-
-  // The same where one row, ld 0, may stand for all.
-  [[nodiscard]] Matrix<const T> shared_input(const char* name, const char* ld_name,
-                                             const T* pointer, std::int64_t ld) {
-    if (ld != 0) {
-      return input(name, ld_name, pointer, ld);
-    }
-    if (m_ > 0) {
-      require_pointer(pointer, name);
-    }
-    add_array(memory_.inputs, name, pointer, 1, d_, d_, sizeof(T));
-    return {pointer, 0};
-  }
-  void workspace(const void* pointer, std::size_t bytes, std::size_t needed) {
-    require_workspace(pointer, bytes, needed);
-    const auto length = static_cast<std::int64_t>(needed);
-    add_array(memory_.outputs, "workspace", pointer, 1, length, length, 1);
-  }
-
-  void x(const T* pointer, std::int64_t ld) { matrices_.x = input("x", "ldx", pointer, ld); }
-  void output(const T* pointer, std::int64_t ld) {
-    matrices_.output = input("output", "ld_output", pointer, ld);
-  }
-  void previous(const char* name, const char* ld_name, const T* pointer, std::int64_t ld) {
-    matrices_.previous = input(name, ld_name, pointer, ld);
-  }
-
-  // Where results go. next may lie on x or the output, x0^ on the output or the one before: then
-  // the input is not compared with it, only with the other.
-  void next(const char* name, const char* ld_name, T* pointer, std::int64_t ld) {
-    require_leading_dimension(ld, d_, ld_name);
-    if (m_ > 0) {
-      require_pointer(pointer, name);
-    }
-    matrices_.next = {pointer, ld};
-    next_name_ = name;
-  }
-  void denoised() {
-    if (params_.denoised == nullptr) {
-      return;
-    }
-    require_leading_dimension(params_.ld_denoised, d_, "ld_denoised");
-    matrices_.denoised = {static_cast<T*>(params_.denoised), params_.ld_denoised};
-  }
-
-  void use_form() {
-    require_within(params_.form, SCF_FORM_SCORE, SCF_FORM_V, "form");
-    settings_.form = static_cast<loss::Form>(params_.form);
-  }
-  void use_clip() {
-    if (!(params_.clip > 0)) {
-      fail_argument("clip must be > 0, got " + shown(params_.clip));
-    }
-    settings_.clip = params_.clip;
-  }
-  void use_noise() { set_noise(settings_, params_, m_, d_, memory_); }
-  void use_temperature() { set_temperature(settings_, params_); }
-  void use_numbers(const sampler::StepUses& uses) {
-    set_numbers(settings_, params_, uses, m_, memory_);
-    settings_.status = params_.status;
-    add_array(memory_.outputs, "status", params_.status, 1, 1, 1, sizeof(std::uint32_t));
-  }
-
-  // Checks the memory and calls on_cpu(CpuContext) or on_cuda(CudaContext, stream).
-  template <class OnCpu, class OnCuda>
-  void run(const OnCpu& on_cpu, const OnCuda& on_cuda) {
-    check_places();
-    if (m_ == 0) {
-      return;
+    add_array(arrays.outputs, "x", x, m, d, ldx, sizeof(T));
+    if (given.known != nullptr) {
+      if (given.ld_known != 0) {
+        require_leading_dimension(given.ld_known, d, "ld_known");
+      }
+      const bool shared = given.ld_known == 0;
+      add_array(arrays.inputs, "known", given.known, shared ? 1 : m, d, shared ? d : given.ld_known,
+                sizeof(T));
+      problem.known = {static_cast<const T*>(given.known), given.ld_known};
     }
     on_backend(
-        *context_, [&](const CpuContext& cpu) { on_cpu(cpu); },
-        [&](const auto& cuda) { on_cuda(cuda, stream_); });
-  }
-  void run() {
-    run([&](const CpuContext& cpu) { sampler::step_cpu(cpu, settings_, m_, d_, matrices_); },
-        [&](const auto& cuda, void* stream) {
-          sampler::step_cuda(cuda, settings_, m_, d_, matrices_, stream);
+        *context,
+        [&](const CpuContext& cpu) {
+          set_model(problem, given, *context, nullptr, arrays);
+          require_disjoint(arrays.inputs, arrays.outputs);
+          run(*sampler::sampler_backend_cpu<T>(cpu), problem, result);
+        },
+        [&](const auto& cuda) {
+          const auto backend = sampler::sampler_backend_cuda<T>(cuda, stream);
+          set_model(problem, given, *context, backend->stream(), arrays);
+          require_disjoint(arrays.inputs, arrays.outputs);
+          run(*backend, problem, result);
         });
-  }
+  });
+}
 
- private:
-  // Two outputs and what they may lie on.
-  void check_places() {
-    const Matrix<T>& next = matrices_.next;
-    const Matrix<T>& denoised = matrices_.denoised;
-    add_array(memory_.outputs, next_name_, next.data, m_, d_, next.ld, sizeof(T));
-    add_array(memory_.outputs, "denoised", denoised.data, m_, d_, denoised.ld, sizeof(T));
-    const Place of_next = {next.data, next.ld};
-    const Place of_denoised = {denoised.data, denoised.ld};
-    std::vector<Extent> inputs;
-    for (const Extent& input : memory_.inputs) {
-      const std::string name = input.name;
-      const auto lies_on = [&](const Matrix<const T>& matrix, const Place& place) {
-        return reinterpret_cast<std::uintptr_t>(matrix.data) == input.begin &&
-               place.is(matrix.data, matrix.ld);
-      };
-      const bool shared = (name == "x" && lies_on(matrices_.x, of_next)) ||
-                          (name == "output" && (lies_on(matrices_.output, of_next) ||
-                                                lies_on(matrices_.output, of_denoised))) ||
-                          (name == "previous" && lies_on(matrices_.previous, of_denoised));
-      if (!shared) {
-        inputs.push_back(input);
+void copy_to(const std::vector<double>& values, double* to) {
+  if (to != nullptr) {
+    std::copy(values.begin(), values.end(), to);
+  }
+}
+
+// A diffusion whose coefficients double cannot hold has no schedule.
+void require_usable(const sampler::Schedule& schedule) {
+  const auto require = [](const std::vector<double>& values, const char* name, bool positive) {
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!(sampler::is_finite(values[i]) && (!positive || values[i] > 0))) {
+        fail_argument("sde must be one whose coefficients double holds, got " + std::string(name) +
+                      "[" + std::to_string(i) + "] = " + shown(values[i]));
       }
     }
-    require_disjoint(inputs, memory_.outputs);
-  }
-
-  scf_context* context_;
-  void* stream_;
-  std::int64_t m_;
-  std::int64_t d_;
-  scf_step_params params_{};
-  sampler::StepSettings<T> settings_;
-  sampler::StepArrays<T> matrices_;
-  Arrays memory_;
-  const char* next_name_ = "next";
-};
-
-// The matrices that all steps have.
-template <class T>
-struct StepMatrices {
-  const T* x;
-  std::int64_t ldx;
-  const T* output;
-  std::int64_t ld_output;
-  T* next;
-  std::int64_t ld_next;
-};
-
-// A step of a model's output. `more` adds to the call what the kind has of its own.
-template <class T, class More>
-scf_status model_step(StepKind kind, scf_context* context, const scf_step_params* params,
-                      std::int64_t m, std::int64_t d, const StepMatrices<T>& matrices, void* stream,
-                      const More& more) {
-  return guard([&] {
-    StepCall<T> call(context, params, m, d, stream);
-    call.settings().kind = kind;
-    call.use_form();
-    call.x(matrices.x, matrices.ldx);
-    call.output(matrices.output, matrices.ld_output);
-    call.next("next", "ld_next", matrices.next, matrices.ld_next);
-    more(call);
-    const bool along_score = kind == StepKind::kLangevin || kind == StepKind::kReverseDiffusion ||
-                             kind == StepKind::kEulerMaruyama;
-    if (!along_score || call.arrays().denoised.data != nullptr) {
-      call.use_clip();
-    }
-    if (sampler::draws_noise(kind)) {
-      call.use_temperature();
-      call.use_noise();
-    }
-    call.use_numbers(sampler::uses_of(kind, call.settings().form,
-                                      call.arrays().denoised.data != nullptr,
-                                      call.arrays().previous.data != nullptr));
-    call.run();
-  });
-}
-
-template <class T>
-scf_status plain_step(StepKind kind, scf_context* context, const scf_step_params* params,
-                      std::int64_t m, std::int64_t d, const StepMatrices<T>& matrices,
-                      void* stream) {
-  return model_step<T>(kind, context, params, m, d, matrices, stream, [&](StepCall<T>& call) {
-    call.denoised();
-    if (kind == StepKind::kAncestral) {
-      require_within(call.params().variance, SCF_VARIANCE_SMALL, SCF_VARIANCE_LARGE, "variance");
-      call.settings().variance = static_cast<sampler::Variance>(call.params().variance);
-    }
-    if (kind == StepKind::kDdim) {
-      if (!(call.params().eta >= 0 && call.params().eta <= 1)) {
-        fail_argument("eta must be in [0, 1], got " + shown(call.params().eta));
-      }
-      call.settings().eta = call.params().eta;
-    }
-  });
-}
-
-template <class T>
-scf_status dpmpp_step(scf_context* context, const scf_step_params* params, std::int64_t m,
-                      std::int64_t d, const StepMatrices<T>& matrices, const T* previous,
-                      std::int64_t ld_previous, void* stream) {
-  return model_step<T>(StepKind::kDpmpp, context, params, m, d, matrices, stream,
-                       [&](StepCall<T>& call) {
-                         call.denoised();
-                         if (previous != nullptr) {
-                           call.previous("previous", "ld_previous", previous, ld_previous);
-                         }
-                       });
-}
-
-template <class T>
-scf_status heun_step(scf_context* context, const scf_step_params* params, std::int64_t m,
-                     std::int64_t d, const StepMatrices<T>& matrices, const T* denoised,
-                     std::int64_t ld_denoised, void* stream) {
-  return model_step<T>(
-      StepKind::kHeun, context, params, m, d, matrices, stream,
-      [&](StepCall<T>& call) { call.previous("denoised", "ld_denoised", denoised, ld_denoised); });
-}
-
-template <class T>
-scf_status convert_output(scf_context* context, const scf_step_params* params, std::int64_t m,
-                          std::int64_t d, const T* x, std::int64_t ldx, const T* output,
-                          std::int64_t ld_output, std::int32_t form, T* converted,
-                          std::int64_t ld_converted, void* stream) {
-  return guard([&] {
-    StepCall<T> call(context, params, m, d, stream);
-    call.settings().kind = StepKind::kConvert;
-    call.use_form();
-    require_within(form, SCF_FORM_SCORE, SCF_FORM_V, "form");
-    call.settings().converted = static_cast<loss::Form>(form);
-    call.x(x, ldx);
-    call.output(output, ld_output);
-    call.next("converted", "ld_converted", converted, ld_converted);
-    call.use_numbers(sampler::uses_of(StepKind::kConvert, call.settings().form, false, false));
-    call.run();
-  });
-}
-
-template <class T>
-scf_status churn_step(scf_context* context, const scf_step_params* params, std::int64_t m,
-                      std::int64_t d, const T* x, std::int64_t ldx, T* next, std::int64_t ld_next,
-                      void* stream) {
-  return guard([&] {
-    StepCall<T> call(context, params, m, d, stream);
-    call.settings().kind = StepKind::kChurn;
-    call.x(x, ldx);
-    call.next("next", "ld_next", next, ld_next);
-    call.use_temperature();
-    call.use_noise();
-    call.use_numbers(sampler::uses_of(StepKind::kChurn, loss::Form::kScore, false, false));
-    call.run();
-  });
-}
-
-template <class T>
-scf_status known_step(scf_context* context, const scf_step_params* params, std::int64_t m,
-                      std::int64_t d, const T* x, std::int64_t ldx, const T* known,
-                      std::int64_t ld_known, T* next, std::int64_t ld_next, void* stream) {
-  return guard([&] {
-    StepCall<T> call(context, params, m, d, stream);
-    call.x(x, ldx);
-    const Matrix<const T> given = call.shared_input("known", "ld_known", known, ld_known);
-    call.next("next", "ld_next", next, ld_next);
-    call.use_noise();
-    call.settings().kind = StepKind::kKnown;
-    call.use_numbers(sampler::uses_of(StepKind::kKnown, loss::Form::kScore, false, false));
-    call.run(
-        [&](const CpuContext& cpu) {
-          sampler::known_step_cpu(cpu, call.settings(), m, d, call.arrays().x, given,
-                                  call.arrays().next);
-        },
-        [&](const auto& cuda, void* cuda_stream) {
-          sampler::known_step_cuda(cuda, call.settings(), m, d, call.arrays().x, given,
-                                   call.arrays().next, cuda_stream);
-        });
-  });
-}
-
-// ---- The corrector -----------------------------------------------------------------------------
-
-sampler::CorrectorSettings corrector_of(const scf_step_params& params) {
-  require_within(params.rule, SCF_CORRECTOR_SIGMA, SCF_CORRECTOR_BATCH, "rule");
-  require_positive(params.snr, "snr");
-  require_not_negative(params.corrector_scale, "corrector_scale");
-  return {static_cast<sampler::Rule>(params.rule), params.snr, params.corrector_scale};
-}
-
-std::size_t corrector_workspace(const scf_context& context, sampler::Rule rule, std::int64_t m,
-                                std::int64_t d) {
-  return on_backend(
-      context,
-      [&](const CpuContext& cpu) { return sampler::corrector_workspace_cpu(cpu, rule, m, d); },
-      [&](const auto& cuda) { return sampler::corrector_workspace_cuda(cuda, rule, m, d); });
-}
-
-template <class T>
-scf_status corrector_step(scf_context* context, const scf_step_params* params, std::int64_t m,
-                          std::int64_t d, const StepMatrices<T>& matrices, void* workspace,
-                          std::size_t workspace_bytes, void* stream) {
-  return guard([&] {
-    StepCall<T> call(context, params, m, d, stream);
-    const sampler::CorrectorSettings corrector = corrector_of(call.params());
-    call.use_form();
-    call.x(matrices.x, matrices.ldx);
-    call.output(matrices.output, matrices.ld_output);
-    call.next("next", "ld_next", matrices.next, matrices.ld_next);
-    call.denoised();
-    if (call.arrays().denoised.data != nullptr) {
-      call.use_clip();
-    }
-    call.use_temperature();
-    call.use_noise();
-    call.use_numbers(sampler::corrector_uses(corrector.rule, call.settings().form,
-                                             call.arrays().denoised.data != nullptr));
-    call.workspace(workspace, workspace_bytes, corrector_workspace(*context, corrector.rule, m, d));
-    call.run(
-        [&](const CpuContext& cpu) {
-          sampler::corrector_step_cpu(cpu, call.settings(), corrector, m, d, call.arrays(),
-                                      workspace);
-        },
-        [&](const auto& cuda, void* cuda_stream) {
-          sampler::corrector_step_cuda(cuda, call.settings(), corrector, m, d, call.arrays(),
-                                       workspace, cuda_stream);
-        });
-  });
+  };
+  require(schedule.signal_scales, "signal_scales", true);
+  require(schedule.sigmas, "sigmas", false);
+  require(schedule.times, "times", false);
+  require(schedule.step_sizes, "step_sizes", false);
+  require(schedule.drifts, "drifts", false);
+  require(schedule.diffusions, "diffusions", false);
+  require(schedule.intervals, "intervals", true);
 }
 
 }  // namespace
@@ -375,196 +455,90 @@ using namespace scf::capi;  // NOLINT(google-build-using-namespace): this file i
 
 extern "C" {
 
-scf_status scf_step_params_init(scf_step_params* params, uint32_t struct_size) {
-  return guard([&] { write_params(params, struct_size, default_step_params(), "params"); });
+scf_status scf_sampler_params_init(scf_sampler_params* params, uint32_t struct_size) {
+  return guard([&] { write_params(params, struct_size, default_sampler_params(), "params"); });
 }
 
-scf_status scf_corrector_workspace(scf_context* context, const scf_step_params* params, int64_t m,
-                                   int64_t d, size_t* bytes) {
+scf_status scf_sampler_result_init(scf_sampler_result* result, uint32_t struct_size) {
+  return guard([&] { write_params(result, struct_size, default_result(), "result"); });
+}
+
+scf_status scf_sample_f32(scf_context* context, const scf_sampler_params* params, float* x,
+                          int64_t m, int64_t d, int64_t ldx, scf_sampler_result* result,
+                          void* stream) {
+  return sample(context, params, x, m, d, ldx, result, stream);
+}
+
+scf_status scf_sample_f64(scf_context* context, const scf_sampler_params* params, double* x,
+                          int64_t m, int64_t d, int64_t ldx, scf_sampler_result* result,
+                          void* stream) {
+  return sample(context, params, x, m, d, ldx, result, stream);
+}
+
+scf_status scf_kde_moments(scf_context* context, const scf_kde* kde, int32_t label, double* mean,
+                           double* variance, void* stream) {
   return guard([&] {
-    require_pointer(bytes, "bytes");
-    require_context(context, nullptr);
-    const auto known = read_params(params, default_step_params(), "params");
-    require_at_least(m, 0, "m");
-    require_at_least(d, 1, "d");
-    *bytes = corrector_workspace(*context, corrector_of(known).rule, m, d);
+    require_context(context, stream);
+    require_match(*context, kde);
+    Arrays arrays;
+    add_array(arrays.outputs, "mean", mean, 1, kde->d, kde->d, sizeof(double));
+    add_array(arrays.outputs, "variance", variance, 1, kde->d, kde->d, sizeof(double));
+    require_disjoint(arrays.inputs, arrays.outputs);
+    std::vector<double> of_mean(static_cast<std::size_t>(kde->d));
+    std::vector<double> of_variance(static_cast<std::size_t>(kde->d));
+    std::visit(
+        [&](const auto& prepared) {
+          on_backend(
+              *context,
+              [&](const scf::CpuContext& cpu) {
+                scf::kde::kde_moments_cpu(cpu, *prepared.cpu, label, of_mean.data(),
+                                          of_variance.data());
+              },
+              [&](const auto& cuda) {
+                scf::kde::kde_moments_cuda(cuda, *prepared.cuda, label, of_mean.data(),
+                                           of_variance.data(), stream);
+              });
+        },
+        kde->prepared);
+    copy_to(of_mean, mean);
+    copy_to(of_variance, variance);
   });
 }
 
-scf_status scf_langevin_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                                 int64_t d, const float* x, int64_t ldx, const float* output,
-                                 int64_t ld_output, float* next, int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kLangevin, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_langevin_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                                 int64_t d, const double* x, int64_t ldx, const double* output,
-                                 int64_t ld_output, double* next, int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kLangevin, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_denoise_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                                int64_t d, const float* x, int64_t ldx, const float* output,
-                                int64_t ld_output, float* next, int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kDenoise, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_denoise_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                                int64_t d, const double* x, int64_t ldx, const double* output,
-                                int64_t ld_output, double* next, int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kDenoise, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_ancestral_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const float* x, int64_t ldx, const float* output,
-                                  int64_t ld_output, float* next, int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kAncestral, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_ancestral_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const double* x, int64_t ldx, const double* output,
-                                  int64_t ld_output, double* next, int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kAncestral, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_ddim_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                             int64_t d, const float* x, int64_t ldx, const float* output,
-                             int64_t ld_output, float* next, int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kDdim, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_ddim_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                             int64_t d, const double* x, int64_t ldx, const double* output,
-                             int64_t ld_output, double* next, int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kDdim, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_reverse_diffusion_step_f32(scf_context* context, const scf_step_params* params,
-                                          int64_t m, int64_t d, const float* x, int64_t ldx,
-                                          const float* output, int64_t ld_output, float* next,
-                                          int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kReverseDiffusion, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_reverse_diffusion_step_f64(scf_context* context, const scf_step_params* params,
-                                          int64_t m, int64_t d, const double* x, int64_t ldx,
-                                          const double* output, int64_t ld_output, double* next,
-                                          int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kReverseDiffusion, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_euler_maruyama_step_f32(scf_context* context, const scf_step_params* params,
-                                       int64_t m, int64_t d, const float* x, int64_t ldx,
-                                       const float* output, int64_t ld_output, float* next,
-                                       int64_t ld_next, void* stream) {
-  return plain_step<float>(scf::sampler::StepKind::kEulerMaruyama, context, params, m, d,
-                           {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_euler_maruyama_step_f64(scf_context* context, const scf_step_params* params,
-                                       int64_t m, int64_t d, const double* x, int64_t ldx,
-                                       const double* output, int64_t ld_output, double* next,
-                                       int64_t ld_next, void* stream) {
-  return plain_step<double>(scf::sampler::StepKind::kEulerMaruyama, context, params, m, d,
-                            {x, ldx, output, ld_output, next, ld_next}, stream);
-}
-
-scf_status scf_dpmpp_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const float* x, int64_t ldx, const float* output,
-                              int64_t ld_output, const float* previous, int64_t ld_previous,
-                              float* next, int64_t ld_next, void* stream) {
-  return dpmpp_step<float>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                           previous, ld_previous, stream);
-}
-
-scf_status scf_dpmpp_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const double* x, int64_t ldx, const double* output,
-                              int64_t ld_output, const double* previous, int64_t ld_previous,
-                              double* next, int64_t ld_next, void* stream) {
-  return dpmpp_step<double>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                            previous, ld_previous, stream);
-}
-
-scf_status scf_heun_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                             int64_t d, const float* x, int64_t ldx, const float* output,
-                             int64_t ld_output, const float* denoised, int64_t ld_denoised,
-                             float* next, int64_t ld_next, void* stream) {
-  return heun_step<float>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                          denoised, ld_denoised, stream);
-}
-
-scf_status scf_heun_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                             int64_t d, const double* x, int64_t ldx, const double* output,
-                             int64_t ld_output, const double* denoised, int64_t ld_denoised,
-                             double* next, int64_t ld_next, void* stream) {
-  return heun_step<double>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                           denoised, ld_denoised, stream);
-}
-
-scf_status scf_churn_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const float* x, int64_t ldx, float* next, int64_t ld_next,
-                              void* stream) {
-  return churn_step(context, params, m, d, x, ldx, next, ld_next, stream);
-}
-
-scf_status scf_churn_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const double* x, int64_t ldx, double* next,
-                              int64_t ld_next, void* stream) {
-  return churn_step(context, params, m, d, x, ldx, next, ld_next, stream);
-}
-
-scf_status scf_known_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const float* x, int64_t ldx, const float* known,
-                              int64_t ld_known, float* next, int64_t ld_next, void* stream) {
-  return known_step(context, params, m, d, x, ldx, known, ld_known, next, ld_next, stream);
-}
-
-scf_status scf_known_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                              int64_t d, const double* x, int64_t ldx, const double* known,
-                              int64_t ld_known, double* next, int64_t ld_next, void* stream) {
-  return known_step(context, params, m, d, x, ldx, known, ld_known, next, ld_next, stream);
-}
-
-scf_status scf_corrector_step_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const float* x, int64_t ldx, const float* output,
-                                  int64_t ld_output, float* next, int64_t ld_next, void* workspace,
-                                  size_t workspace_bytes, void* stream) {
-  return corrector_step<float>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                               workspace, workspace_bytes, stream);
-}
-
-scf_status scf_corrector_step_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const double* x, int64_t ldx, const double* output,
-                                  int64_t ld_output, double* next, int64_t ld_next, void* workspace,
-                                  size_t workspace_bytes, void* stream) {
-  return corrector_step<double>(context, params, m, d, {x, ldx, output, ld_output, next, ld_next},
-                                workspace, workspace_bytes, stream);
-}
-
-scf_status scf_convert_output_f32(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const float* x, int64_t ldx, const float* output,
-                                  int64_t ld_output, int32_t form, float* converted,
-                                  int64_t ld_converted, void* stream) {
-  return convert_output(context, params, m, d, x, ldx, output, ld_output, form, converted,
-                        ld_converted, stream);
-}
-
-scf_status scf_convert_output_f64(scf_context* context, const scf_step_params* params, int64_t m,
-                                  int64_t d, const double* x, int64_t ldx, const double* output,
-                                  int64_t ld_output, int32_t form, double* converted,
-                                  int64_t ld_converted, void* stream) {
-  return convert_output(context, params, m, d, x, ldx, output, ld_output, form, converted,
-                        ld_converted, stream);
+scf_status scf_sampler_schedule(int32_t method, const scf_sde_params* sde, int64_t steps,
+                                double step_size, double* signal_scales, double* sigmas,
+                                double* times, double* step_sizes, double* drifts,
+                                double* diffusions, double* intervals) {
+  return guard([&] {
+    require_within(method, SCF_SAMPLER_SMLD, SCF_SAMPLER_DPMPP, "method");
+    const scf::sampler::Sde of = sde_of(sde, "sde");
+    require_within(steps, 1, std::numeric_limits<std::int32_t>::max(), "steps");
+    if (method == SCF_SAMPLER_SMLD) {
+      require_not_negative(step_size, "step_size");
+    }
+    Arrays arrays;
+    const auto add = [&](const char* name, const double* to, std::int64_t n) {
+      add_array(arrays.outputs, name, to, 1, n, n, sizeof(double));
+    };
+    add("signal_scales", signal_scales, steps + 1);
+    add("sigmas", sigmas, steps + 1);
+    add("times", times, steps + 1);
+    add("step_sizes", step_sizes, steps);
+    add("drifts", drifts, steps);
+    add("diffusions", diffusions, steps);
+    add("intervals", intervals, steps);
+    require_disjoint(arrays.inputs, arrays.outputs);
+    const auto schedule =
+        scf::sampler::usual_schedule(static_cast<Method>(method), of, steps, step_size);
+    require_usable(schedule);
+    copy_to(schedule.signal_scales, signal_scales);
+    copy_to(schedule.sigmas, sigmas);
+    copy_to(schedule.times, times);
+    copy_to(schedule.step_sizes, step_sizes);
+    copy_to(schedule.drifts, drifts);
+    copy_to(schedule.diffusions, diffusions);
+    copy_to(schedule.intervals, intervals);
+  });
 }
 
 }  // extern "C"

@@ -3,6 +3,7 @@
 
 #include <scorefield/schedule.h>
 
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -64,7 +65,15 @@ scf_status scf_schedule_karras(double sigma_max, double sigma_min, double rho, i
       fail_argument("sigma_max must be >= sigma_min = " + shown(sigma_min) + ", got " +
                     shown(sigma_max));
     }
-    require_positive(rho, "rho");
+    if (!(rho > 0 && rho <= 1000)) {
+      fail_argument("rho must be > 0 and <= 1000, got " + shown(rho));
+    }
+    for (const double sigma : {sigma_min, sigma_max}) {
+      if (const double root = std::pow(sigma, 1 / rho); !(root > 0 && std::isfinite(root))) {
+        fail_argument("rho must be so large that sigma^(1/rho) is > 0 and finite, got " +
+                      shown(rho) + " with sigma = " + shown(sigma));
+      }
+    }
     require_array(levels, n, 1, "n", "levels");
     scf::sampler::karras(sigma_max, sigma_min, rho, n, levels);
   });
@@ -81,7 +90,9 @@ scf_status scf_schedule_beta_linear(double first, double last, int64_t n, double
 
 scf_status scf_schedule_beta_cosine(double shift, double most, int64_t n, double* betas) {
   return guard([&] {
-    require_not_negative(shift, "shift");
+    if (!(shift >= 0 && shift <= 1)) {
+      fail_argument("shift must be in [0, 1], got " + shown(shift));
+    }
     require_between(most, 0, 1, "most");
     require_array(betas, n, 1, "n", "betas");
     scf::sampler::beta_cosine(shift, most, n, betas);

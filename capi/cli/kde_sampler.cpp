@@ -75,8 +75,8 @@ double KdeSampler<T>::last_noise() const {
   return levels_.sigmas[at] / levels_.signal_scales[at] * space_.spread();
 }
 
-// So few that a step takes a second or so and the arrays some tens of megabytes, so many that the
-// threads are busy.
+// So few that an interrupt waits a second or so for a step, and the arrays some tens of megabytes,
+// so many that the threads are busy.
 template <class T>
 std::int64_t KdeSampler<T>::rows_of_batch(const SampleRequest<T>& request) const {
   constexpr double kElements = 1 << 22;
@@ -87,7 +87,13 @@ std::int64_t KdeSampler<T>::rows_of_batch(const SampleRequest<T>& request) const
   const double states = request.trajectory_every > 0
                             ? static_cast<double>(this->states(request.trajectory_every))
                             : 0;
-  double rows = std::max(kWork / (static_cast<double>(kde_.n()) * (d + 8)), kLeastRows);
+  const double evaluations =
+      plan_.sampler == SCF_SAMPLER_SMLD  ? static_cast<double>(plan_.corrector_steps)
+      : plan_.sampler == SCF_SAMPLER_PC  ? 1 + static_cast<double>(plan_.corrector_steps)
+      : plan_.sampler == SCF_SAMPLER_EDM ? 2
+                                         : 1;
+  const double work = static_cast<double>(kde_.n()) * (d + 8) * std::max(evaluations, 1.0);
+  double rows = std::max(kWork / work, kLeastRows);
   rows = std::min(rows, kElements / d);
   if (states > 0) rows = std::min(rows, kTrajectoryElements / (states * d));
   const bool whole = plan_.sampler == SCF_SAMPLER_PC && plan_.corrector_rule == SCF_CORRECTOR_BATCH;
@@ -154,7 +160,7 @@ void KdeSampler<T>::run_batch(const SampleRequest<T>& request, Progress& progres
       context_.get(), &params, x, batch.count, d, d, &result, nullptr);
   counts.seconds += seconds_since(start);
   throw_if_interrupted();
-  if (status != SCF_SUCCESS && result.failed_step >= 0) {
+  if ((result.status & SCF_STEP_STATUS_NOT_FINITE) != 0) {
     throw CommandError(
         ExitCode::kFailure,
         format("the samples overflow %s in step %lld of %lld (from 0)", dtype_name(kDtypeOf<T>),

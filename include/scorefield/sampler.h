@@ -21,11 +21,12 @@
  *   corrector       x + e s + sqrt(2 e T) z, e by a rule; snr is r there, alpha corrector_scale:
  *     SIGMA         e = 2 alpha (snr sigma)^2, the default: a sample depends on itself alone
  *     SAMPLE        e = 2 alpha (snr |z|/|s|)^2, of the sample's own norms. Wrong at small d,
- *                   where |s| of one sample varies: on N(0, I) the stationary variance is 33 at
- *                   d = 2, 1.6 at 8 and 1.09 at 64
+ *                   where |s| of one sample varies: on N(0, I) the variance grows without bound at
+ *                   d = 2 (58 after 300 steps, 893 after 30000) and ends at 1.6 at 8, 1.09 at 64
  *     BATCH         e = 2 alpha (snr <|z|>/<|s|>)^2, means over the batch, as in the paper's code:
  *                   the one step in which a sample depends on its batch-mates
- *                   alpha is 1 (VE) or 1 - beta (VP)
+ *                   alpha is 1 (VE) or 1 - beta (VP); whole samplers take the beta of the step
+ *                   that the corrector follows (corrector_first: that it goes before)
  *   churn           x + sqrt(sigma'^2 - sigma^2) sqrt(T) z, up to sigma' >= sigma (T = S_noise^2)
  *   Heun            x + a' (sigma'/a' - sigma/a)/(2 sigma'/a') (D - D'), the trapezoid after
  *                   Euler's step to x: D = x0^ at the level before, D' at x
@@ -35,6 +36,9 @@
  * Sources: Langevin Song and Ermon (2019); ancestral Ho et al. (2020); DDIM Song, Meng and Ermon
  * (2020); reverse, Euler-Maruyama and corrector Song et al. (2021); churn and Heun Karras et al.
  * (2022); DPM-Solver++ Lu et al. (2022).
+ *
+ * Levels, a and sigma, must be in [1e-12, 1e12] in f32 and in [1e-100, 1e100] in f64, so that their
+ * products can be held; a sigma may be 0 where it says so.
  *
  * Each is affine in x, the output and z but for clipping. Coefficients are computed in double and
  * rounded once to the dtype. f32 results are within 4 roundings of the sum of the absolute values
@@ -268,7 +272,8 @@ SCF_API scf_status scf_convert_output_f64(scf_context* context, const scf_step_p
  * `label` alone, or of all (SCF_KDE_ANY_LABEL). p_T of a level (a, sigma) and a base bandwidth h0
  * has mean a `mean` and variance a^2 (`variance` + h0^2) + sigma^2. A driver: it may synchronise.
  * mean, variance: double[d] in host memory, or NULL. INVALID_ARGUMENT where no datum has the label.
- */
+ * With Y the largest |y| of a coordinate and s its deviation: mean within 1e-15 Y, variance within
+ * 1e-15 Y s + 1e-14 s^2. */
 SCF_API scf_status scf_kde_moments(scf_context* context, const scf_kde* kde, int32_t label,
                                    double* mean, double* variance, void* stream);
 
@@ -303,7 +308,8 @@ typedef scf_status (*scf_model_fn)(void* user, const scf_model_request* request)
  *          sigma is 0); with corrector_first, those at the old level before the predictor
  *   EM     Euler-Maruyama
  *   EDM    churn, Euler, Heun
- *   DPMPP  DPM-Solver++(2M) */
+ *   DPMPP  DPM-Solver++(2M); a step that follows one less than a thousandth as long, in
+ *          ln(a/sigma), takes D = x0^, as the first one does */
 #define SCF_SAMPLER_SMLD 0
 #define SCF_SAMPLER_DDPM 1
 #define SCF_SAMPLER_DDIM 2
@@ -327,7 +333,7 @@ typedef struct scf_sampler_params {
   int32_t method; /* SCF_SAMPLER_*, default SCF_SAMPLER_PC */
   /* The schedule: levels 0 (noise) to steps (where it ends), as scf_sampler_schedule gives it or
    * the caller's own. a sigma'/a' must not grow from one level to the next; every sigma > 0 but the
-   * last, which may be 0. */
+   * last, which may be 0 (not of SMLD). */
   int64_t steps;               /* >= 1, default 0 (unset) */
   const double* signal_scales; /* double[steps + 1], > 0, or NULL: 1 */
   const double* sigmas;        /* double[steps + 1] */
@@ -366,7 +372,10 @@ typedef struct scf_sampler_params {
   scf_model_fn guidance; /* adds its gradient to the score in request->output; or NULL */
   void* guidance_user;
   const void* known; /* T[m, ld_known], device memory, borrowed: known coordinates, NaN where
-                      * unknown; put back at every new level; or NULL */
+                      * unknown; put back with the noise of every new level; or NULL. The unknown
+                      * ones follow approximately: well with many small steps and much noise
+                      * (SMLD, PC with several corrector steps), little with few and without
+                      * (DDIM, EDM, DPMPP) */
   int64_t ld_known;  /* >= d, or 0: one row for all */
   /* Noise: row i. With D = d rounded up to a multiple of 4 and M = corrector_steps (0 for a method
    * that has none), the start takes the words from offset on, and step j those from offset + 2 D (1
@@ -408,17 +417,16 @@ SCF_API scf_status scf_sampler_result_init(scf_sampler_result* result, uint32_t 
 
 /* Runs a sampler: m samples of d dimensions in x[m, ldx], device memory, in (START_GIVEN) and out.
  * A driver: it allocates (with the context's allocator) before the first step, memory bounded by a
- * multiple of m d, and nothing after; it synchronises where progress is reported and in the end. On
- * CUDA the steps are captured as a graph where the model allows it (a KDE without `guidance`, or
- * `capturable`). result may be NULL.
- *   INVALID_ARGUMENT  bad params, schedules that are not monotone, ...: nothing was written
- *   CANCELLED         progress asked: x is the state after result->steps_done steps
- *   a callback's own status: x is the state after result->steps_done steps, which is that before
- *                     the step that failed (of captured callbacks: of the last report or the start)
- *   INVALID_ARGUMENT also where a model's output made a state that is not finite: the message and
- *                     result->failed_step say at which step (CUDA: found at the next report of
- *                     progress, or in the end); x is what it is
- * Determinism: as the steps; a sample depends on its own row alone, but for SCF_CORRECTOR_BATCH. */
+ * multiple of m d + steps and a KDE's workspace, and nothing after; it synchronises where progress
+ * is reported and in the end. On CUDA the steps are captured as a graph where the model allows it
+ * (a KDE without `guidance`, or `capturable`). result may be NULL. INVALID_ARGUMENT  bad params,
+ * schedules that are not monotone, ...: nothing was written CANCELLED         progress asked: x is
+ * the state after result->steps_done steps a callback's own status: x is the state after
+ * result->steps_done steps, which is that before the step that failed (of captured callbacks: of
+ * the last report or the start) INVALID_ARGUMENT also where a model's output made a state that is
+ * not finite: the message and result->failed_step say at which step (CUDA: found at the next report
+ * of progress, or in the end); x is what it is Determinism: as the steps; a sample depends on its
+ * own row alone, but for SCF_CORRECTOR_BATCH. */
 SCF_API scf_status scf_sample_f32(scf_context* context, const scf_sampler_params* params, float* x,
                                   int64_t m, int64_t d, int64_t ldx, scf_sampler_result* result,
                                   void* stream);
@@ -432,7 +440,7 @@ SCF_API scf_status scf_sample_f64(scf_context* context, const scf_sampler_params
  *   SMLD        VE alone: sigmas geometric from sigma_max to sigma_min over steps levels, the last
  *               one once more; step_sizes = step_size (sigma_i/sigma_min)^2
  *   DDPM, DDIM  VP: beta_linear(1e-4, 0.02, 1000) strided to steps <= 1000, then (1, 0), times of
- *               the stride; VE: geometric, then 0; subVP: the SDE at t_i
+ *               the stride and -1; VE: geometric, then 0; subVP: the SDE at t_i
  *   PC          VE: geometric, then 0; VP, subVP: the SDE at t_i
  *   EM          the SDE at t_i, with drifts, diffusions and intervals; so PC under VP and subVP
  *   EDM, DPMPP  sigma/a from karras(sigma_max, sigma_min, 7, steps), those of VP and subVP being

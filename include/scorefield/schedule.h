@@ -23,7 +23,8 @@ SCF_API scf_status scf_schedule_geometric(double first, double last, int64_t n, 
 
 /* EDM (Karras et al. 2022): levels[i] = (s^(1/rho) + i/(n-1) (e^(1/rho) - s^(1/rho)))^rho from s =
  * sigma_max down to e = sigma_min, the two ends exactly, and levels[n] = 0: n + 1 numbers.
- * sigma_max >= sigma_min > 0, rho > 0 (the paper's is 7), n >= 1 (n == 1 gives sigma_max, 0). */
+ * sigma_max >= sigma_min > 0, rho in (0, 1000] (the paper's is 7), so large that sigma^(1/rho) is
+ * finite and > 0, n >= 1 (n == 1 gives sigma_max, 0). */
 SCF_API scf_status scf_schedule_karras(double sigma_max, double sigma_min, double rho, int64_t n,
                                        double* levels);
 
@@ -34,7 +35,7 @@ SCF_API scf_status scf_schedule_karras(double sigma_max, double sigma_min, doubl
 SCF_API scf_status scf_schedule_beta_linear(double first, double last, int64_t n, double* betas);
 
 /* Nichol and Dhariwal (2021): betas[i] = min(1 - f(i + 1)/f(i), most), f(i) = cos^2((i/n +
- * shift)/(1 + shift) pi/2). Theirs: shift 0.008, most 0.999. shift >= 0, most in (0, 1). */
+ * shift)/(1 + shift) pi/2). Theirs: shift 0.008, most 0.999. shift in [0, 1], most in (0, 1). */
 SCF_API scf_status scf_schedule_beta_cosine(double shift, double most, int64_t n, double* betas);
 
 /* alpha_bars[i] = prod_{k <= i} (1 - betas[k]), betas in (0, 1). Their level is a =

@@ -1,3 +1,5 @@
+// The loop over a schedule: its memory, the start, what each method does in a step, chunks of steps
+// that a backend may record, and what is said of a run that ends early.
 #include "sampler/sampler.h"
 
 #include <algorithm>
@@ -289,6 +291,17 @@ class Run {
     backend_.known_step(settings, of_.m, of_.d, {of_.x.data, of_.x.ld}, of_.known, of_.x);
   }
 
+  // DPM-Solver++: whether the step before was long enough to say how x0^ changes over this one.
+  [[nodiscard]] bool looks_back(std::int64_t step) const {
+    constexpr double kLeastShare = 1e-3;
+    const auto log_ratio = [&](std::int64_t i) {
+      return std::log(level(i).signal_scale / level(i).sigma);
+    };
+    const double before = log_ratio(step) - log_ratio(step - 1);
+    return before > 0 && (level(step + 1).sigma == 0 ||
+                          before >= kLeastShare * (log_ratio(step + 1) - log_ratio(step)));
+  }
+
   // From level i to level i + 1 in one update of a kind.
   void go_down(StepKind kind, std::int64_t step) {
     evaluate(step, level(step), time(step));
@@ -307,7 +320,7 @@ class Run {
     StepArrays<T> arrays = arrays_of();
     if (kind == StepKind::kDpmpp) {
       arrays.denoised = denoised_;
-      if (step > 0) {
+      if (step > 0 && looks_back(step)) {
         set_levels(settings.before, level(step - 1));
         arrays.previous = {denoised_.data, denoised_.ld};
       }

@@ -1,3 +1,4 @@
+// Formulas of the public header schedule.h, arranged so that their digits survive.
 #include "sampler/schedule.h"
 
 #include <algorithm>

@@ -6,9 +6,15 @@
 namespace scf::sampler {
 namespace {
 
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.9g", value);
+  return text;
+}
+
 class Numbers {
  public:
-  explicit Numbers(std::int64_t row) : row_(row) {}
+  Numbers(std::int64_t row, double least) : row_(row), least_(least) {}
 
   // Whether the number can be looked at.
   [[nodiscard]] bool knows(const PerSample& of) const { return row_ >= 0 || of.values == nullptr; }
@@ -30,6 +36,13 @@ class Numbers {
     require(of.sigma, (prefix + "sigma").c_str(),
             zero_allowed ? ">= 0 and finite" : "> 0 and finite",
             zero_allowed ? is_at_least_zero : is_positive);
+    require_range(of.signal_scale, prefix + "signal_scale");
+    require_range(of.sigma, prefix + "sigma");
+  }
+  void require_range(const PerSample& of, const std::string& name) {
+    if (problem_.empty() && knows(of) && at(of) != 0 && !is_within(at(of), least_)) {
+      report(of, name, "in [" + number(least_) + ", " + number(1 / least_) + "]");
+    }
   }
   void report(const PerSample& of, const std::string& name, const std::string& bound) {
     char value[32];
@@ -45,20 +58,15 @@ class Numbers {
 
  private:
   std::int64_t row_;
+  double least_;  // of a level
   std::string problem_;
 };
-
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.9g", value);
-  return text;
-}
 
 }  // namespace
 
 template <class T>
 std::string problem_of(const StepSettings<T>& settings, const StepUses& uses, std::int64_t row) {
-  Numbers numbers(row);
+  Numbers numbers(row, least_level<T>());
   const bool churns = settings.kind == StepKind::kChurn;
   if (uses.level) {
     numbers.require(settings.level, "", churns || settings.kind == StepKind::kKnown);

@@ -91,9 +91,20 @@ struct Affine {
   return fabs(value) <= 1.7976931348623157e308;
 }
 
-[[nodiscard]] SCF_HOST_DEVICE inline bool is_good(const Level& level, bool zero_allowed) {
-  return level.signal_scale > 0 && is_finite(level.signal_scale) && is_finite(level.sigma) &&
-         (level.sigma > 0 || (zero_allowed && level.sigma == 0));
+// The least level whose coefficients, products of up to three of them, T can hold; 1 over it is the
+// most.
+template <class T>
+[[nodiscard]] SCF_HOST_DEVICE constexpr double least_level() {
+  return sizeof(T) == 4 ? 1e-12 : 1e-100;
+}
+[[nodiscard]] SCF_HOST_DEVICE inline bool is_within(double value, double least) {
+  return value >= least && value <= 1 / least;
+}
+
+template <class T>
+[[nodiscard]] SCF_HOST_DEVICE bool is_good(const Level& level, bool zero_allowed) {
+  return is_within(level.signal_scale, least_level<T>()) &&
+         (is_within(level.sigma, least_level<T>()) || (zero_allowed && level.sigma == 0));
 }
 
 [[nodiscard]] SCF_HOST_DEVICE inline Level level_at(const Levels& levels, std::int64_t row) {
@@ -158,18 +169,18 @@ template <class T>
   const Level at = level_at(settings.level, row);
   const Level next = level_at(settings.next, row);
   std::uint32_t bits = 0;
-  if (uses.level && !is_good(at, zero_allowed)) {
+  if (uses.level && !is_good<T>(at, zero_allowed)) {
     bits |= kBadLevel;
   }
   if (uses.next) {
     const bool goes_on = churns ? next.sigma >= at.sigma : descent_of(at, next).variance >= 0;
-    if (!is_good(next, settings.kind != StepKind::kHeun) || !goes_on) {
+    if (!is_good<T>(next, settings.kind != StepKind::kHeun) || !goes_on) {
       bits |= kBadLevel;
     }
   }
   if (uses.before) {
     const Level before = level_at(settings.before, row);
-    if (!is_good(before, false) ||
+    if (!is_good<T>(before, false) ||
         !(before.signal_scale / before.sigma < at.signal_scale / at.sigma)) {
       bits |= kBadLevel;
     }

@@ -342,7 +342,7 @@ namespace {
 // What a corrector needs besides its arguments.
 template <class T>
 struct CorrectorWorkspace {
-  T* noise;         // [threads, padded d], of rows longer than a tile
+  T* noise;         // [threads, d], of rows longer than a tile
   double* partial;  // [blocks, 2]: sums of norms
 };
 template <class T>

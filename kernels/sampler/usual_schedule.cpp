@@ -54,8 +54,8 @@ void push_ratio(Schedule& to, const Sde& sde, double ratio) {
   const double a = is_vp ? 1 / std::hypot(1.0, ratio) : 2 / (ratio + std::hypot(2.0, ratio));
   const double integral = is_vp ? std::log1p(ratio * ratio) : 2 * std::asinh(ratio / 2);
   const double slope = sde.beta_max - sde.beta_min;
-  const double t =
-      2 * integral / (sde.beta_min + std::sqrt(sde.beta_min * sde.beta_min + 2 * slope * integral));
+  const double root = std::sqrt(sde.beta_min * sde.beta_min + 2 * slope * integral);
+  const double t = integral == 0 ? 0 : 2 * integral / (sde.beta_min + root);
   push(to, a, ratio * a, t);
 }
 

@@ -103,6 +103,10 @@ std::vector<Bad<T>> bad_params() {
     add_schedule(method,
                  "sigmas[2] must be <= ", [](Schedule& of) { of.sigmas[2] = 10 * of.sigmas[1]; });
   }
+  add_schedule(SCF_SAMPLER_DDIM,
+               sizeof(T) == 4 ? "sigmas[3] must be in [1e-12, 1e+12], got 1e-150"
+                              : "sigmas[3] must be in [1e-100, 1e+100], got 1e-150",
+               [](Schedule& of) { of.sigmas[3] = 1e-150; });
   // SMLD asks the model at every level but the last one.
   add_schedule(SCF_SAMPLER_SMLD, "sigmas[3] must be > 0",
                [](Schedule& of) { of.sigmas[3] = of.sigmas[4] = 0; });

@@ -151,6 +151,34 @@ TEST_P(SamplerIdentities, PriorStart) {
   });
 }
 
+// A level that comes twice is a step that goes nowhere, and DPM-Solver++ starts anew after it.
+TEST_P(SamplerIdentities, DpmppOfEqualLevels) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const std::int64_t m = samples();
+    const auto run_with = [&](const std::vector<double>& sigmas, const std::vector<T>& start) {
+      auto schedule = usual_schedule(SCF_SAMPLER_DPMPP, SCF_SDE_VE,
+                                     static_cast<std::int64_t>(sigmas.size()) - 1);
+      schedule.sigmas = sigmas;
+      schedule.times = sigmas;
+      HostModel<T> host(context, bent_score<T>());
+      SampleCall<T> call(context, m, kD, start);
+      call.use(schedule);
+      call.use(host);
+      call.params.method = SCF_SAMPLER_DPMPP;
+      return call.sample();
+    };
+    const auto start = start_of<T>(m, kD);
+    for (const double again : {2.0, 2 * (1 - 1e-15)}) {
+      const auto whole = run_with({5, 3, 2, again, 1, 0}, start);
+      const auto parts = run_with({again, 1, 0}, run_with({5, 3, 2}, start));
+      for (std::size_t at = 0; at < whole.size(); ++at) {
+        EXPECT_NEAR(whole[at], parts[at], again == 2 ? 0 : 1e-6);
+      }
+    }
+  });
+}
+
 TEST_P(SamplerIdentities, PcWithoutAPredictorIsSmld) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);

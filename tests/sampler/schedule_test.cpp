@@ -308,8 +308,13 @@ TEST(Schedule, RefusesBadArguments) {
       {"sigma_min must be > 0, got 0",
        [](double* to) { return scf_schedule_karras(1, 0, 7, 3, to); }},
       {"sigma_max", [](double* to) { return scf_schedule_karras(kNan, 1, 7, 3, to); }},
-      {"rho must be > 0, got 0", [](double* to) { return scf_schedule_karras(2, 1, 0, 3, to); }},
+      {"rho must be > 0 and <= 1000, got 0",
+       [](double* to) { return scf_schedule_karras(2, 1, 0, 3, to); }},
       {"rho", [](double* to) { return scf_schedule_karras(2, 1, kNan, 3, to); }},
+      {"rho must be so large",
+       [](double* to) { return scf_schedule_karras(1e308, 1, 0.5, 3, to); }},
+      {"rho must be so large",
+       [](double* to) { return scf_schedule_karras(2, 1e-308, 0.5, 3, to); }},
       {"n must be >= 1", [](double* to) { return scf_schedule_karras(2, 1, 7, 0, to); }},
       {"first must be > 0 and < 1, got 1",
        [](double* to) { return scf_schedule_beta_linear(1, 0.5, 3, to); }},
@@ -317,9 +322,10 @@ TEST(Schedule, RefusesBadArguments) {
        [](double* to) { return scf_schedule_beta_linear(0.5, 0, 3, to); }},
       {"last", [](double* to) { return scf_schedule_beta_linear(0.5, kNan, 3, to); }},
       {"n must be >= 1", [](double* to) { return scf_schedule_beta_linear(0.5, 0.5, -1, to); }},
-      {"shift must be >= 0, got -1",
+      {"shift must be in [0, 1], got -1",
        [](double* to) { return scf_schedule_beta_cosine(-1, 0.5, 3, to); }},
       {"shift", [](double* to) { return scf_schedule_beta_cosine(kNan, 0.5, 3, to); }},
+      {"shift", [](double* to) { return scf_schedule_beta_cosine(1.5, 0.5, 3, to); }},
       {"most must be > 0 and < 1, got 1",
        [](double* to) { return scf_schedule_beta_cosine(0.008, 1, 3, to); }},
       {"most", [](double* to) { return scf_schedule_beta_cosine(0.008, kNan, 3, to); }},
@@ -555,6 +561,34 @@ TEST(UsualSchedule, RefusesBadArguments) {
                                  nullptr, nullptr, nullptr),
             SCF_ERROR_INVALID_ARGUMENT);
   EXPECT_TRUE(message_names("sde"));
+  std::vector<double> levels(4);
+  auto* const misaligned = reinterpret_cast<double*>(reinterpret_cast<char*>(levels.data()) + 1);
+  EXPECT_EQ(scf_sampler_schedule(SCF_SAMPLER_EDM, &sde, 2, 1, levels.data(), misaligned, nullptr,
+                                 nullptr, nullptr, nullptr, nullptr),
+            SCF_ERROR_INVALID_ARGUMENT);
+  EXPECT_TRUE(message_names("sigmas must"));
+  EXPECT_EQ(scf_sampler_schedule(SCF_SAMPLER_EDM, &sde, 2, 1, levels.data(), levels.data() + 1,
+                                 nullptr, nullptr, nullptr, nullptr, nullptr),
+            SCF_ERROR_INVALID_ARGUMENT);
+  EXPECT_TRUE(message_names("overlap"));
+}
+
+// Diffusions that start without noise have a schedule; those whose signal dies away have none.
+TEST(UsualSchedule, AtTheEdge) {
+  for (const std::int32_t kind : {SCF_SDE_VP, SCF_SDE_SUBVP}) {
+    auto sde = sde_params(kind);
+    sde.beta_min = 0;
+    const Usual edm(SCF_SAMPLER_EDM, sde, 5);
+    ASSERT_EQ(edm.status, SCF_SUCCESS) << scf_last_error();
+    EXPECT_EQ(edm.time.back(), 0);
+    for (const double t : edm.time) EXPECT_TRUE(t >= 0 && t <= 1) << t;
+    sde.beta_max = 4000;
+    for (const std::int32_t method : {SCF_SAMPLER_PC, SCF_SAMPLER_DPMPP}) {
+      const Usual dead(method, sde, 5);
+      EXPECT_EQ(dead.status, SCF_ERROR_INVALID_ARGUMENT);
+      EXPECT_TRUE(message_names("sde must be one whose coefficients double holds"));
+    }
+  }
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 // touched; arrays of samples that are bad, and states that are not finite.
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -241,6 +242,14 @@ TEST_P(StepErrors, Messages) {
     StepCall<T> negative(context, problem);
     EXPECT_EQ(negative.run(), SCF_ERROR_INVALID_ARGUMENT);
     EXPECT_TRUE(message_names("sigma must be > 0 and finite, got -2.5"));
+    // Levels whose squares T cannot hold.
+    for (const double huge : {1e13, 1e-13}) {
+      problem.sigma = sizeof(T) == 4 ? huge : std::pow(huge, 8);
+      StepCall<T> beyond(context, problem);
+      EXPECT_EQ(beyond.run(), SCF_ERROR_INVALID_ARGUMENT);
+      EXPECT_TRUE(message_names(sizeof(T) == 4 ? "sigma must be in [1e-12, 1e+12], got"
+                                               : "sigma must be in [1e-100, 1e+100], got"));
+    }
   });
 }
 
