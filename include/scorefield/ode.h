@@ -281,6 +281,43 @@ SCF_API scf_status scf_ode_adjoint_f64(scf_context* context, const scf_field* fi
                                        int64_t m, int64_t d, int64_t ldx, double* gradient,
                                        int64_t ld_gradient, scf_ode_result* result, void* stream);
 
+/* ---- Sensitivity ----------------------------------------------------------------------------- */
+
+#define SCF_LOCAL_VARIANCE_NOISE 0 /* of noise e = epsilon z, z normal */
+#define SCF_LOCAL_VARIANCE_JACOBIAN                                   \
+  1 /* the limit of small e: |J^T u|^2/d, u normal, J by the discrete \
+     * adjoint */
+
+typedef struct scf_local_variance_params {
+  uint32_t struct_size;
+  int32_t method;  /* SCF_LOCAL_VARIANCE_*, default SCF_LOCAL_VARIANCE_NOISE */
+  double epsilon;  /* NOISE: > 0; default NaN (unset) */
+  int64_t draws;   /* K >= 1, default 1: the estimates of K draws are averaged */
+  uint64_t seed;   /* draw k of row i takes the words from offset + k D on, D = d rounded up to a */
+  uint64_t offset; /* multiple of 4, as a normal row of random.h */
+  int64_t first_row; /* >= 0 */
+} scf_local_variance_params;
+
+SCF_API scf_status scf_local_variance_params_init(scf_local_variance_params* params,
+                                                  uint32_t struct_size);
+
+/* The local variance of a flow's map f from times[0] to the last time, or of a sampler that is a
+ * flow (times 1 and 0): G_f(x) = E |f(x + e) - f(x)|^2 / E |e|^2  ->  |J_f|_F^2/d  as e -> 0 values
+ * double[m], device memory: unbiased estimates of each sample's, whose variance falls as 1/K. times
+ * NULL: 0 and 1. Without a trace; states are not written. Of a field, or of any function, at given
+ * values: scf_local_variance_* in divergence.h. Failures as in scf_ode_solve_*: such a value is
+ * NaN. */
+SCF_API scf_status scf_ode_local_variance_f32(scf_context* context, const scf_field* field,
+                                              const scf_ode_params* params,
+                                              const scf_local_variance_params* of, const float* x,
+                                              int64_t m, int64_t d, int64_t ldx, double* values,
+                                              scf_ode_result* result, void* stream);
+SCF_API scf_status scf_ode_local_variance_f64(scf_context* context, const scf_field* field,
+                                              const scf_ode_params* params,
+                                              const scf_local_variance_params* of, const double* x,
+                                              int64_t m, int64_t d, int64_t ldx, double* values,
+                                              scf_ode_result* result, void* stream);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/memory.h"
+#include "ode/adjoint.h"
 #include "sampler/block.h"
 
 namespace scf::ode {
@@ -148,10 +149,92 @@ void follow(const OdeBackend<T>& backend, OdeProblem<T> flow, const Matrix<const
   base.wait();
 }
 
+namespace {
+
+// The failures of one of several solves.
+void add_result(const OdeResult& of, OdeResult& to) {
+  to.status |= of.status;
+  to.calls += of.calls;
+  to.evaluations += of.evaluations;
+  if (of.failed > to.failed) {
+    to.failed = of.failed;
+    to.first_failed = of.first_failed;
+  }
+}
+
+}  // namespace
+
+template <class T>
+void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const LocalVariance& of,
+                    const Matrix<const T>& x, double* values, OdeResult& result) {
+  const std::int64_t m = flow.m;
+  const std::int64_t d = flow.d;
+  if (m == 0) {
+    return;
+  }
+  const auto& base = backend.base();
+  const auto rows = static_cast<std::size_t>(m);
+  const std::size_t bytes = sizeof(T) * static_cast<std::size_t>(m * d);
+  const auto times = static_cast<std::int64_t>(flow.times.size());
+  const Block<T> end(base, bytes);
+  const Block<T> moved(base, bytes);
+  const Block<T> draws(base, bytes * (of.of_noise ? 1 : flow.times.size()));
+  const Block<T> sums(base, sizeof(double) * rows);
+  const Block<T> lengths(base, sizeof(double) * rows);
+  const Block<T> one(base, sizeof(T) * static_cast<std::size_t>(d));
+  base.write(one.data(), std::vector<T>(static_cast<std::size_t>(d), T{1}).data(),
+             sizeof(T) * static_cast<std::size_t>(d));
+  base.write(lengths.data(), std::vector<double>(rows, of.epsilon).data(), sizeof(double) * rows);
+  base.clear(draws.data(), bytes * (of.of_noise ? 1 : flow.times.size()));
+  auto* const drawn = static_cast<T*>(draws.data()) + (of.of_noise ? 0 : (times - 1) * m * d);
+  const Matrix<T> to = {static_cast<T*>(moved.data()), d};
+  flow.x = {static_cast<T*>(end.data()), d};
+  if (of.of_noise) {
+    backend.copy_rows(x, m, d, flow.x);
+    solve_ode(backend, flow, result);
+    flow.statuses = nullptr;
+    flow.steps_taken = nullptr;
+    flow.steps_refused = nullptr;
+  }
+  const double terms = static_cast<double>(of.draws) * static_cast<double>(d) *
+                       (of.of_noise ? of.epsilon * of.epsilon : 1);
+  for (std::int64_t k = 0; k < of.draws; ++k) {
+    random::Stream stream = of.words;
+    stream.offset += static_cast<std::uint64_t>(k) * static_cast<std::uint64_t>((d + 3) / 4 * 4);
+    backend.fill_probes(random::Distribution::kNormal, stream, m, d, drawn);
+    OdeResult done;
+    Matrix<const T> start = {};
+    if (of.of_noise) {
+      backend.copy_rows(x, m, d, to);
+      backend.combine({to.data, {drawn}, {1}, 1}, static_cast<const double*>(lengths.data()), m, d,
+                      to.data);
+      OdeProblem<T> of_moved = flow;
+      of_moved.x = to;
+      solve_ode(backend, of_moved, done);
+      start = {flow.x.data, d};
+    } else {
+      AdjointProblem<T> problem;
+      problem.flow = flow;
+      problem.x = x;
+      problem.output_gradients = static_cast<const T*>(draws.data());
+      problem.gradient = to;
+      solve_adjoint(backend, problem, done);
+    }
+    add_result(done, result);
+    backend.norms({static_cast<const T*>(one.data()), 0}, {to.data, d}, start, {1, 0}, m, d,
+                  nullptr, static_cast<double*>(sums.data()));
+    backend.mix_numbers(static_cast<const double*>(sums.data()), {k > 0 ? 1.0 : 0.0, 1 / terms, 0},
+                        m, values);
+  }
+  base.wait();
+}
+
 #define SCF_INSTANTIATE_FLOW_CALLS(T)                                                            \
   template void log_likelihood(const OdeBackend<T>&, LikelihoodProblem<T>, OdeResult&, double&); \
   template void follow(const OdeBackend<T>&, OdeProblem<T>, const Matrix<const T>&,              \
-                       const Matrix<T>&, double*, OdeResult&);
+                       const Matrix<T>&, double*, OdeResult&);                                   \
+  template void local_variance(const OdeBackend<T>&, OdeProblem<T>, const LocalVariance&,        \
+                               const Matrix<const T>&, double*, OdeResult&);
 SCF_INSTANTIATE_FLOW_CALLS(float)
 SCF_INSTANTIATE_FLOW_CALLS(double)
 #undef SCF_INSTANTIATE_FLOW_CALLS

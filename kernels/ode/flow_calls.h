@@ -29,4 +29,17 @@ template <class T>
 void follow(const OdeBackend<T>& backend, OdeProblem<T> flow, const Matrix<const T>& from,
             const Matrix<T>& to, double* round_trip, OdeResult& result);
 
+// The local variance E |f(x + e) - f(x)|^2 / E |e|^2 of the flow's map f from its first time to its
+// last: of noise e = epsilon z, or its limit, |J^T u|^2/d with normal u. Draw k of row i takes the
+// words of its row from words.offset + k D on.
+struct LocalVariance {
+  bool of_noise = true;
+  double epsilon = 1;
+  std::int64_t draws = 1;
+  random::Stream words;
+};
+template <class T>
+void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const LocalVariance& of,
+                    const Matrix<const T>& x, double* values, OdeResult& result);
+
 }  // namespace scf::ode

@@ -66,19 +66,38 @@ struct Known {
   }
 };
 
+// kX: the score is not of the output alone.
+template <bool kX>
 struct Norms {
-  static constexpr int kInputs = 3;
+  static constexpr int kInputs = 2 + kX;
   static constexpr int kCoefficients = 2;
   static constexpr int kOutputs = 0;
   static constexpr int kSums = 2;
 
   template <class D, class V>
   static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
-    const V score = hn::MulAdd(c[1], in[1], hn::Mul(c[0], in[0]));
+    V score = hn::Mul(c[1], in[0]);
+    if constexpr (kX) {
+      score = hn::MulAdd(c[1], in[0], hn::Mul(c[0], in[2]));
+    }
     terms[0] = hn::Mul(score, score);
-    terms[1] = hn::Mul(in[2], in[2]);
+    terms[1] = hn::Mul(in[1], in[1]);
   }
 };
+
+template <class T>
+void RunNorms(const RowSweep<T>& given) {
+  // x last: it may be left out
+  RowSweep<T> sweep = given;
+  for (int i = 0; i < 3; ++i) {
+    sweep.inputs[i] = given.inputs[(i + 1) % 3];
+    sweep.input_lds[i] = given.input_lds[(i + 1) % 3];
+  }
+  const T* const of_x = given.coefficients[0];
+  const bool of_output =
+      std::all_of(of_x, of_x + (given.uniform ? 1 : given.rows), [](T of) { return of == 0; });
+  of_output ? Sweep<Norms<false>>(sweep) : Sweep<Norms<true>>(sweep);
+}
 
 // Elements that inputs are fetched ahead of their use: some blocks of normals.
 inline constexpr std::int64_t kAhead = 256;
@@ -218,11 +237,11 @@ void KnownF64(const CpuContext& context, const RowSweep<double>& sweep) {
 }
 void NormsF32(const CpuContext& context, const RowSweep<float>& sweep) {
   context.note_target_ran(HWY_TARGET);
-  Sweep<Norms>(sweep);
+  RunNorms(sweep);
 }
 void NormsF64(const CpuContext& context, const RowSweep<double>& sweep) {
   context.note_target_ran(HWY_TARGET);
-  Sweep<Norms>(sweep);
+  RunNorms(sweep);
 }
 
 }  // namespace HWY_NAMESPACE

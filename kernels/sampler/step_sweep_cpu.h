@@ -27,7 +27,7 @@ template <class T>
 void known_sweep(const CpuContext& context, const RowSweep<T>& sweep, const random::Words& words,
                  std::int64_t row, std::int64_t rows, std::int64_t d);
 
-// in x, output, z; c p, q:  sums |p x + q output|^2, |z|^2.
+// in x, output, z; c p, q:  sums |p x + q output|^2, |z|^2. Where every p is 0, x is not read.
 template <class T>
 void norms_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 

@@ -62,7 +62,7 @@ TEST(CudaCounts, LossesMoveEveryElementOnce) {
 TEST(CudaCounts, StepsMoveEveryElementOnce) {
   for (const Workload& workload : reported_workloads()) {
     const bool noise = workload.operation == "langevin_step";
-    if ((!noise && workload.operation != "dpmpp_step") || workload.d < 64) {
+    if ((!noise && workload.operation != "dpmpp_step") || workload.d != 64) {
       continue;
     }
     const KernelCounts counts = busiest(workload);
