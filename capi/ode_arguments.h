@@ -345,12 +345,15 @@ class OdeCall {
     on_backend(
         *context_,
         [&](const CpuContext& cpu) {
+          const auto backend = ode::ode_backend_cpu<T>(cpu);
           prepare(nullptr, also);
-          on(*ode::ode_backend_cpu<T>(cpu));
+          ode::require_labels(*backend, problem_.field, problem_.m, problem_.d);
+          on(*backend);
         },
         [&](const auto& cuda) {
           const auto backend = ode::ode_backend_cuda<T>(cuda, stream_);
           prepare(backend->base().stream(), also);
+          ode::require_labels(*backend, problem_.field, problem_.m, problem_.d);
           on(*backend);
         });
   }
