@@ -324,6 +324,7 @@ class OdeCall {
   }
   // An input T[n_times, m, d].
   void per_time(const char* name, const T* pointer) {
+    require_at_least(params_.n_times, 2, "n_times");
     if (problem_.m > 0) {
       require_pointer(pointer, name);
     }

@@ -52,9 +52,11 @@ class Sums {
   }
   void hand_over() const {
     const auto& base = backend_.base();
-    if (log_bandwidths_.data() != nullptr) {
+    if (of_.log_bandwidth != nullptr) {
       std::vector<double> values(static_cast<std::size_t>(of_.flow.m));
-      base.read(values.data(), log_bandwidths_.data(), bytes_of_bandwidths());
+      if (!values.empty()) {
+        base.read(values.data(), log_bandwidths_.data(), bytes_of_bandwidths());
+      }
       double sum = 0;
       for (const double value : values) {
         sum += value;
