@@ -324,6 +324,7 @@ class OdeCall {
   }
   // An input T[n_times, m, d].
   void per_time(const char* name, const T* pointer) {
+    require_at_least(params_.n_times, 2, "n_times");
     if (problem_.m > 0) {
       require_pointer(pointer, name);
     }
@@ -345,12 +346,15 @@ class OdeCall {
     on_backend(
         *context_,
         [&](const CpuContext& cpu) {
+          const auto backend = ode::ode_backend_cpu<T>(cpu);
           prepare(nullptr, also);
-          on(*ode::ode_backend_cpu<T>(cpu));
+          ode::require_labels(*backend, problem_.field, problem_.m, problem_.d);
+          on(*backend);
         },
         [&](const auto& cuda) {
           const auto backend = ode::ode_backend_cuda<T>(cuda, stream_);
           prepare(backend->base().stream(), also);
+          ode::require_labels(*backend, problem_.field, problem_.m, problem_.d);
           on(*backend);
         });
   }

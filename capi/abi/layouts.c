@@ -391,6 +391,118 @@ static void print_sampler(void) {
   END(scf_sampler_result);
 }
 
+static void print_ode(void) {
+  STRUCT(scf_field_request);
+  FIELD(scf_field_request, struct_size);
+  FIELD(scf_field_request, element_bytes);
+  FIELD(scf_field_request, m);
+  FIELD(scf_field_request, d);
+  FIELD(scf_field_request, times);
+  FIELD(scf_field_request, signal_scales);
+  FIELD(scf_field_request, sigmas);
+  FIELD(scf_field_request, samples);
+  FIELD(scf_field_request, x);
+  FIELD(scf_field_request, ldx);
+  FIELD(scf_field_request, value);
+  FIELD(scf_field_request, ld_value);
+  FIELD(scf_field_request, divergence);
+  FIELD(scf_field_request, tangent);
+  FIELD(scf_field_request, ld_tangent);
+  FIELD(scf_field_request, jacobian_product);
+  FIELD(scf_field_request, ld_jacobian_product);
+  FIELD(scf_field_request, cotangent);
+  FIELD(scf_field_request, ld_cotangent);
+  FIELD(scf_field_request, vector_jacobian);
+  FIELD(scf_field_request, ld_vector_jacobian);
+  FIELD(scf_field_request, parameter_gradient);
+  FIELD(scf_field_request, stream);
+  END(scf_field_request);
+
+  STRUCT(scf_field);
+  FIELD(scf_field, struct_size);
+  FIELD(scf_field, kind);
+  FIELD(scf_field, function);
+  FIELD(scf_field, user);
+  FIELD(scf_field, sde);
+  FIELD(scf_field, kde);
+  FIELD(scf_field, base_bandwidth);
+  FIELD(scf_field, labels);
+  END(scf_field);
+
+  STRUCT(scf_ode_params);
+  FIELD(scf_ode_params, struct_size);
+  FIELD(scf_ode_params, solver);
+  FIELD(scf_ode_params, times);
+  FIELD(scf_ode_params, n_times);
+  FIELD(scf_ode_params, steps);
+  FIELD(scf_ode_params, rtol);
+  FIELD(scf_ode_params, atol);
+  FIELD(scf_ode_params, first_step);
+  FIELD(scf_ode_params, max_steps);
+  FIELD(scf_ode_params, trace);
+  FIELD(scf_ode_params, probe);
+  FIELD(scf_ode_params, probes);
+  FIELD(scf_ode_params, seed);
+  FIELD(scf_ode_params, offset);
+  FIELD(scf_ode_params, first_row);
+  FIELD(scf_ode_params, states);
+  FIELD(scf_ode_params, log_densities);
+  FIELD(scf_ode_params, statuses);
+  FIELD(scf_ode_params, steps_taken);
+  FIELD(scf_ode_params, steps_refused);
+  FIELD(scf_ode_params, progress);
+  FIELD(scf_ode_params, progress_user);
+  END(scf_ode_params);
+
+  STRUCT(scf_ode_result);
+  FIELD(scf_ode_result, struct_size);
+  FIELD(scf_ode_result, status);
+  FIELD(scf_ode_result, failed);
+  FIELD(scf_ode_result, first_failed);
+  FIELD(scf_ode_result, calls);
+  FIELD(scf_ode_result, evaluations);
+  END(scf_ode_result);
+
+  STRUCT(scf_likelihood_params);
+  FIELD(scf_likelihood_params, struct_size);
+  FIELD(scf_likelihood_params, prior);
+  FIELD(scf_likelihood_params, prior_variance);
+  FIELD(scf_likelihood_params, bin_width);
+  FIELD(scf_likelihood_params, latents);
+  FIELD(scf_likelihood_params, ld_latents);
+  END(scf_likelihood_params);
+
+  STRUCT(scf_likelihood_result);
+  FIELD(scf_likelihood_result, struct_size);
+  FIELD(scf_likelihood_result, reserved);
+  FIELD(scf_likelihood_result, mean_log_density);
+  FIELD(scf_likelihood_result, bits_per_dimension);
+  FIELD(scf_likelihood_result, solution);
+  END(scf_likelihood_result);
+
+  STRUCT(scf_adjoint_params);
+  FIELD(scf_adjoint_params, struct_size);
+  FIELD(scf_adjoint_params, method);
+  FIELD(scf_adjoint_params, checkpoint_every);
+  FIELD(scf_adjoint_params, output_gradients);
+  FIELD(scf_adjoint_params, parameter_gradient);
+  FIELD(scf_adjoint_params, n_parameters);
+  FIELD(scf_adjoint_params, log_bandwidth_gradient);
+  FIELD(scf_adjoint_params, data_gradient);
+  FIELD(scf_adjoint_params, ld_data_gradient);
+  END(scf_adjoint_params);
+
+  STRUCT(scf_local_variance_params);
+  FIELD(scf_local_variance_params, struct_size);
+  FIELD(scf_local_variance_params, method);
+  FIELD(scf_local_variance_params, epsilon);
+  FIELD(scf_local_variance_params, draws);
+  FIELD(scf_local_variance_params, seed);
+  FIELD(scf_local_variance_params, offset);
+  FIELD(scf_local_variance_params, first_row);
+  END(scf_local_variance_params);
+}
+
 int main(void) {
   print_core();
   print_kde();
@@ -399,5 +511,6 @@ int main(void) {
   print_loss();
   print_schedule();
   print_sampler();
+  print_ode();
   return holes;
 }

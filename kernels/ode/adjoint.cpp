@@ -52,9 +52,11 @@ class Sums {
   }
   void hand_over() const {
     const auto& base = backend_.base();
-    if (log_bandwidths_.data() != nullptr) {
+    if (of_.log_bandwidth != nullptr) {
       std::vector<double> values(static_cast<std::size_t>(of_.flow.m));
-      base.read(values.data(), log_bandwidths_.data(), bytes_of_bandwidths());
+      if (!values.empty()) {
+        base.read(values.data(), log_bandwidths_.data(), bytes_of_bandwidths());
+      }
       double sum = 0;
       for (const double value : values) {
         sum += value;
@@ -366,6 +368,11 @@ class Discrete {
       bool any_end = false;
       bool any_inside = false;
       for (std::size_t i = 0; i < count; ++i) {
+        if (!adaptive_) {  // a step ends at a time where its length is what was left to it
+          at_end[i] = step.h[i] != 0 && step.h[i] == times[j] - step.t[i] ? 1 : 0;
+          any_end = any_end || at_end[i] != 0;
+          continue;
+        }
         const double end = end_of(step, i);
         const bool within = step.h[i] != 0 && (times[j] - step.t[i]) * direction > 0 &&
                             (times[j] - end) * direction <= 0;

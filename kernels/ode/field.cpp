@@ -1,6 +1,7 @@
 #include "ode/field.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace scf::ode {
 
@@ -259,7 +260,28 @@ void FieldCalls<T>::add_parameters(const FieldPoint<T>& at, const Matrix<T>& u) 
   }
 }
 
+template <class T>
+void require_labels(const OdeBackend<T>& backend, const Field<T>& field, std::int64_t m,
+                    std::int64_t d) {
+  if (field.labels == nullptr || m == 0) {
+    return;
+  }
+  std::vector<std::int32_t> labels(static_cast<std::size_t>(m));
+  backend.base().read(labels.data(), field.labels, sizeof(std::int32_t) * labels.size());
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  std::vector<double> mean(static_cast<std::size_t>(d));
+  std::vector<double> variance(static_cast<std::size_t>(d));
+  for (const std::int32_t label : labels) {  // there are moments of those that are there
+    backend.base().moments(field.kde, label, mean.data(), variance.data());
+  }
+}
+
 template class FieldCalls<float>;
 template class FieldCalls<double>;
+template void require_labels(const OdeBackend<float>&, const Field<float>&, std::int64_t,
+                             std::int64_t);
+template void require_labels(const OdeBackend<double>&, const Field<double>&, std::int64_t,
+                             std::int64_t);
 
 }  // namespace scf::ode

@@ -139,4 +139,9 @@ class FieldCalls {
   T* log_bandwidth_gradients_ = nullptr;  // [m]
 };
 
+// Throws Error(kInvalidArgument) where one of m labels is no datum's.
+template <class T>
+void require_labels(const OdeBackend<T>& backend, const Field<T>& field, std::int64_t m,
+                    std::int64_t d);
+
 }  // namespace scf::ode

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "common/error.h"
@@ -240,8 +241,9 @@ class Run {
       weighted[i] = slopes_[weighted_stage(i)];
     }
     backend_.errors(x_, next_x_, weighted, samples_.h, of_.tolerance, count_, d_, sums_);
-    backend_.run(DecideRule{samples_, course(), of_.tolerance, terms(), of_.max_steps, sums_,
-                            divergences_, m_, next_t_, next_log_density_, next_h_},
+    backend_.run(DecideRule{samples_, course(), of_.tolerance, terms(), of_.max_steps,
+                            std::numeric_limits<T>::epsilon(), sums_, divergences_, m_, next_t_,
+                            next_log_density_, next_h_},
                  count_);
     end_step();
     StepResults<T> step = {samples_, course(), next_t_, next_log_density_, divergences_,

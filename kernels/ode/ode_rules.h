@@ -244,6 +244,7 @@ struct DecideRule {
   Tolerance tolerance;
   double terms;  // in the sum of the error
   std::int64_t max_steps;
+  double epsilon;             // of the states
   const double* error;        // sums of (e/scale)^2
   const double* divergences;  // [kMostStages, stride], of the stages; null: no log-density
   std::int64_t stride;
@@ -295,7 +296,9 @@ struct DecideRule {
     }
     if ((phase & kDone) == 0) {
       const double reach = fmax(fabs(next_t[i]), fabs(course.last - course.first));
-      if (fabs(length) <= 4 * 2.220446049250313e-16 * reach) {
+      // Steps that states of few digits do not feel would stand before a wall and never meet it.
+      const double least = finite ? 2.220446049250313e-16 : epsilon;
+      if (fabs(length) <= 4 * least * reach) {
         samples.status[i] |= finite ? kStepUnderflow : kNotFinite;
         phase |= kDone;
       } else if (samples.steps_taken[i] + samples.steps_refused[i] >= max_steps) {

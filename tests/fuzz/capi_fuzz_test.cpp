@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <scorefield/scorefield.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
@@ -153,8 +154,10 @@ class Fuzzer {
         fit();
       } else if (chosen < 0.88) {
         step();
-      } else {
+      } else if (random_.chance(0.5)) {
         sample();
+      } else {
+        flow();
       }
     }
     scf_kde_destroy(kde_);
@@ -643,6 +646,178 @@ class Fuzzer {
         random_.chance(0.2) ? nullptr : &result, nullptr);
     // A callback's own status may be any.
     if (params.model == nullptr && params.guidance == nullptr) check(status);
+    succeeded_ += status == SCF_SUCCESS ? 1 : 0;
+    ASSERT_TRUE(memory_.intact());
+  }
+
+  // A field that gives what is wanted, or an error.
+  static scf_status any_field(void* user, const scf_field_request* request) {
+    auto* random = static_cast<Random*>(user);
+    if (random->chance(0.01)) return static_cast<scf_status>(random->below(9));
+    const auto fill = [&](void* matrix, std::int64_t ld) {
+      for (std::int64_t i = 0; matrix != nullptr && i < request->m; ++i) {
+        for (std::int64_t j = 0; j < request->d; ++j) {
+          static_cast<T*>(matrix)[i * ld + j] = any_element<T>(*random);
+        }
+      }
+    };
+    fill(request->value, request->ld_value);
+    fill(request->jacobian_product, request->ld_jacobian_product);
+    fill(request->vector_jacobian, request->ld_vector_jacobian);
+    for (std::int64_t i = 0; request->divergence != nullptr && i < request->m; ++i) {
+      request->divergence[i] = random->normal();
+    }
+    if (request->parameter_gradient != nullptr) request->parameter_gradient[0] += 1;
+    return SCF_SUCCESS;
+  }
+
+  scf_ode_params ode_params(const double* times, std::int64_t n_times, std::int64_t m) {
+    scf_ode_params params;
+    check(scf_ode_params_init(&params, sizeof params));
+    params.solver = any_choice(4);
+    params.times = maybe(0.97, [&] { return times; });
+    params.n_times = any_size(random_, n_times);
+    params.steps = any_size(random_, 1 + random_.below(3));
+    for (double* number : {&params.rtol, &params.atol, &params.first_step}) {
+      if (random_.chance(0.3)) *number = any_scalar(random_);
+    }
+    // What a field at random asks for has no end.
+    params.max_steps = any_size(random_, 1 + random_.below(20));
+    params.trace = any_choice(3);
+    params.probe = any_choice(3);
+    params.probes = any_size(random_, 1 + random_.below(3));
+    params.seed = random_.bits();
+    params.offset = random_.chance(0.9) ? random_.bits() >> 32 : random_.bits();
+    params.first_row = any_size(random_, random_.below(1000));
+    params.states = vector(n_times * m * d_);
+    params.log_densities =
+        random_.chance(0.3) ? static_cast<double*>(vector(n_times * m, sizeof(double))) : nullptr;
+    params.statuses = static_cast<std::uint32_t*>(vector(m, sizeof(std::uint32_t)));
+    params.steps_taken = static_cast<std::int64_t*>(vector(m, sizeof(std::int64_t)));
+    params.steps_refused = static_cast<std::int64_t*>(vector(m, sizeof(std::int64_t)));
+    params.progress_user = &random_;
+    if (random_.chance(0.3)) {
+      params.progress = [](void* user, std::int64_t, std::int64_t) -> std::int32_t {
+        return static_cast<Random*>(user)->chance(0.02) ? 1 : 0;
+      };
+    }
+    params.struct_size = any_struct_size(random_, sizeof params);
+    return params;
+  }
+
+  // A flow: solved, followed, measured, differentiated.
+  void flow() {
+    std::int64_t m = random_.below(kMostRows / 2);
+    const std::int64_t n_times = 2 + random_.below(3);
+    std::vector<double> times(n_times);
+    double time = 0;
+    for (double& at : times) {
+      at = random_.chance(0.02) ? any_scalar(random_) : time;
+      time += (1 - time) * random_.uniform();
+    }
+    if (random_.chance(0.5)) std::reverse(times.begin(), times.end());
+    const auto params = ode_params(times.data(), n_times, m);
+    scf_sde_params sde;
+    check(scf_sde_params_init(&sde, sizeof sde));
+    sde.kind = any_choice(3);
+    for (double* number : {&sde.sigma_min, &sde.sigma_max, &sde.beta_min, &sde.beta_max}) {
+      if (random_.chance(0.05)) *number = any_scalar(random_);
+    }
+    scf_field field;
+    check(scf_field_init(&field, sizeof field));
+    field.kind = random_.chance(0.6) ? SCF_FIELD_KDE : any_choice(3);
+    field.function = any_field;
+    field.user = &random_;
+    field.sde = maybe(0.7, [&]() -> const scf_sde_params* { return &sde; });
+    field.kde = kde_;
+    field.base_bandwidth =
+        random_.chance(0.8) ? std::exp(random_.uniform(-3, 1)) : any_scalar(random_);
+    if (random_.chance(0.2)) field.labels = memory_.input(labels(m));
+    field.struct_size = any_struct_size(random_, sizeof field);
+    const scf_ode_params* given = random_.chance(0.01) ? nullptr : &params;
+    const scf_field* given_field = random_.chance(0.01) ? nullptr : &field;
+    const std::int64_t ld = d_ + random_.below(kMostGap);
+    T* const x = maybe(0.99, [&]() -> T* { return memory_.input(elements(m * ld)); });
+    const std::int64_t ldx = any_size(random_, ld);
+    auto* const to = static_cast<T*>(vector(m * ld));
+    auto* const numbers = static_cast<double*>(vector(m, sizeof(double)));
+    scf_ode_result result;
+    check(scf_ode_result_init(&result, sizeof result));
+    result.struct_size = any_struct_size(random_, sizeof result);
+    scf_ode_result* const told = random_.chance(0.1) ? nullptr : &result;
+    const T* const weights =
+        maybe(0.95, [&]() -> const T* { return memory_.input(elements(n_times * m * d_)); });
+    const std::int64_t samples = any_size(random_, m);
+    scf_status status = SCF_SUCCESS;
+    switch (random_.below(6)) {
+      case 0:
+        status = of_dtype<T>(scf_ode_solve_f32, scf_ode_solve_f64)(
+            context(), given_field, given, x, samples, d_, ldx,
+            params.trace == SCF_TRACE_NONE ? nullptr : numbers, told, nullptr);
+        break;
+      case 1:
+        status = of_dtype<T>(scf_ode_encode_f32, scf_ode_encode_f64)(
+            context(), given_field, given, x, samples, d_, ldx, to, any_size(random_, ld), numbers,
+            told, nullptr);
+        break;
+      case 2:
+        status = of_dtype<T>(scf_ode_decode_f32, scf_ode_decode_f64)(
+            context(), given_field, given, x, samples, d_, ldx, to, any_size(random_, ld), told,
+            nullptr);
+        break;
+      case 3: {
+        scf_likelihood_params likelihood;
+        check(scf_likelihood_params_init(&likelihood, sizeof likelihood));
+        likelihood.prior = any_choice(4) - 1;
+        if (random_.chance(0.4)) likelihood.prior_variance = any_scalar(random_);
+        if (random_.chance(0.2)) likelihood.bin_width = any_scalar(random_);
+        likelihood.latents = to;
+        likelihood.ld_latents = any_size(random_, ld);
+        likelihood.struct_size = any_struct_size(random_, sizeof likelihood);
+        scf_likelihood_result of;
+        check(scf_likelihood_result_init(&of, sizeof of));
+        of.struct_size = any_struct_size(random_, sizeof of);
+        status = of_dtype<T>(scf_ode_log_likelihood_f32, scf_ode_log_likelihood_f64)(
+            context(), given_field, given, random_.chance(0.3) ? nullptr : &likelihood, x, samples,
+            d_, ldx, numbers, told == nullptr ? nullptr : &of, nullptr);
+        break;
+      }
+      case 4: {
+        scf_adjoint_params adjoint;
+        check(scf_adjoint_params_init(&adjoint, sizeof adjoint));
+        adjoint.method = any_choice(2);
+        adjoint.checkpoint_every = any_size(random_, 1 + random_.below(5));
+        adjoint.output_gradients = weights;
+        if (random_.chance(0.5)) {
+          if (field.kind == SCF_FIELD_KDE || random_.chance(0.05)) {
+            adjoint.log_bandwidth_gradient = static_cast<double*>(vector(1, sizeof(double)));
+            adjoint.data_gradient = vector(n_ * ld);
+            adjoint.ld_data_gradient = any_size(random_, ld);
+          } else {
+            adjoint.parameter_gradient = static_cast<double*>(vector(2, sizeof(double)));
+            adjoint.n_parameters = any_size(random_, 2);
+          }
+        }
+        adjoint.struct_size = any_struct_size(random_, sizeof adjoint);
+        status = of_dtype<T>(scf_ode_adjoint_f32, scf_ode_adjoint_f64)(
+            context(), given_field, given, random_.chance(0.01) ? nullptr : &adjoint, x, samples,
+            d_, ldx, to, any_size(random_, ld), told, nullptr);
+        break;
+      }
+      default: {
+        scf_local_variance_params of;
+        check(scf_local_variance_params_init(&of, sizeof of));
+        of.method = any_choice(2);
+        of.epsilon = random_.chance(0.7) ? 0.1 : any_scalar(random_);
+        of.draws = any_size(random_, 1 + random_.below(2));
+        of.struct_size = any_struct_size(random_, sizeof of);
+        status = of_dtype<T>(scf_ode_local_variance_f32, scf_ode_local_variance_f64)(
+            context(), given_field, given, random_.chance(0.01) ? nullptr : &of, x, samples, d_,
+            ldx, numbers, told, nullptr);
+      }
+    }
+    // A callback's own status may be any.
+    if (field.kind == SCF_FIELD_KDE) check(status);
     succeeded_ += status == SCF_SUCCESS ? 1 : 0;
     ASSERT_TRUE(memory_.intact());
   }
