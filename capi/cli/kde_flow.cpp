@@ -41,7 +41,8 @@ std::int32_t advance_bar(void* user, std::int64_t finished, std::int64_t /*m*/) 
 }
 
 const char* why(std::uint32_t status) {
-  if ((status & SCF_ODE_STATUS_NOT_FINITE) != 0) return "its numbers overflow on the way";
+  if ((status & SCF_ODE_STATUS_NOT_FINITE) != 0)
+    return "numbers overflow there, or no step is as good as the tolerance asks";
   if ((status & SCF_ODE_STATUS_STEP_UNDERFLOW) != 0) {
     return "the tolerance asks for steps that are nothing beside the time; a larger --rtol or "
            "--atol helps";
@@ -150,8 +151,9 @@ std::int64_t KdeFlow<T>::rows_of_batch(std::int64_t rows, double states, double 
   needs.data = kde_.n();
   needs.d = space_.d();
   needs.states = states;
-  needs.arrays = 20 + probes;  // the stages, and what is copied
-  needs.large_arrays = std::max(probes, 1.0);
+  needs.arrays = 20 + probes;     // the stages, and what is copied
+  constexpr double kProduct = 8;  // what a Jacobian product takes, in evaluations
+  needs.evaluations = 1 + kProduct * probes;
   needs.element_bytes = sizeof(T);
   return cli::rows_of_batch(needs);
 }

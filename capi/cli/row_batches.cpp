@@ -28,7 +28,7 @@ std::int64_t rows_of_batch(const BatchNeeds& needs) {
   constexpr double kLeastRows = 256;
   const auto d = static_cast<double>(needs.d);
   double rows = std::max(kWork / (static_cast<double>(needs.data) * (d + 8)), kLeastRows);
-  rows = std::min(rows, kElements / (needs.large_arrays * d));
+  rows = std::min(rows, kElements / d) / needs.evaluations;
   if (needs.states > 0) rows = std::min(rows, kStateElements / (needs.states * d));
   if (needs.whole) rows = static_cast<double>(needs.rows);
   rows = std::clamp(rows, 1.0, static_cast<double>(needs.rows));

@@ -10,9 +10,9 @@ struct BatchNeeds {
   std::int64_t rows = 0;  // in all
   std::int64_t data = 0;  // of the estimate that a step evaluates
   std::int64_t d = 0;
-  double arrays = 0;        // of d elements a row, in all
-  double states = 0;        // of the trajectory that are kept, d elements a row each
-  double large_arrays = 1;  // of the arrays that bound the rows, besides the states
+  double evaluations = 1;  // of the estimate that a row takes at a time
+  double arrays = 0;       // of d elements a row, in all
+  double states = 0;       // of the trajectory, d elements a row each
   std::int64_t element_bytes = 0;
   bool whole = false;  // all rows must be one batch
 };
