@@ -40,6 +40,20 @@ std::int32_t advance_bar(void* user, std::int64_t finished, std::int64_t /*m*/) 
   }
 }
 
+// Evaluations between two reports of progress.
+double stages_of(std::int32_t solver) {
+  switch (solver) {
+    case SCF_ODE_EULER:
+      return 1;
+    case SCF_ODE_HEUN:
+      return 2;
+    case SCF_ODE_RK4:
+      return 4;
+    default:
+      return 6;
+  }
+}
+
 const char* why(std::uint32_t status) {
   if ((status & SCF_ODE_STATUS_NOT_FINITE) != 0)
     return "numbers overflow there, or no step is as good as the tolerance asks";
@@ -145,15 +159,14 @@ scf_ode_params KdeFlow<T>::solver() const {
 }
 
 template <class T>
-std::int64_t KdeFlow<T>::rows_of_batch(std::int64_t rows, double states, double probes) const {
+std::int64_t KdeFlow<T>::rows_of_batch(std::int64_t rows, double states, double products) const {
   BatchNeeds needs;
   needs.rows = rows;
   needs.data = kde_.n();
   needs.d = space_.d();
+  needs.evaluations = stages_of(plan_.solver) * (1 + products);
   needs.states = states;
-  needs.arrays = 20 + probes;     // the stages, and what is copied
-  constexpr double kProduct = 8;  // what a Jacobian product takes, in evaluations
-  needs.evaluations = 1 + kProduct * probes;
+  needs.arrays = 20 + products;  // the stages, the probes, and what is copied
   needs.element_bytes = sizeof(T);
   return cli::rows_of_batch(needs);
 }
@@ -258,8 +271,11 @@ SampleCounts KdeFlow<T>::log_likelihood(
     const std::function<void(const LikelihoodBatch&)>& consume) {
   const std::int64_t d = space_.d();
   const bool hutchinson = request.trace == SCF_TRACE_HUTCHINSON;
-  const std::int64_t most =
-      rows_of_batch(request.m, 0, hutchinson ? static_cast<double>(request.probes) : 0);
+  // What divergences take, in evaluations of the score.
+  constexpr double kExact = 2;
+  constexpr double kProbe = 8;
+  const std::int64_t most = rows_of_batch(
+      request.m, 0, hutchinson ? kProbe * static_cast<double>(request.probes) : kExact);
   const scf_field field = this->field();
   scf_ode_params params = solver();
   params.trace = request.trace;

@@ -59,7 +59,7 @@ class KdeFlow {
   struct Times;
   struct Failures;
 
-  [[nodiscard]] std::int64_t rows_of_batch(std::int64_t rows, double states, double probes) const;
+  [[nodiscard]] std::int64_t rows_of_batch(std::int64_t rows, double states, double products) const;
   [[nodiscard]] scf_field field() const;
   [[nodiscard]] scf_ode_params solver() const;
   T* draw_start(std::int64_t first, std::int64_t count, std::int32_t start, std::uint64_t seed);
