@@ -13,7 +13,9 @@
 
 #include "commands.h"
 #include "errors.h"
+#include "kde_flow.h"
 #include "kde_sampler.h"
+#include "labels.h"
 #include "output_file.h"
 #include "point_means.h"
 
@@ -35,8 +37,9 @@ struct Summary {
   Machine machine;
   std::vector<std::string> files;
 
+  // A flow's evaluations are counted sample by sample.
   [[nodiscard]] double pairs_per_second() const {
-    return static_cast<double>(data) * static_cast<double>(n) *
+    return static_cast<double>(data) * (plan.is_flow() ? 1 : static_cast<double>(n)) *
            static_cast<double>(counts.evaluations) / counts.seconds;
   }
 };
@@ -56,9 +59,11 @@ void check_options(const SampleOptions& options) {
     require_within("--trajectory", *options.trajectory, 1,
                    std::numeric_limits<std::int32_t>::max());
   }
-  if (options.label.has_value() != !options.labels.empty()) {
-    throw InputError(options.label ? "--label needs --labels, the labels of the data"
-                                   : "--labels needs --label, the label to sample");
+  check_label_options(options.labels);
+  if (options.choice.method == "ode") {
+    require_positive("--base-bandwidth", options.base_bandwidth);
+    require_use(!options.known.empty(), "--known", false,
+                "samplers that take noise levels: ode's samples go their way alone");
   }
   const std::string name = options.out.substr(options.out.find_last_of('/') + 1);
   if (name.size() <= std::string(kEnding).size() || stem_of(options.out) + kEnding != options.out) {
@@ -68,58 +73,6 @@ void check_options(const SampleOptions& options) {
 
 // ---- The data
 // --------------------------------------------------------------------------------------
-
-std::vector<std::int64_t> read_labels(const SampleOptions& options, std::int64_t n) {
-  const ColumnList columns(options.labels_column ? std::to_string(*options.labels_column)
-                                                 : std::string());
-  Accepted accepted;
-  accepted.integers = true;
-  Table table = read_table(options.labels, columns, accepted);
-  if ((table.rows != 1 && table.columns != 1) || table.rows * table.columns != n) {
-    throw InputError(format("%s: has %lld x %lld values; expected %s, one a datum",
-                            options.labels.c_str(), static_cast<long long>(table.rows),
-                            static_cast<long long>(table.columns), counted(n, "label").c_str()));
-  }
-  std::vector<std::int64_t> labels;
-  for (const double value : take_values<double>(std::move(table), options.labels)) {
-    constexpr double kMost = 9007199254740992;  // beyond, not every integer is one
-    if (value != std::floor(value) || std::abs(value) > kMost) {
-      throw InputError(format("%s: label %lld (from 0) is %g; labels must be whole numbers",
-                              options.labels.c_str(), static_cast<long long>(labels.size()),
-                              value));
-    }
-    labels.push_back(static_cast<std::int64_t>(value));
-  }
-  return labels;
-}
-
-// Leaves out the data that no sample can see: of other labels, and of weight 0.
-template <class T>
-void select_data(const SampleOptions& options, Dataset<T>& data) {
-  std::vector<std::int64_t> labels;
-  if (options.label) {
-    labels = read_labels(options, data.n);
-    if (std::find(labels.begin(), labels.end(), *options.label) == labels.end()) {
-      throw InputError(format("--label %lld: %s has no such label",
-                              static_cast<long long>(*options.label), options.labels.c_str()));
-    }
-  }
-  std::int64_t kept = 0;
-  for (std::int64_t i = 0; i < data.n; ++i) {
-    if (options.label && labels[i] != *options.label) continue;
-    if (!data.weights.empty() && !(data.weights[i] > 0)) continue;
-    std::copy_n(data.values.begin() + i * data.d, data.d, data.values.begin() + kept * data.d);
-    if (!data.weights.empty()) data.weights[kept] = data.weights[i];
-    ++kept;
-  }
-  if (kept == 0) {
-    throw InputError(format("--label %lld: all its data have weight zero",
-                            static_cast<long long>(*options.label)));
-  }
-  data.n = kept;
-  data.values.resize(static_cast<std::size_t>(kept * data.d));
-  if (!data.weights.empty()) data.weights.resize(static_cast<std::size_t>(kept));
-}
 
 template <class T>
 std::vector<T> read_known(const SampleOptions& options, const ColumnList& columns, std::int64_t d) {
@@ -148,7 +101,7 @@ class SampleFiles {
   SampleFiles(const SampleOptions& options, const Summary& summary)
       : n_(summary.n), d_(summary.d), states_(summary.states) {
     const std::vector<std::string> inputs = {options.data.path, options.data.weights,
-                                             options.labels, options.known,
+                                             options.labels.path, options.known,
                                              summary.plan.schedule_file};
     const std::string beside = stem_of(options.out) + ".trajectory" + kEnding;
     const std::int64_t bytes = bytes_of(options.out, {n_, d_}, summary.dtype);
@@ -267,16 +220,20 @@ std::string to_json(const SampleOptions& options, const Summary& summary) {
   json["data"] = summary.data;
   json["base_bandwidth"] = options.base_bandwidth;
   json["sde"] = plan.sde_name();
-  json["schedule"] = plan.schedule_name();
-  json["steps"] = summary.steps;
-  json["corrector_steps"] = plan.corrector_steps;
+  if (plan.is_flow()) {
+    add_solver(plan.flow, json);
+  } else {
+    json["schedule"] = plan.schedule_name();
+    json["steps"] = summary.steps;
+    json["corrector_steps"] = plan.corrector_steps;
+  }
   if (summary.states > 0) json["states"] = summary.states;
   json["seed"] = plan.seed;
   json["device"] = summary.machine.device;
   json["dtype"] = dtype_name(summary.dtype);
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.counts.seconds;
-  json["score_evaluations"] = summary.counts.evaluations;
+  json[plan.is_flow() ? "evaluations" : "score_evaluations"] = summary.counts.evaluations;
   json["pairs_per_second"] = summary.pairs_per_second();
   json["mean"] = summary.mean;
   json["std"] = summary.standard_deviation;
@@ -296,18 +253,29 @@ std::string coordinates_text(const std::vector<double>& values) {
   return text;
 }
 
+std::string sampler_text(const Summary& summary) {
+  const SamplePlan& plan = summary.plan;
+  if (plan.is_flow()) {
+    return format("%s, %s, %s", plan.method, plan.sde_name().c_str(),
+                  plan.flow.solver_text().c_str());
+  }
+  std::string text =
+      format("%s, %s%s schedule, %s", plan.method,
+             plan.schedule == ScheduleKind::kFile ? "" : (plan.sde_name() + ", ").c_str(),
+             plan.schedule_name().c_str(), counted(summary.steps, "step").c_str());
+  if (plan.corrector_steps > 0) {
+    text += format(", %s each", counted(plan.corrector_steps, "corrector step").c_str());
+  }
+  return text;
+}
+
 std::string to_text(const SampleOptions& options, const Summary& summary) {
   const SamplePlan& plan = summary.plan;
   std::string text =
       format("data            %lld x %lld, %s\n", static_cast<long long>(summary.data),
              static_cast<long long>(summary.d), dtype_name(summary.dtype));
   text += format("base bandwidth  %g\n", options.base_bandwidth);
-  text += format("sampler         %s, %s%s schedule, %s", plan.method,
-                 plan.schedule == ScheduleKind::kFile ? "" : (plan.sde_name() + ", ").c_str(),
-                 plan.schedule_name().c_str(), counted(summary.steps, "step").c_str());
-  if (plan.corrector_steps > 0) {
-    text += format(", %s each", counted(plan.corrector_steps, "corrector step").c_str());
-  }
+  text += "sampler         " + sampler_text(summary);
   text += format("\nseed            %llu\n", static_cast<unsigned long long>(plan.seed));
   text += "device          " + summary.machine.description + "\n";
   text +=
@@ -332,26 +300,40 @@ void run(const SampleOptions& options, const SamplePlan& plan, Table&& table) {
   request.trajectory_every = options.trajectory.value_or(0);
   request.known = read_known<T>(options, ColumnList(options.compute.columns), summary.d);
   Dataset<T> data = take_dataset<T>(std::move(table), options.data);
-  select_data(options, data);
+  select_data(options.labels, data);
   summary.data = data.n;
   const Context context = make_context(options.compute);
-  KdeSampler<T> sampler(context, std::move(data.values), data.d, data.weights,
-                        options.base_bandwidth, plan);
-  summary.steps = sampler.levels().steps();
-  if (options.trajectory) summary.states = sampler.states(*options.trajectory);
-  SampleFiles files(options, summary);
   Moments moments(summary.d);
-  summary.counts = sampler.run(request, [&](const SampleBatch<T>& batch) {
-    require_finite(batch.samples);
-    require_finite(batch.trajectory);
-    moments.add(batch);
-    files.write(batch);
-  });
-  files.commit();
+  // Draws from a sampler into the files, whole or not at all.
+  const auto write_samples = [&](std::int64_t states, const auto& draw) {
+    if (options.trajectory) summary.states = states;
+    SampleFiles files(options, summary);
+    summary.counts = draw([&](const SampleBatch<T>& batch) {
+      require_finite(batch.samples);
+      require_finite(batch.trajectory);
+      moments.add(batch);
+      files.write(batch);
+    });
+    files.commit();
+    summary.files = files.paths();
+  };
+  const std::int64_t every = options.trajectory.value_or(1);
+  if (plan.is_flow()) {
+    KdeFlow<T> flow(context, std::move(data.values), data.d, data.weights, options.base_bandwidth,
+                    plan.flow);
+    write_samples(flow.states(every), [&](const auto& consume) {
+      return flow.sample(request, plan.start, plan.seed, consume);
+    });
+  } else {
+    KdeSampler<T> sampler(context, std::move(data.values), data.d, data.weights,
+                          options.base_bandwidth, plan);
+    summary.steps = sampler.levels().steps();
+    write_samples(sampler.states(every),
+                  [&](const auto& consume) { return sampler.run(request, consume); });
+    warn_of_noise(options, sampler);
+  }
   moments.summarise(summary);
   summary.machine = machine_of(context);
-  summary.files = files.paths();
-  warn_of_noise(options, sampler);
   print(options.compute.json ? to_json(options, summary) : to_text(options, summary));
 }
 
@@ -359,7 +341,9 @@ void run(const SampleOptions& options, const SamplePlan& plan, Table&& table) {
 
 void run_sample(const SampleOptions& options) {
   check_options(options);
-  const SamplePlan plan = plan_of(options.choice);
+  SampleChoice choice = options.choice;
+  choice.trajectory = options.trajectory.has_value();
+  const SamplePlan plan = plan_of(choice);
   Table data = read_table(options.data.path, ColumnList(options.compute.columns));
   if (dtype_of(options.compute, data) == Dtype::kF32) {
     run<float>(options, plan, std::move(data));

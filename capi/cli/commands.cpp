@@ -102,6 +102,16 @@ Machine machine_of(const Context& context) {
   return {context.device_name(), context.description(), context.threads()};
 }
 
+void add_solver(const FlowPlan& plan, nlohmann::ordered_json& json) {
+  json["solver"] = plan.solver_name();
+  if (plan.adaptive()) {
+    json["rtol"] = plan.rtol;
+    json["atol"] = plan.atol;
+  } else {
+    json["steps"] = plan.steps;
+  }
+}
+
 std::string json_text(const nlohmann::ordered_json& json) {
   return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }

@@ -9,6 +9,7 @@
 
 #include "checks.h"
 #include "device.h"
+#include "flow_choice.h"
 #include "loss_choice.h"
 #include "sample_choice.h"
 #include "table.h"
@@ -88,17 +89,37 @@ struct FitBandwidthOptions {
   double tolerance = 1e-4;  // of log h
 };
 
+// The data of one label, or all.
+struct LabelOptions {
+  std::optional<std::int64_t> label;
+  std::string path;
+  std::optional<int> column;
+};
+
 struct SampleOptions {
   ComputeOptions compute;
   SampleChoice choice;
   DataOptions data;
   double base_bandwidth = 0;
   std::int64_t n = 0;
-  std::optional<std::int64_t> label;
-  std::string labels;
-  std::optional<int> labels_column;
+  LabelOptions labels;
   std::string known;
   std::optional<std::int64_t> trajectory;
+  std::string out;
+};
+
+struct LikelihoodOptions {
+  ComputeOptions compute;
+  FlowChoice flow;
+  DataOptions data;
+  double base_bandwidth = 0;
+  LabelOptions labels;
+  std::string query;
+  std::string divergence = "exact";
+  std::optional<std::int64_t> probes;
+  std::string prior = "exact";
+  std::uint64_t seed = 0;
+  double bin_width = 1;
   std::string out;
 };
 
@@ -109,8 +130,11 @@ void run_loss(const LossOptions& options);
 void run_divergence(const DivergenceOptions& options);
 void run_fit_bandwidth(const FitBandwidthOptions& options);
 void run_sample(const SampleOptions& options);
+void run_likelihood(const LikelihoodOptions& options);
 
 [[nodiscard]] std::vector<std::string> divergence_names();
+[[nodiscard]] std::vector<std::string> trace_names();
+[[nodiscard]] std::vector<std::string> prior_names();
 
 // ---- Shared by the commands
 // -----------------------------------------------------------------------
@@ -152,6 +176,9 @@ struct Machine {
 
 [[nodiscard]] Machine machine_of(const Context& context);
 [[nodiscard]] Context make_context(const ComputeOptions& options);
+
+// The keys that tell of a flow's solver.
+void add_solver(const FlowPlan& plan, nlohmann::ordered_json& json);
 
 // One JSON object and a line's end. A file's name may hold any bytes, JSON only UTF-8.
 [[nodiscard]] std::string json_text(const nlohmann::ordered_json& json);

@@ -1,7 +1,5 @@
 #include "kde_sampler.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -10,6 +8,7 @@
 
 #include "errors.h"
 #include "interrupt.h"
+#include "row_batches.h"
 #include "table.h"
 
 namespace scf::cli {
@@ -39,16 +38,6 @@ std::int32_t advance_bar(void* user, std::int64_t step, std::int64_t /*steps*/) 
   }
 }
 
-// Throws where a batch and what it takes would not fit this machine: it would be killed, not told.
-void require_memory(double bytes) {
-  const double all =
-      static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
-  if (!(bytes > all)) return;
-  throw CommandError(ExitCode::kFailure,
-                     format("needs about %.3g GB of memory at once, this machine has %.3g GB",
-                            bytes / 1e9, all / 1e9));
-}
-
 }  // namespace
 
 template <class T>
@@ -75,33 +64,24 @@ double KdeSampler<T>::last_noise() const {
   return levels_.sigmas[at] / levels_.signal_scales[at] * space_.spread();
 }
 
-// So few that an interrupt waits a second or so for a step, and the arrays some tens of megabytes,
-// so many that the threads are busy.
 template <class T>
 std::int64_t KdeSampler<T>::rows_of_batch(const SampleRequest<T>& request) const {
-  constexpr double kElements = 1 << 22;
-  constexpr double kTrajectoryElements = 1 << 24;
-  constexpr double kWork = 4e10;  // of a step: pairs times dimensions
-  constexpr double kLeastRows = 256;
-  const auto d = static_cast<double>(space_.d());
-  const double states = request.trajectory_every > 0
-                            ? static_cast<double>(this->states(request.trajectory_every))
-                            : 0;
-  const double evaluations =
-      plan_.sampler == SCF_SAMPLER_SMLD  ? static_cast<double>(plan_.corrector_steps)
-      : plan_.sampler == SCF_SAMPLER_PC  ? 1 + static_cast<double>(plan_.corrector_steps)
-      : plan_.sampler == SCF_SAMPLER_EDM ? 2
-                                         : 1;
-  const double work = static_cast<double>(kde_.n()) * (d + 8) * std::max(evaluations, 1.0);
-  double rows = std::max(kWork / work, kLeastRows);
-  rows = std::min(rows, kElements / d);
-  if (states > 0) rows = std::min(rows, kTrajectoryElements / (states * d));
-  const bool whole = plan_.sampler == SCF_SAMPLER_PC && plan_.corrector_rule == SCF_CORRECTOR_BATCH;
-  if (whole) rows = static_cast<double>(request.n);
-  rows = std::clamp(rows, 1.0, static_cast<double>(request.n));
-  constexpr double kArrays = 6;  // the driver's own, and what is copied
-  require_memory(rows * d * (2 * states + kArrays) * sizeof(T));
-  return static_cast<std::int64_t>(rows);
+  BatchNeeds needs;
+  needs.rows = request.n;
+  needs.data = kde_.n();
+  needs.d = space_.d();
+  const auto corrections = static_cast<double>(plan_.corrector_steps);
+  needs.evaluations = plan_.sampler == SCF_SAMPLER_SMLD  ? std::max(corrections, 1.0)
+                      : plan_.sampler == SCF_SAMPLER_PC  ? 1 + corrections
+                      : plan_.sampler == SCF_SAMPLER_EDM ? 2
+                                                         : 1;
+  needs.arrays = 6;  // the driver's own, and what is copied
+  if (request.trajectory_every > 0) {
+    needs.states = static_cast<double>(states(request.trajectory_every));
+  }
+  needs.element_bytes = sizeof(T);
+  needs.whole = plan_.sampler == SCF_SAMPLER_PC && plan_.corrector_rule == SCF_CORRECTOR_BATCH;
+  return cli::rows_of_batch(needs);
 }
 
 template <class T>

@@ -25,6 +25,7 @@ struct Options {
   DivergenceOptions divergence;
   FitBandwidthOptions fit_bandwidth;
   SampleOptions sample;
+  LikelihoodOptions likelihood;
 };
 
 // Empty text would pass for an option that is not given. CLI11 puts the option's name before it.
@@ -204,6 +205,25 @@ void add_fit_bandwidth(CLI::App& app, FitBandwidthOptions& options) {
   command->footer("Example: scorefield fit-bandwidth data.npy --loss dsm --sigma 0.5");
 }
 
+void add_label_options(CLI::App& command, LabelOptions& options) {
+  command.add_option("--label", options.label, "Use the data of this label alone");
+  command.add_option("--labels", options.path, "File of the data's labels, whole numbers")
+      ->check(refuse_empty);
+  command.add_option("--labels-column", options.column,
+                     "Column of that file, from 0 (default: the only one)");
+}
+
+// What `sample` and `likelihood` know of a flow's solver, by the same names.
+template <class Choice>
+void add_solver_options(CLI::App& command, Choice& choice, const std::string& whose) {
+  command.add_option("--solver", choice.solver, "euler, heun, rk4 or dopri5 (default)" + whose)
+      ->check(CLI::IsMember(solver_names()));
+  command.add_option("--rtol", choice.rtol,
+                     "Relative error of dopri5's steps, of each sample (default: 1e-5)" + whose);
+  command.add_option("--atol", choice.atol,
+                     "Absolute error, in the data's spread (default: 1e-5)" + whose);
+}
+
 void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
   command.add_option("SAMPLER", choice.method, "Which sampler")
       ->required()
@@ -217,7 +237,7 @@ void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
       ->check(refuse_empty);
   command.add_option("--steps", choice.steps,
                      "Steps; of smld noise levels (default: smld 50, ddim 100, edm 40, dpmpp 60, "
-                     "others 1000)");
+                     "ode by solver: euler 1000, heun 200, rk4 100; others 1000)");
   command.add_option("--corrector-steps", choice.corrector_steps,
                      "Corrector's steps a level: smld 60, pc 1");
   command.add_option(
@@ -262,6 +282,7 @@ void add_sampler_choice(CLI::App& command, SampleChoice& choice) {
       .add_flag_callback(
           "--no-denoise", [&choice] { choice.denoise = false; }, "End with the last state (smld)")
       ->excludes(denoise);
+  add_solver_options(command, choice, ", of ode");
   add_seed(command, choice.seed, "Seed of the samples");
 }
 
@@ -276,19 +297,16 @@ void add_sample(CLI::App& app, SampleOptions& options) {
       ->check(refuse_empty);
   command
       ->add_option("--base-bandwidth", options.base_bandwidth,
-                   "Bandwidth H0 >= 0 of the density that is sampled")
+                   "Bandwidth H0 >= 0 of the density that is sampled (ode: > 0)")
       ->required();
   command->add_option("--n", options.n, "How many samples")->required();
   command->add_option("--out", options.out, "File of the samples, .npy")
       ->required()
       ->check(refuse_empty);
   command->add_option("--trajectory", options.trajectory,
-                      "Write every K-th state, the start included, into a file beside --out");
-  command->add_option("--label", options.label, "Sample the data of this label alone");
-  command->add_option("--labels", options.labels, "File of the data's labels, whole numbers")
-      ->check(refuse_empty);
-  command->add_option("--labels-column", options.labels_column,
-                      "Column of that file, from 0 (default: the only one)");
+                      "Write every K-th state, the start included, into a file beside --out; "
+                      "of ode those after every K of --steps even steps of time (dopri5: of 100)");
+  add_label_options(*command, options.labels);
   command
       ->add_option("--known", options.known,
                    "File of known coordinates, nan where unknown: one row, or one a sample")
@@ -299,6 +317,56 @@ void add_sample(CLI::App& app, SampleOptions& options) {
       "The sampler runs on the data less their mean, over their spread (root mean variance, H0 "
       "included): vp and subvp are made for data of unit scale. Samples are mapped back.\n"
       "Example: scorefield sample pc --data train.npy --base-bandwidth 0.2 --n 1000 --out new.npy");
+}
+
+void add_likelihood(CLI::App& app, LikelihoodOptions& options) {
+  CLI::App* const command = app.add_subcommand(
+      "likelihood", "Log-densities of a Gaussian kernel density by its probability flow");
+  command->add_option("--data", options.data.path, "Data: .npy, .csv or .csv.gz, a row a datum")
+      ->required()
+      ->check(refuse_empty);
+  command
+      ->add_option("--weights", options.data.weights, "File of the data's weights (default: equal)")
+      ->check(refuse_empty);
+  command->add_option("--base-bandwidth", options.base_bandwidth, "Bandwidth H0 > 0 of the density")
+      ->required();
+  command->add_option("--query", options.query, "Queries (default: the data themselves)")
+      ->check(refuse_empty);
+  command->add_option("--sde", options.flow.sde, "ve, vp (default) or subvp")
+      ->check(CLI::IsMember(sde_names()));
+  command->add_option("--sigma-max", options.flow.sigma_max,
+                      "Last noise level > 0 of ve (default: twice the data's diameter)");
+  command->add_option("--sigma-min", options.flow.sigma_min,
+                      "First noise level > 0 of ve (default: 0.01 H0)");
+  command
+      ->add_option("--divergence", options.divergence,
+                   "exact, or hutchinson: the mean over --probes of v.Jv, fixed along a path")
+      ->check(CLI::IsMember(trace_names()))
+      ->capture_default_str();
+  command->add_option("--probes", options.probes, "Probes a query, of hutchinson: 1");
+  command
+      ->add_option("--prior", options.prior,
+                   "exact: the density itself at t = 1; matched: the Gaussian of its mean and "
+                   "variance; gaussian: the papers', N(mean of the data, sigma^2 I)")
+      ->check(CLI::IsMember(prior_names()))
+      ->capture_default_str();
+  add_solver_options(*command, options.flow, "");
+  command->add_option("--steps", options.flow.steps,
+                      "Steps of the other solvers (default: euler 1000, heun 200, rk4 100)");
+  add_seed(*command, options.seed, "Seed of the probes");
+  command
+      ->add_option("--bin-width", options.bin_width,
+                   "Of the data's bins, in their unit: bits_per_dim takes log2 of it off (8-bit "
+                   "images in [0, 1]: 0.00390625)")
+      ->capture_default_str();
+  add_label_options(*command, options.labels);
+  command->add_option("--out", options.out, "Write PREFIX.log_density.npy")->check(refuse_empty);
+  add_compute_options(*command, options.compute);
+  command->footer(
+      "The flow runs on the data less their mean, over their spread; log-densities are of the "
+      "data as they are, and those of `scorefield kde` up to the tolerance.\n"
+      "Example: scorefield likelihood --data train.npy --base-bandwidth 0.2 --query test.npy "
+      "--sde vp --rtol 1e-6 --atol 1e-6 --out test");
 }
 
 // Name of the command that was being parsed, for the hint at its help.
@@ -327,12 +395,13 @@ ExitCode run(int argc, char** argv) {
   add_divergence(app, options.divergence);
   add_fit_bandwidth(app, options.fit_bandwidth);
   add_sample(app, options.sample);
+  add_likelihood(app, options.likelihood);
   try {
     app.parse(argc, argv);
     if (app.get_subcommands().empty()) {
       throw InputError(
-          "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth or sample "
-          "(see scorefield --help)");
+          "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth, sample or "
+          "likelihood (see scorefield --help)");
     }
     if (app.got_subcommand("info")) run_info(options.info);
     if (app.got_subcommand("kde")) run_kde(options.kde);
@@ -341,6 +410,7 @@ ExitCode run(int argc, char** argv) {
     if (app.got_subcommand("divergence")) run_divergence(options.divergence);
     if (app.got_subcommand("fit-bandwidth")) run_fit_bandwidth(options.fit_bandwidth);
     if (app.got_subcommand("sample")) run_sample(options.sample);
+    if (app.got_subcommand("likelihood")) run_likelihood(options.likelihood);
     return ExitCode::kSuccess;
   } catch (const CLI::Success& success) {  // --help, --version
     return app.exit(success) == 0 ? ExitCode::kSuccess : ExitCode::kFailure;

@@ -42,9 +42,9 @@ constexpr SamplerKind kSamplers[] = {
     {"em", SCF_SAMPLER_EM, SCF_SDE_VP, 1000, 0, kNoise | kTimes},
     {"edm", SCF_SAMPLER_EDM, SCF_SDE_VE, 40, 0, kClip | kChurn},
     {"dpmpp", SCF_SAMPLER_DPMPP, SCF_SDE_VP, 60, 0, kClip},
+    {"ode", kFlow, SCF_SDE_VP, 0, 0, 0},
 };
 
-constexpr Named kSdes[] = {{"ve", SCF_SDE_VE}, {"vp", SCF_SDE_VP}, {"subvp", SCF_SDE_SUBVP}};
 constexpr Named kPredictors[] = {{"reverse-diffusion", SCF_PREDICTOR_REVERSE_DIFFUSION},
                                  {"ancestral", SCF_PREDICTOR_ANCESTRAL},
                                  {"euler-maruyama", SCF_PREDICTOR_EULER_MARUYAMA},
@@ -113,10 +113,6 @@ ScheduleKind default_schedule(const SamplerKind& kind, std::int32_t sde, bool ne
 // ---- Options that are for other methods
 // ------------------------------------------------------------
 
-void require_use(bool given, const char* option, bool used, const char* whose) {
-  if (given && !used) throw InputError(format("%s is for %s", option, whose));
-}
-
 void check_uses(const SampleChoice& choice, const SamplerKind& kind) {
   const bool pc = kind.has(kPredictor);
   require_use(choice.corrector_steps.has_value(), "--corrector-steps", kind.has(kCorrectorSteps),
@@ -136,21 +132,23 @@ void check_uses(const SampleChoice& choice, const SamplerKind& kind) {
   require_use(choice.clip.has_value(), "--clip", kind.has(kClip) && (!pc || ancestral),
               "ddpm, ddim, edm, dpmpp, and for pc with --predictor ancestral");
   require_use(choice.churn.has_value(), "--churn", kind.has(kChurn), "edm");
+  const bool flow = kind.value == kFlow;
+  require_use(choice.solver.has_value(), "--solver", flow, "ode");
+  require_use(choice.rtol.has_value(), "--rtol", flow, "ode");
+  require_use(choice.atol.has_value(), "--atol", flow, "ode");
+  require_use(choice.schedule.has_value(), "--schedule", !flow,
+              "samplers that go down a schedule: ode goes from t = 1 to 0");
+  require_use(choice.denoise.has_value(), "--denoise or --no-denoise", !flow,
+              "samplers that end in noise: ode does not");
 }
 
 void check_bounds(const SampleChoice& choice, const SamplerKind& kind) {
-  constexpr std::int64_t kMostSteps = 1000000;
   if (choice.steps) require_within("--steps", *choice.steps, 1, kMostSteps);
   if (choice.corrector_steps) {
     require_within("--corrector-steps", *choice.corrector_steps, kind.has(kStepSize) ? 1 : 0,
                    kMostSteps);
   }
-  if (choice.sigma_max) require_positive("--sigma-max", *choice.sigma_max);
-  if (choice.sigma_min) require_positive("--sigma-min", *choice.sigma_min);
-  if (choice.sigma_max && choice.sigma_min && !(*choice.sigma_min < *choice.sigma_max)) {
-    throw InputError(format("--sigma-min must be below --sigma-max, got %g and %g",
-                            *choice.sigma_min, *choice.sigma_max));
-  }
+  check_noise_ends(choice.sigma_max, choice.sigma_min);
   if (choice.step_size) require_positive("--step-size", *choice.step_size);
   if (choice.snr) require_positive("--snr", *choice.snr);
   if (choice.clip) require_positive("--clip", *choice.clip);
@@ -205,7 +203,7 @@ void check_schedule(const SampleChoice& choice, const SamplerKind& kind, const S
 }  // namespace
 
 std::string SamplePlan::sde_name() const {
-  return schedule == ScheduleKind::kFile ? "file" : name_of(kSdes, sde);
+  return schedule == ScheduleKind::kFile ? "file" : name_of_sde(sde);
 }
 
 std::string SamplePlan::schedule_name() const {
@@ -215,14 +213,41 @@ std::string SamplePlan::schedule_name() const {
   return schedule_file;
 }
 
+namespace {
+
+SamplePlan flow_plan(const SampleChoice& choice, const SamplerKind& kind) {
+  FlowChoice of;
+  of.sde = choice.sde;
+  of.sigma_max = choice.sigma_max;
+  of.sigma_min = choice.sigma_min;
+  of.solver = choice.solver;
+  of.steps = choice.steps;
+  of.rtol = choice.rtol;
+  of.atol = choice.atol;
+  of.counts_steps = choice.trajectory;
+  SamplePlan plan;
+  plan.method = kind.name;
+  plan.sampler = kFlow;
+  plan.flow = flow_plan_of(of);
+  plan.sde = plan.flow.sde;
+  plan.schedule = ScheduleKind::kUniform;
+  plan.steps = plan.flow.steps;
+  plan.start = value_of(kStarts, choice.start, "start");
+  plan.seed = choice.seed;
+  return plan;
+}
+
+}  // namespace
+
 SamplePlan plan_of(const SampleChoice& choice) {
   const SamplerKind& kind = kind_of(choice.method);
   check_uses(choice, kind);
+  if (kind.value == kFlow) return flow_plan(choice, kind);
   check_bounds(choice, kind);
   SamplePlan plan;
   plan.method = kind.name;
   plan.sampler = kind.value;
-  plan.sde = choice.sde ? value_of(kSdes, *choice.sde, "sde") : kind.sde;
+  plan.sde = choice.sde ? sde_of_name(*choice.sde) : kind.sde;
   plan.predictor =
       value_of(kPredictors, choice.predictor.value_or("reverse-diffusion"), "predictor");
   const bool needs_times =
@@ -256,9 +281,6 @@ SamplePlan plan_of(const SampleChoice& choice) {
 
 std::vector<std::string> sampler_names() {
   return names_of(kSamplers);
-}
-std::vector<std::string> sde_names() {
-  return names_of(kSdes);
 }
 std::vector<std::string> predictor_names() {
   return names_of(kPredictors);

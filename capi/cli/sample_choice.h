@@ -9,6 +9,8 @@
 #include <string>
 #include <vector>
 
+#include "flow_choice.h"
+
 namespace scf::cli {
 
 // As given; what is not given is the method's own default. Lengths are in the data's units.
@@ -32,15 +34,23 @@ struct SampleChoice {
   std::optional<double> churn;
   std::string start = "matched";
   std::optional<bool> denoise;
+  std::optional<std::string> solver;
+  std::optional<double> rtol;
+  std::optional<double> atol;
+  bool trajectory = false;  // is wanted
   std::uint64_t seed = 0;
 };
+
+// In place of SCF_SAMPLER_*: the probability flow, which is no sampler of the library's driver.
+constexpr std::int32_t kFlow = -1;
 
 enum class ScheduleKind { kLinear, kCosine, kUniform, kGeometric, kKarras, kFile };
 
 // A choice that has been checked, its defaults filled in.
 struct SamplePlan {
   const char* method = "";
-  std::int32_t sampler = 0;  // SCF_SAMPLER_*
+  std::int32_t sampler = 0;  // SCF_SAMPLER_*, or kFlow
+  FlowPlan flow;             // of kFlow
   std::int32_t sde = 0;      // SCF_SDE_*
   ScheduleKind schedule = ScheduleKind::kFile;
   std::string schedule_file;
@@ -62,6 +72,7 @@ struct SamplePlan {
   bool denoise = false;
   std::uint64_t seed = 0;
 
+  [[nodiscard]] bool is_flow() const { return sampler == kFlow; }
   // "ve", "vp", "subvp"; "file" where the levels are the caller's.
   [[nodiscard]] std::string sde_name() const;
   [[nodiscard]] std::string schedule_name() const;
@@ -71,7 +82,6 @@ struct SamplePlan {
 [[nodiscard]] SamplePlan plan_of(const SampleChoice& choice);
 
 [[nodiscard]] std::vector<std::string> sampler_names();
-[[nodiscard]] std::vector<std::string> sde_names();
 [[nodiscard]] std::vector<std::string> predictor_names();
 [[nodiscard]] std::vector<std::string> corrector_rule_names();
 [[nodiscard]] std::vector<std::string> variance_names();

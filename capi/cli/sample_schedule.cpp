@@ -18,30 +18,11 @@ const double* or_null(const std::vector<double>& values) {
 // ---- Diffusions
 // ------------------------------------------------------------------------------------
 
-// Where VE starts and ends: by default wide enough to forget where the data are, and so narrow that
-// the bandwidth hides what is left. A bandwidth of 0 counts as a tenth of the spread, and no other
-// leads below where numbers have digits.
 scf_sde_params sde_of(const SamplePlan& plan, const UnitSpace& space, double base_bandwidth) {
-  constexpr double kStandIn = 0.1;
-  constexpr double kLeast = 1e-10;
-  scf_sde_params sde;
-  check_status(scf_sde_params_init(&sde, sizeof sde));
-  sde.kind = plan.sde;
-  if (plan.sde != SCF_SDE_VE) return sde;
-  const double bandwidth = space.shrink(base_bandwidth);
-  // Twice the largest distance from the mean is at least the diameter, and at most twice it.
-  const double diameter = std::max(2 * space.reach(), bandwidth);
-  const double hidden = bandwidth > 0 ? std::max(bandwidth, kLeast) : kStandIn;
   const bool smld = plan.sampler == SCF_SAMPLER_SMLD;
-  sde.sigma_max = plan.sigma_max ? space.shrink(*plan.sigma_max) : (smld ? 1 : 2) * diameter;
-  sde.sigma_min = plan.sigma_min ? space.shrink(*plan.sigma_min) : (smld ? 0.1 : 0.01) * hidden;
-  if (!(sde.sigma_min < sde.sigma_max) || !std::isfinite(sde.sigma_max) || !(sde.sigma_min > 0)) {
-    throw InputError(
-        format("the noise levels must fall from --sigma-max to --sigma-min, got %g "
-               "and %g",
-               sde.sigma_max * space.spread(), sde.sigma_min * space.spread()));
-  }
-  return sde;
+  return diffusion_of(
+      {plan.sde, plan.sigma_max, plan.sigma_min, smld ? 1.0 : 2.0, smld ? 0.1 : 0.01}, space,
+      base_bandwidth);
 }
 
 // SMLD's step at every level but the last, which is the one before once more.
@@ -187,6 +168,28 @@ Levels file_levels(const SamplePlan& plan, const UnitSpace& space) {
 }
 
 }  // namespace
+
+scf_sde_params diffusion_of(const Diffusion& of, const UnitSpace& space, double base_bandwidth) {
+  constexpr double kStandIn = 0.1;
+  constexpr double kLeast = 1e-10;
+  scf_sde_params sde;
+  check_status(scf_sde_params_init(&sde, sizeof sde));
+  sde.kind = of.sde;
+  if (of.sde != SCF_SDE_VE) return sde;
+  const double bandwidth = space.shrink(base_bandwidth);
+  // Twice the largest distance from the mean is at least the diameter, and at most twice it.
+  const double diameter = std::max(2 * space.reach(), bandwidth);
+  const double hidden = bandwidth > 0 ? std::max(bandwidth, kLeast) : kStandIn;
+  sde.sigma_max = of.sigma_max ? space.shrink(*of.sigma_max) : of.diameters * diameter;
+  sde.sigma_min = of.sigma_min ? space.shrink(*of.sigma_min) : of.bandwidths * hidden;
+  if (!(sde.sigma_min < sde.sigma_max) || !std::isfinite(sde.sigma_max) || !(sde.sigma_min > 0)) {
+    throw InputError(
+        format("the noise levels must fall from --sigma-max to --sigma-min, got %g "
+               "and %g",
+               sde.sigma_max * space.spread(), sde.sigma_min * space.spread()));
+  }
+  return sde;
+}
 
 void Levels::set(scf_sampler_params& params) const {
   params.steps = steps();

@@ -1,13 +1,29 @@
-// The noise levels of a plan of `sample`, in the space that the sampler runs in.
+// Diffusions, and the noise levels of a plan of `sample`, in the space that the sampler runs in.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "sample_choice.h"
 #include "unit_space.h"
 
 namespace scf::cli {
+
+struct Diffusion {
+  std::int32_t sde = SCF_SDE_VP;
+  std::optional<double> sigma_max;  // in the data's units
+  std::optional<double> sigma_min;
+  // Where VE starts and ends by default: so wide that it forgets where the data are, in their
+  // diameters, and so narrow that the bandwidth hides what is left, in bandwidths.
+  double diameters = 2;
+  double bandwidths = 0.01;
+};
+
+// A bandwidth of 0 counts as a tenth of the spread, and no other leads below where numbers have
+// digits. base_bandwidth is the data's. Throws InputError for ends that are not in order.
+[[nodiscard]] scf_sde_params diffusion_of(const Diffusion& of, const UnitSpace& space,
+                                          double base_bandwidth);
 
 // Arrays of scf_sampler_params; one that the method has no use for is empty.
 struct Levels {

@@ -47,6 +47,10 @@ UnitSpace::UnitSpace(const std::vector<T>& data, std::int64_t d, const std::vect
   centre_ = centring == Centring::kMean ? mean : std::vector<double>(columns, 0.0);
 }
 
+double UnitSpace::log_spread() const {
+  return std::log(scale_) + std::log(unit_);
+}
+
 template <class T>
 void UnitSpace::enter(std::vector<T>& rows) const {
   for (std::size_t i = 0; i < rows.size(); ++i) {

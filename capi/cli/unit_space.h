@@ -20,6 +20,7 @@ class UnitSpace {
   [[nodiscard]] std::int64_t d() const { return static_cast<std::int64_t>(centre_.size()); }
   // The spread: the root of the density's variance, data and bandwidth, a mean over coordinates.
   [[nodiscard]] double spread() const { return scale_ * unit_; }
+  [[nodiscard]] double log_spread() const;  // also where the spread itself would overflow
   // A length of the data's in this space.
   [[nodiscard]] double shrink(double length) const { return length / unit_ / scale_; }
   // The largest distance of a datum from their mean, in this space.

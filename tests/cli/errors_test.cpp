@@ -289,6 +289,61 @@ Case sample(const std::string& name, const std::string& sampler,
   return c;
 }
 
+Case likelihood(const std::string& name, const std::vector<std::string>& more,
+                const std::string& message) {
+  Case c{"likelihood_" + name, {"likelihood"}, message};
+  const std::vector<std::pair<const char*, const char*>> needed = {{"--data", "@good.npy"},
+                                                                   {"--base-bandwidth", "1"}};
+  for (const auto& [option, value] : needed) {
+    if (std::find(more.begin(), more.end(), option) != more.end()) continue;
+    c.arguments.insert(c.arguments.end(), {option, value});
+  }
+  c.arguments.insert(c.arguments.end(), more.begin(), more.end());
+  return c;
+}
+
+std::vector<Case> likelihood_cases() {
+  return {
+      {"likelihood_none", {"likelihood", "--base-bandwidth", "1"}, "--data is required"},
+      {"likelihood_no_bandwidth",
+       {"likelihood", "--data", "@good.npy"},
+       "--base-bandwidth is required"},
+      likelihood("bandwidth", {"--base-bandwidth", "0"},
+                 "--base-bandwidth must be in (0, inf), got 0"),
+      likelihood("bandwidth_nan", {"--base-bandwidth", "nan"},
+                 "--base-bandwidth must be in (0, inf), got nan"),
+      likelihood("data_nan", {"--data", "@nan.npy"}, "row 1, column 1 (from 0) is nan"),
+      likelihood("query_absent", {"--query", "@absent.npy"}, "No such file"),
+      likelihood("query_nan", {"--query", "@nan.npy"}, "row 1, column 1 (from 0) is nan"),
+      likelihood("query_width", {"--query", "@wide.npy"}, "has 3 columns, the data have 2"),
+      likelihood("weights", {"--weights", "@weights2.csv"}, "expected 3 weights"),
+      likelihood("label_alone", {"--label", "3"}, "--label needs --labels"),
+      likelihood("label_absent", {"--labels", "@weights_one.csv", "--label", "7"},
+                 "has no such label"),
+      likelihood("sde", {"--sde", "edm"}, "edm"),
+      likelihood("solver", {"--solver", "rk5"}, "rk5"),
+      likelihood("divergence", {"--divergence", "skilling"}, "skilling"),
+      likelihood("prior", {"--prior", "normal"}, "normal"),
+      likelihood("probes", {"--divergence", "hutchinson", "--probes", "0"},
+                 "--probes must be in [1, 65536], got 0"),
+      likelihood("probes_use", {"--probes", "4"}, "--probes is for --divergence hutchinson"),
+      likelihood("steps_use", {"--steps", "4"}, "--steps is for --solver euler, heun and rk4"),
+      likelihood("steps", {"--steps", "0", "--solver", "heun"},
+                 "--steps must be in [1, 1000000], got 0"),
+      likelihood("rtol_use", {"--solver", "heun", "--rtol", "1"}, "--rtol is for --solver dopri5"),
+      likelihood("rtol", {"--rtol", "inf"}, "--rtol must be in [0, inf), got inf"),
+      likelihood("tolerances", {"--rtol", "0", "--atol", "0"}, "--rtol or --atol must be > 0"),
+      likelihood("sigma_use", {"--sigma-max", "1"}, "--sigma-min is for --sde ve"),
+      likelihood("sigma_ends", {"--sde", "ve", "--sigma-min", "1e9"},
+                 "the noise levels must fall from --sigma-max to --sigma-min, got "),
+      likelihood("bin_width", {"--bin-width", "0"}, "--bin-width must be in (0, inf), got 0"),
+      likelihood("seed", {"--seed", "-1"}, "--seed: must be a whole number"),
+      likelihood("threads", {"--threads", "0"}, "--threads must be in [1, 4096]"),
+      likelihood("out_folder", {"--out", "@folder/"}, "--out must end in a name"),
+      likelihood("out_no_folder", {"--out", "@absent/x"}, "cannot be written to"),
+  };
+}
+
 std::vector<Case> sample_data_cases() {
   return {
       {"sample_none",
@@ -303,7 +358,7 @@ std::vector<Case> sample_data_cases() {
       {"sample_no_out",
        {"sample", "edm", "--data", "@good.npy", "--base-bandwidth", "1", "--n", "3"},
        "--out is required"},
-      sample("unknown", "ode", {}, "ode"),
+      sample("unknown", "hmc", {}, "hmc"),
       sample("data_nan", "edm", {"--data", "@nan.npy"}, "row 1, column 1 (from 0) is nan"),
       sample("data_absent", "edm", {"--data", "@absent.npy"}, "No such file"),
       sample("weights", "edm", {"--weights", "@weights2.csv"}, "expected 3 weights"),
@@ -391,6 +446,29 @@ std::vector<Case> sample_option_cases() {
              "--sigma-min must be below --sigma-max, got 1 and 1"),
       sample("sigma_min_above", "edm", {"--sigma-min", "1e9"},
              "the noise levels must fall from --sigma-max to --sigma-min, got "),
+      sample("solver", "ode", {"--solver", "rk45"}, "rk45"),
+      sample("solver_use", "edm", {"--solver", "heun"}, "--solver is for ode"),
+      sample("rtol_use", "edm", {"--rtol", "1e-3"}, "--rtol is for ode"),
+      sample("atol_use", "edm", {"--atol", "1e-3"}, "--atol is for ode"),
+      sample("ode_rtol_grid", "ode", {"--solver", "rk4", "--rtol", "1e-3"},
+             "--rtol is for --solver dopri5"),
+      sample("ode_rtol", "ode", {"--rtol", "-1"}, "--rtol must be in [0, inf), got -1"),
+      sample("ode_atol", "ode", {"--atol", "nan"}, "--atol must be in [0, inf), got nan"),
+      sample("ode_no_tolerance", "ode", {"--atol", "0", "--rtol", "0"},
+             "--rtol or --atol must be > 0, got 0 and 0"),
+      sample("ode_steps", "ode", {"--steps", "10"}, "--steps is for --solver euler, heun and rk4"),
+      sample("ode_steps_most", "ode", {"--steps", "1000001", "--solver", "euler"},
+             "--steps must be in [1, 1000000], got 1000001"),
+      sample("ode_bandwidth", "ode", {"--base-bandwidth", "0"},
+             "--base-bandwidth must be in (0, inf), got 0"),
+      sample("ode_known", "ode", {"--known", "@good.npy"}, "--known is for samplers"),
+      sample("ode_schedule", "ode", {"--schedule", "karras"}, "--schedule is for samplers"),
+      sample("ode_denoise", "ode", {"--denoise"}, "--denoise or --no-denoise is for samplers"),
+      sample("ode_temperature", "ode", {"--temperature", "0.5"}, "--temperature is for smld"),
+      sample("ode_clip", "ode", {"--clip", "1"}, "--clip is for ddpm"),
+      sample("ode_sigma_use", "ode", {"--sigma-min", "1"}, "--sigma-min is for --sde ve"),
+      sample("ode_sigma_order", "ode", {"--sde", "ve", "--sigma-max", "1", "--sigma-min", "2"},
+             "--sigma-min must be below --sigma-max, got 2 and 1"),
       sample("sigma_use", "ddpm", {"--sigma-max", "1"}, "--sigma-min is for --sde ve"),
       sample("seed", "edm", {"--seed", "-1"}, "--seed: must be a whole number"),
       sample("threads", "edm", {"--threads", "0"}, "--threads must be in [1, 4096]"),
@@ -440,8 +518,8 @@ std::vector<Case> all_cases() {
       // The command line.
       {"no_command",
        {},
-       "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth "
-       "or sample"},
+       "a command is required: info, kde, bandwidth, loss, divergence, fit-bandwidth, sample "
+       "or likelihood"},
       {"unknown_command", {"density"}, "density"},
       {"unknown_global_option", {"--colour"}, "--colour"},
       {"info_argument", {"info", "x"}, "x"},
@@ -607,7 +685,7 @@ std::vector<Case> all_cases() {
       {"bandwidth_data_nan", {"bandwidth", "@nan.npy", "--plot", "@p.png"}, "row 1, column 1"},
   };
   for (const auto& more : {loss_cases(), divergence_cases(), fit_bandwidth_cases(),
-                           sample_data_cases(), sample_option_cases()}) {
+                           sample_data_cases(), sample_option_cases(), likelihood_cases()}) {
     cases.insert(cases.end(), more.begin(), more.end());
   }
   return cases;

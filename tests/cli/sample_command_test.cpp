@@ -132,6 +132,12 @@ std::vector<Case> all_cases() {
       {"pc_first", "pc", {"--corrector-first", "--steps", "300"}},
       {"pc_karras", "pc", {"--schedule", "karras", "--steps", "300"}},
       {"edm_churn", "edm", {"--churn", "20"}},
+      {"ode", "ode", {}},
+      {"ode_ve", "ode", {"--sde", "ve"}},
+      {"ode_subvp", "ode", {"--sde", "subvp"}},
+      {"ode_euler", "ode", {"--solver", "euler", "--steps", "500"}},
+      {"ode_heun_ve", "ode", {"--solver", "heun", "--sde", "ve"}},
+      {"ode_rk4", "ode", {"--solver", "rk4"}},
   };
   cases.insert(cases.end(), more.begin(), more.end());
   return cases;
@@ -204,8 +210,9 @@ TEST(SampleCommand, DigitsAreNearDigits) {
 
 TEST(SampleCommand, SamplesAreTheSeedsWhateverTheThreads) {
   const Files files;
-  for (const std::string method : {"smld", "ddpm", "ddim", "pc", "em", "edm", "dpmpp"}) {
-    const std::vector<std::string> steps = {"--steps", "10"};
+  for (const std::string method : {"smld", "ddpm", "ddim", "pc", "em", "edm", "dpmpp", "ode"}) {
+    std::vector<std::string> steps = {"--steps", "10"};
+    if (method == "ode") steps = {"--sde", "subvp"};
     (void)files.samples(method, 600, joined(steps, {"--threads", "1"}));
     const std::string one = read_file(files.out);
     const auto samples = files.samples(method, 600, joined(steps, {"--threads", "3"}));
@@ -421,6 +428,31 @@ TEST(SampleCommand, TrajectoryGoesFromNoiseToTheSamples) {
   EXPECT_FALSE(std::equal(samples.begin(), samples.end(), others.end() - 600));
 }
 
+// States are after every so many of 100 even steps of time, whatever the solver's own.
+TEST(SampleCommand, TrajectoryOfAFlowIsAtEvenTimes) {
+  const Files files;
+  const std::string path = files.scratch.path("samples.trajectory.npy");
+  for (const std::string solver : {"dopri5", "rk4"}) {
+    const std::vector<std::string> base = {"--solver", solver, "--sde", "ve"};
+    const auto samples = files.samples("ode", 50, base);
+    EXPECT_EQ(files.samples("ode", 50, joined(base, {"--trajectory", "20"})), samples) << solver;
+    const auto states = npy_values<double>(path, "(6, 50, 2)");
+    EXPECT_TRUE(std::equal(samples.begin(), samples.end(), states.end() - 100)) << solver;
+    EXPECT_EQ(files.samples("ode", 50, joined(base, {"--trajectory", "30"})), samples) << solver;
+    const auto others = npy_values<double>(path, "(4, 50, 2)");
+    EXPECT_TRUE(std::equal(states.begin(), states.begin() + 100, others.begin())) << solver;
+    // Geometric noise: at t = 0.6 far less than at t = 1, more than in the end.
+    const Modes first = modes_of({states.begin(), states.begin() + 100});
+    const Modes third = modes_of({states.begin() + 200, states.begin() + 300});
+    EXPECT_GT(first.pooled, 2 * third.pooled) << solver;
+    EXPECT_GT(third.pooled, 1.5) << solver;
+  }
+  const auto adaptive = files.samples(
+      "ode", 50, {"--sde", "ve", "--trajectory", "1", "--steps", "4", "--rtol", "1e-8"});
+  (void)npy_values<double>(path, "(5, 50, 2)");
+  expect_near(adaptive, files.samples("ode", 50, {"--sde", "ve", "--rtol", "1e-8"}), 0);
+}
+
 TEST(SampleCommand, EveryOptionHasItsEffect) {
   const Files files;
   struct Effect {
@@ -456,6 +488,10 @@ TEST(SampleCommand, EveryOptionHasItsEffect) {
       {"edm", {}, {"--clip", "1"}},
       {"edm", {}, {"--sigma-max", "10"}},
       {"dpmpp", {}, {"--schedule", "linear"}},
+      {"ode", {"--solver", "euler"}, {"--sde", "ve"}},
+      {"ode", {"--solver", "euler"}, {"--start", "prior"}},
+      {"ode", {"--solver", "euler", "--sde", "ve"}, {"--sigma-max", "3"}},
+      {"ode", {"--solver", "euler", "--sde", "ve"}, {"--sigma-min", "0.1"}},
   };
   for (const Effect& effect : effects) {
     const std::vector<std::string> base = joined({"--steps", "10"}, effect.base);
@@ -526,6 +562,30 @@ TEST(SampleCommand, JsonHasWhatItDid) {
   }
 }
 
+TEST(SampleCommand, JsonOfAFlowHasItsSolver) {
+  const Files files;
+  Json json = run_json(files.line("ode", 20, {"--rtol", "1e-4", "--atol", "1e-3"}));
+  EXPECT_EQ(json["method"], "ode");
+  EXPECT_EQ(json["sde"], "vp");
+  EXPECT_EQ(json["solver"], "dopri5");
+  EXPECT_EQ(json["rtol"], 1e-4);
+  EXPECT_EQ(json["atol"], 1e-3);
+  EXPECT_GT(json["evaluations"], 20 * 20);
+  EXPECT_LT(json["evaluations"], 20 * 200);
+  for (const char* const key : {"steps", "schedule", "corrector_steps", "score_evaluations"}) {
+    EXPECT_FALSE(json.contains(key)) << key;
+  }
+  json = run_json(files.line("ode", 20, {"--solver", "heun", "--steps", "30"}));
+  EXPECT_EQ(json["solver"], "heun");
+  EXPECT_EQ(json["steps"], 30);
+  EXPECT_EQ(json["evaluations"], 20 * 30 * 2);
+  EXPECT_FALSE(json.contains("rtol"));
+  const Outcome outcome = run_command(files.line("ode", 1));
+  EXPECT_NE(outcome.out.find("sampler         ode, vp, dopri5, rtol 1e-05, atol 1e-05\n"),
+            std::string::npos)
+      << outcome.out;
+}
+
 TEST(SampleCommand, TextSaysItToo) {
   const Files files;
   const Outcome outcome = run_command(files.line("smld", 1));
@@ -565,6 +625,20 @@ TEST(SampleCommand, AnOverflowIsSaidAndKeepsEarlierSamples) {
   EXPECT_EQ(outcome.out, "");
   EXPECT_EQ(outcome.err, "scorefield: the samples overflow f32 in step 0 of 1000 (from 0)\n");
   EXPECT_EQ(read_file(files.out), before);
+  EXPECT_EQ(files.scratch.names(), names);
+}
+
+TEST(SampleCommand, SamplesThatDoNotGetThereAreCounted) {
+  const Files files;
+  const std::vector<std::string> names = files.scratch.names();
+  const Outcome outcome = run_command(files.line("ode", 5, {"--rtol", "0", "--atol", "1e-300"}));
+  EXPECT_EQ(outcome.exit_code, 1);
+  EXPECT_EQ(outcome.out, "");
+  EXPECT_EQ(outcome.err.rfind("scorefield: 5 of 5 samples did not get to the end of the flow, "
+                              "sample 0 (from 0) first: ",
+                              0),
+            0U)
+      << outcome.err;
   EXPECT_EQ(files.scratch.names(), names);
 }
 

@@ -1,7 +1,7 @@
 // The demo of scorefield: a bandwidth and denoising of handwritten digits, the density and score of
-// a set in the plane, new digits, and a mixture by Langevin dynamics. Draws its pictures into a
-// folder and prints what was computed, on which backend and how fast. Like the command, it uses the
-// public C header only.
+// a set in the plane, new digits, a mixture by Langevin dynamics, and a probability flow with its
+// likelihoods. Draws its pictures into a folder and prints what was computed, on which backend and
+// how fast. Like the command, it uses the public C header only.
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstdio>
@@ -15,6 +15,8 @@
 #include "estimate.h"
 #include "field.h"
 #include "field_picture.h"
+#include "flow.h"
+#include "flow_picture.h"
 #include "interrupt.h"
 #include "overview.h"
 #include "plot_bandwidth.h"
@@ -39,6 +41,7 @@ void run(const Options& options) {
   const auto field = scf::demo::compute_field(context, report);
   const auto new_digits = scf::demo::sample_digits(context, digits.pixels, report);
   const auto mixture = scf::demo::sample_mixture(context, report);
+  const auto flow = scf::demo::compute_flow(context, report);
   report.save(
       scf::cli::plot_bandwidth(digits.curve, "1797 handwritten digits: bandwidth by leave-one-out"),
       "digits_bandwidth.png");
@@ -47,6 +50,7 @@ void run(const Options& options) {
   report.save(scf::demo::draw_new_digits(new_digits), "digits_sampled.png");
   report.save(scf::demo::draw_trajectory(new_digits), "digits_trajectory.png");
   report.save(scf::demo::draw_mixture(mixture), "mixture_langevin.png");
+  report.save(scf::demo::draw_flow(flow), "pinwheel_flow.png");
   report.save(scf::demo::draw_overview(digits, field), "scorefield.png");
   const std::chrono::duration<double> total = std::chrono::steady_clock::now() - start;
   report.print(context.description(), total.count());
