@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "common/error.h"
 #include "common/memory.h"
@@ -245,9 +246,12 @@ class Run {
                  count_);
     end_step();
     StepResults<T> step = {samples_, course(), next_t_, next_log_density_, divergences_,
-                           m_,       x_,       next_x_, slopes_[0],        {}};
+                           m_,       x_,       next_x_, slopes_[0],        slopes_[kMostStages - 1],
+                           {}};
     std::copy_n(weighted, kWeighted, step.slopes);
     backend_.finish_step(step, count_, d_, places());
+    std::swap(x_, next_x_);
+    std::swap(slopes_[0], slopes_[kMostStages - 1]);
     backend_.run(
         AdvanceRule{samples_, course(), next_t_, next_log_density_, next_h_, divergences_, m_},
         count_);
