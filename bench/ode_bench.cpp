@@ -13,7 +13,7 @@
 //   Dopri5 40: 1 to 5 slopes and 5 once more, x read and a state written with each (32), and 8 read
 //              for the error; nothing is moved where a step is taken
 // "share" is the time of moving these, each pass at the bandwidth that one thread reached in the
-// same run with as many arrays read (up to three) and written, over the step's time. Nothing else
+// same run with as many arrays read and written, over the step's time. Nothing else
 // counts as work: not what is kept for each sample, h among it, which at d = 2 is larger than the
 // state ("share with columns" counts those numbers, read and written once a pass that needs them).
 // One thread, timed by its CPU time.
@@ -211,7 +211,7 @@ double least_of(const Method& method, double bytes) {
   std::map<std::pair<int, int>, double> rates;
   double seconds = 0;
   for (const Pass& pass : method.passes) {
-    const std::pair<int, int> arrays = {std::min(pass.reads, 3), pass.writes};
+    const std::pair<int, int> arrays = {pass.reads, pass.writes};
     double& rate = rates[arrays];
     rate = rate > 0 ? rate : bytes_per_second(arrays.first, arrays.second);
     seconds += pass.times * (pass.reads + pass.writes) * bytes / rate;

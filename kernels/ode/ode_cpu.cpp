@@ -16,6 +16,10 @@ namespace {
 constexpr std::int64_t kTile = RowPlanCpu::kTileElements;
 constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
 
+// Stands for a matrix that is not there.
+template <class T>
+constexpr T kZeros[kTile] = {};
+
 template <class T>
 void set_input(RowSweep<T>& sweep, int i, const T* matrix, std::int64_t row, std::int64_t d,
                std::int64_t column) {
@@ -169,12 +173,11 @@ class CpuBackend final : public OdeBackend<T> {
              double* of_p) const override {
     const T bounds[2] = {static_cast<T>(tolerance.absolute), static_cast<T>(tolerance.relative)};
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
-      const T zeros[kTile] = {};
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
         const Matrix<const T>* const inputs[] = {&x, &p, &q};
         for (int i = 0; i < 3; ++i) {
           const bool there = inputs[i]->data != nullptr;
-          sweep.inputs[i] = there ? inputs[i]->row(row) + column : zeros;
+          sweep.inputs[i] = there ? inputs[i]->row(row) + column : kZeros<T>;
           sweep.input_lds[i] = there ? inputs[i]->ld : 0;
         }
         sweep.uniform = true;
@@ -331,10 +334,9 @@ class CpuBackend final : public OdeBackend<T> {
   void combine_rows(const T* x, const T* const* slopes, int n, const Weights<T>& weights,
                     std::int64_t row, std::int64_t rows, std::int64_t d, const Matrix<T>& to,
                     bool streams) const {
-    const T zeros[kTile] = {};
     for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
       if (x == nullptr) {
-        sweep.inputs[0] = zeros;
+        sweep.inputs[0] = kZeros<T>;
         sweep.input_lds[0] = 0;
       } else {
         set_input(sweep, 0, x, row, d, column);
