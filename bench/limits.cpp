@@ -80,7 +80,7 @@ double Move(float* base, std::int64_t count, std::int64_t stride) {
     for (int u = 0; u < kUnrolled; ++u) {
       float* const at = base + i + u * lanes;
       auto sum = hn::Set(d, 1.0f);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
       for (int r = 0; r < kReads; ++r) {
         sum = hn::Add(sum, hn::Load(d, at + r * stride));
       }
@@ -121,8 +121,18 @@ double MoveArrays(const MoveTask& task) {
       return MoveWrites<1>(task);
     case 2:
       return MoveWrites<2>(task);
-    default:
+    case 3:
       return MoveWrites<3>(task);
+    case 4:
+      return MoveWrites<4>(task);
+    case 5:
+      return MoveWrites<5>(task);
+    case 6:
+      return MoveWrites<6>(task);
+    case 7:
+      return MoveWrites<7>(task);
+    default:
+      return MoveWrites<8>(task);
   }
 }
 
@@ -162,7 +172,7 @@ double multiply_adds_per_second() {
 double bytes_per_second(int reads, int writes) {
   constexpr std::int64_t kCount = std::int64_t{1} << 24;  // floats of an array: 64 MiB
   constexpr std::int64_t kStride = kCount + 1024 + 64;    // no two arrays in the same cache sets
-  constexpr std::int64_t kArrays = 5;
+  constexpr std::int64_t kArrays = 10;
   static const std::unique_ptr<float[], decltype(&std::free)> arrays = [] {
     constexpr std::size_t kBytes = sizeof(float) * kArrays * kStride;
     auto* const memory = static_cast<float*>(std::aligned_alloc(256, kBytes));

@@ -10,7 +10,7 @@ template <class Element>
 
 // Bytes per second that one thread moves between its registers and memory, all `reads` + `writes`
 // arrays counted once, each far larger than the caches: the better of ordinary and non-temporal
-// stores. reads in [0, 3], writes in [0, 2], one of them positive. The first call takes memory,
+// stores. reads in [0, 8], writes in [0, 2], one of them positive. The first call takes memory,
 // which later ones use again. Takes about 0.3 s.
 [[nodiscard]] double bytes_per_second(int reads, int writes);
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "common/error.h"
 #include "common/memory.h"
@@ -247,9 +248,12 @@ class Run {
                  count_);
     end_step();
     StepResults<T> step = {samples_, course(), next_t_, next_log_density_, divergences_,
-                           m_,       x_,       next_x_, slopes_[0],        {}};
+                           m_,       x_,       next_x_, slopes_[0],        slopes_[kMostStages - 1],
+                           {}};
     std::copy_n(weighted, kWeighted, step.slopes);
     backend_.finish_step(step, count_, d_, places());
+    std::swap(x_, next_x_);
+    std::swap(slopes_[0], slopes_[kMostStages - 1]);
     backend_.run(
         AdvanceRule{samples_, course(), next_t_, next_log_density_, next_h_, divergences_, m_},
         count_);
@@ -257,15 +261,17 @@ class Run {
 
   // Samples that are done leave the batch, once they are an eighth of it.
   void leave_out_finished(const std::vector<std::uint32_t>& phases) {
-    std::vector<std::int64_t> from;
-    for (std::int64_t i = 0; i < count_; ++i) {
-      if ((phases[static_cast<std::size_t>(i)] & kDone) == 0) {
-        from.push_back(i);
-      }
-    }
-    const auto left = static_cast<std::int64_t>(from.size());
+    const auto is_left = [](std::uint32_t phase) { return (phase & kDone) == 0; };
+    const std::int64_t left = std::count_if(phases.begin(), phases.begin() + count_, is_left);
     if (left > count_ - (count_ + 7) / 8) {
       return;
+    }
+    std::vector<std::int64_t> from;
+    from.reserve(static_cast<std::size_t>(left));
+    for (std::int64_t i = 0; i < count_; ++i) {
+      if (is_left(phases[static_cast<std::size_t>(i)])) {
+        from.push_back(i);
+      }
     }
     count_ = left;
     if (left == 0) {

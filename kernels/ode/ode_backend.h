@@ -31,10 +31,11 @@ struct StepResults {
   const double* next_log_density;
   const double* divergences;  // of the stages [kMostStages, stride], or null
   std::int64_t stride;
-  T* x;                        // in, and out where the step is accepted
-  const T* next_x;             // its end
-  T* first_slope;              // in, and out: that at its end
-  const T* slopes[kWeighted];  // those with weights, the last at its end
+  const T* x;
+  T* next_x;  // its end; out: where the next step starts
+  const T* first_slope;
+  T* last_slope;               // at its end; out: the next step's first
+  const T* slopes[kWeighted];  // those with weights, the first and the last among them
 };
 
 // Where results go.
@@ -113,9 +114,10 @@ class OdeBackend {
                      double* of_p) const = 0;
 
   // ---- Results
-  // Of a step of Dormand and Prince: what lies in it at wanted times; then, where it is accepted, x
-  // and the first slope are its end's. Samples that are done go to their places; of those that
-  // failed all that was not reached is NaN.
+  // Of a step of Dormand and Prince: what lies in it at wanted times; then next_x and the last
+  // slope are where all samples go on: of those whose step was not accepted, x and the first
+  // slope. Samples that are done go to their places; of those that failed all that was not reached
+  // is NaN.
   virtual void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
                            const ResultPlaces<T>& places) const = 0;
   // Samples as they are, at time number `time`: of a row with a number that is not finite all later

@@ -16,6 +16,10 @@ namespace {
 constexpr std::int64_t kTile = RowPlanCpu::kTileElements;
 constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
 
+// Stands for a matrix that is not there.
+template <class T>
+constexpr T kZeros[kTile] = {};
+
 template <class T>
 void set_input(RowSweep<T>& sweep, int i, const T* matrix, std::int64_t row, std::int64_t d,
                std::int64_t column) {
@@ -40,10 +44,9 @@ template <class T>
 struct Weights {
   T values[RowSweep<T>::kMostCoefficients][kMostRows];
 
-  void set(int j, double weight, const double* h, std::int64_t rows) {
-    for (std::int64_t i = 0; i < rows; ++i) {
-      values[j][i] = static_cast<T>(h[i] * weight);
-    }
+  void set(const CpuContext& context, const double* weights, int count, const double* h,
+           std::int64_t rows) {
+    scale_rows(context, weights, count, h, rows, kMostRows, values[0]);
   }
 };
 
@@ -79,12 +82,11 @@ class CpuBackend final : public OdeBackend<T> {
 
   void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
                T* to) const override {
+    const bool streams = to != of.x && is_streamed<T>(count, d);
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       Weights<T> weights;
-      for (int j = 0; j < of.count; ++j) {
-        weights.set(j, of.weights[j], h + row, rows);
-      }
-      combine_rows(of.x, of.slopes, of.count, weights, row, rows, d, {to + row * d, d});
+      weights.set(context_, of.weights, of.count, h + row, rows);
+      combine_rows(of.x, of.slopes, of.count, weights, row, rows, d, {to + row * d, d}, streams);
     });
   }
 
@@ -142,11 +144,13 @@ class CpuBackend final : public OdeBackend<T> {
   void errors(const T* x, const T* next, const T* const* slopes, const double* h,
               const Tolerance& tolerance, std::int64_t count, std::int64_t d,
               double* sums) const override {
+    double of_error[kWeighted];
+    for (int j = 0; j < kWeighted; ++j) {
+      of_error[j] = error_weight(j);
+    }
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       Weights<T> weights;
-      for (int j = 0; j < kWeighted; ++j) {
-        weights.set(j, error_weight(j), h + row, rows);
-      }
+      weights.set(context_, of_error, kWeighted, h + row, rows);
       std::fill_n(weights.values[kWeighted], rows, static_cast<T>(tolerance.absolute));
       std::fill_n(weights.values[kWeighted + 1], rows, static_cast<T>(tolerance.relative));
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
@@ -169,12 +173,11 @@ class CpuBackend final : public OdeBackend<T> {
              double* of_p) const override {
     const T bounds[2] = {static_cast<T>(tolerance.absolute), static_cast<T>(tolerance.relative)};
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
-      const T zeros[kTile] = {};
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
         const Matrix<const T>* const inputs[] = {&x, &p, &q};
         for (int i = 0; i < 3; ++i) {
           const bool there = inputs[i]->data != nullptr;
-          sweep.inputs[i] = there ? inputs[i]->row(row) + column : zeros;
+          sweep.inputs[i] = there ? inputs[i]->row(row) + column : kZeros<T>;
           sweep.input_lds[i] = there ? inputs[i]->ld : 0;
         }
         sweep.uniform = true;
@@ -329,12 +332,11 @@ class CpuBackend final : public OdeBackend<T> {
 
   // to[rows, ld] = x + sum_j weights_j slopes_j of rows [row, row + rows).
   void combine_rows(const T* x, const T* const* slopes, int n, const Weights<T>& weights,
-                    std::int64_t row, std::int64_t rows, std::int64_t d,
-                    const Matrix<T>& to) const {
-    const T zeros[kTile] = {};
+                    std::int64_t row, std::int64_t rows, std::int64_t d, const Matrix<T>& to,
+                    bool streams) const {
     for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
       if (x == nullptr) {
-        sweep.inputs[0] = zeros;
+        sweep.inputs[0] = kZeros<T>;
         sweep.input_lds[0] = 0;
       } else {
         set_input(sweep, 0, x, row, d, column);
@@ -345,6 +347,7 @@ class CpuBackend final : public OdeBackend<T> {
       }
       sweep.outputs[0] = to.data + column;
       sweep.output_lds[0] = to.ld;
+      sweep.streams = streams ? 1 : 0;
       combine_sweep(context_, n, sweep);
     });
   }
@@ -354,6 +357,10 @@ class CpuBackend final : public OdeBackend<T> {
     const Samples& samples = step.samples;
     const Course& course = step.course;
     const std::uint32_t phase = samples.phase[i];
+    if ((phase & kAccepted) == 0) {
+      std::copy_n(step.x + i * d, d, step.next_x + i * d);
+      std::copy_n(step.first_slope + i * d, d, step.last_slope + i * d);
+    }
     if ((phase & kGone) != 0) {
       return;
     }
@@ -368,8 +375,6 @@ class CpuBackend final : public OdeBackend<T> {
           interpolate(step, i, time, d, places);
         }
       }
-      std::copy_n(step.next_x + i * d, d, step.x + i * d);
-      std::copy_n(step.slopes[kWeighted - 1] + i * d, d, step.first_slope + i * d);
     }
     if ((phase & kDone) != 0) {
       if (samples.status[i] != 0) {
@@ -384,19 +389,20 @@ class CpuBackend final : public OdeBackend<T> {
                    const ResultPlaces<T>& places) const {
     const double h = step.samples.h[i];
     const double theta = (step.course.times[time] - step.samples.t[i]) / h;
-    Weights<T> weights;
+    double of_state[kWeighted];
     double log_density = step.samples.log_density[i];
     for (int j = 0; j < kWeighted; ++j) {
-      const double weight = dense_weight(j, theta);
-      weights.set(j, weight, &h, 1);
+      of_state[j] = dense_weight(j, theta);
       if (step.divergences != nullptr) {
-        log_density -= h * weight * step.divergences[weighted_stage(j) * step.stride + i];
+        log_density -= h * of_state[j] * step.divergences[weighted_stage(j) * step.stride + i];
       }
     }
     const std::int64_t to = step.samples.index[i];
     if (places.states != nullptr) {
+      Weights<T> weights;
+      weights.set(context_, of_state, kWeighted, &h, 1);
       combine_rows(step.x, step.slopes, kWeighted, weights, i, 1, d,
-                   {places.states + (time * places.m + to) * d, d});
+                   {places.states + (time * places.m + to) * d, d}, false);
     }
     if (places.log_densities != nullptr) {
       places.log_densities[time * places.m + to] = log_density;

@@ -596,6 +596,10 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
   const Course& course = step.course;
   for_rows(count, [&](std::int64_t i) {
     const std::uint32_t phase = samples.phase[i];
+    if ((phase & kAccepted) == 0) {
+      copy_row(step.x + i * d, step.next_x + i * d, d);
+      copy_row(step.first_slope + i * d, step.last_slope + i * d, d);
+    }
     if ((phase & kGone) != 0) {
       return;
     }
@@ -610,8 +614,6 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
           interpolate(step, i, time, d, places);
         }
       }
-      copy_row(step.next_x + i * d, step.x + i * d, d);
-      copy_row(step.slopes[kWeighted - 1] + i * d, step.first_slope + i * d, d);
     }
     if ((phase & kDone) != 0) {
       if (samples.status[i] != 0) {

@@ -124,6 +124,44 @@ void RunCombine(int slopes, const RowSweep<T>& sweep) {
   }
 }
 
+template <class T>
+void ScaleRows(const double* weights, int count, const double* h, std::int64_t rows,
+               std::int64_t stride, T* to) {
+  std::int64_t i = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::ScalableTag<double> dd;
+  const hn::Rebind<T, decltype(dd)> d;
+  const std::int64_t lanes = hn::Lanes(dd);
+  for (; i + lanes <= rows; i += lanes) {
+    const auto of_rows = hn::LoadU(dd, h + i);
+    for (int j = 0; j < count; ++j) {
+      const auto product = hn::Mul(of_rows, hn::Set(dd, weights[j]));
+      if constexpr (sizeof(T) == sizeof(double)) {
+        hn::StoreU(product, d, to + j * stride + i);
+      } else {
+        hn::StoreU(hn::DemoteTo(d, product), d, to + j * stride + i);
+      }
+    }
+  }
+#endif
+  for (; i < rows; ++i) {
+    for (int j = 0; j < count; ++j) {
+      to[j * stride + i] = static_cast<T>(h[i] * weights[j]);
+    }
+  }
+}
+
+void ScaleF32(const CpuContext& context, const double* weights, int count, const double* h,
+              std::int64_t rows, std::int64_t stride, float* to) {
+  context.note_target_ran(HWY_TARGET);
+  ScaleRows(weights, count, h, rows, stride, to);
+}
+void ScaleF64(const CpuContext& context, const double* weights, int count, const double* h,
+              std::int64_t rows, std::int64_t stride, double* to) {
+  context.note_target_ran(HWY_TARGET);
+  ScaleRows(weights, count, h, rows, stride, to);
+}
+
 void CombineF32(const CpuContext& context, int slopes, const RowSweep<float>& sweep) {
   context.note_target_ran(HWY_TARGET);
   RunCombine(slopes, sweep);
@@ -165,6 +203,21 @@ void combine_sweep(const CpuContext& context, int slopes, const RowSweep<float>&
 template <>
 void combine_sweep(const CpuContext& context, int slopes, const RowSweep<double>& sweep) {
   HWY_DISPATCH_TABLE(CombineF64)[dispatch_index(context.targets())](context, slopes, sweep);
+}
+
+HWY_EXPORT(ScaleF32);
+HWY_EXPORT(ScaleF64);
+template <>
+void scale_rows(const CpuContext& context, const double* weights, int count, const double* h,
+                std::int64_t rows, std::int64_t stride, float* to) {
+  HWY_DISPATCH_TABLE(ScaleF32)
+  [dispatch_index(context.targets())](context, weights, count, h, rows, stride, to);
+}
+template <>
+void scale_rows(const CpuContext& context, const double* weights, int count, const double* h,
+                std::int64_t rows, std::int64_t stride, double* to) {
+  HWY_DISPATCH_TABLE(ScaleF64)
+  [dispatch_index(context.targets())](context, weights, count, h, rows, stride, to);
 }
 
 #define SCF_ODE_EXPORT(Formula, name)                                                    \

@@ -9,6 +9,11 @@ namespace scf::ode {
 template <class T>
 void combine_sweep(const CpuContext& context, int slopes, const RowSweep<T>& sweep);
 
+// to[j stride + i] = h_i weights_j, a product in double, for `count` weights and every row i
+template <class T>
+void scale_rows(const CpuContext& context, const double* weights, int count, const double* h,
+                std::int64_t rows, std::int64_t stride, T* to);
+
 // in x, x', six slopes; c six weights, absolute and relative tolerance:
 //   sum0 ((sum_j c_j in_j)/(absolute + relative max(|x|, |x'|)))^2
 template <class T>

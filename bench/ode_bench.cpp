@@ -1,0 +1,276 @@
+// Steps of the flows' solvers: bytes per second of their passes over states and slopes, and the
+// share of the limit.
+//
+// The passes have no entry points of their own, so whole solves are run, of a field that is the
+// same everywhere but different for each sample: its values are written where the solver wants them
+// the first time that it asks with that pointer, and stay right, so that later calls cost nothing.
+// A step's time is that between two calls of `progress`; the least of all but the first is taken,
+// so that neither allocations nor the field's first calls count. What a step must move, in matrices
+// of m d numbers:
+//   Euler   3: x and a slope read, x written
+//   Heun    7: 2 read and 1 written for the second stage, 3 and 1 for the end
+//   RK4    15: three times 2 and 1 for the stages, 5 and 1 for the end
+//   Dopri5 40: 1 to 5 slopes and 5 once more, x read and a state written with each (32), and 8 read
+//              for the error; nothing is moved where a step is taken
+// "share" is the time of moving these, each pass at the bandwidth that one thread reached in the
+// same run with as many arrays read and written, over the step's time. Nothing else
+// counts as work: not what is kept for each sample, h among it, which at d = 2 is larger than the
+// state ("share with columns" counts those numbers, read and written once a pass that needs them).
+// One thread, timed by its CPU time.
+#include <benchmark/benchmark.h>
+#include <scorefield/scorefield.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "client.h"
+#include "limits.h"
+#include "shapes.h"
+
+namespace scf_bench {
+namespace {
+
+template <class T>
+struct Flow;
+#define SCF_BENCH_ENTRIES(T, suffix)                           \
+  template <>                                                  \
+  struct Flow<T> {                                             \
+    static constexpr auto normal = scf_random_normal_##suffix; \
+    static constexpr auto solve = scf_ode_solve_##suffix;      \
+  };
+SCF_BENCH_ENTRIES(float, f32)
+SCF_BENCH_ENTRIES(double, f64)
+#undef SCF_BENCH_ENTRIES
+
+// `times` passes that read and write so many matrices.
+struct Pass {
+  int times;
+  int reads;
+  int writes;
+};
+struct Method {
+  const char* name;
+  std::int32_t solver;
+  std::vector<Pass> passes;
+  // Numbers of 8 bytes that are read or written for each sample.
+  int columns;
+};
+
+// Columns: a stage reads t and h and writes its time, a combination reads h, a step on a grid
+// writes t and h and reads and writes a count. Of Dopri5: an error reads h and writes a sum; the
+// decision reads 5 and writes 5 (phases are half a number each way); results and the advance
+// together read 6 and write 3.
+std::vector<Method> methods() {
+  return {{"euler", SCF_ODE_EULER, {{1, 2, 1}}, 3 + 1 + 4},
+          {"heun", SCF_ODE_HEUN, {{1, 2, 1}, {1, 3, 1}}, 2 * 4 + 4},
+          {"rk4", SCF_ODE_RK4, {{3, 2, 1}, {1, 5, 1}}, 4 * 4 + 4},
+          {"dopri5",
+           SCF_ODE_DOPRI5,
+           {{1, 2, 1}, {1, 3, 1}, {1, 4, 1}, {1, 5, 1}, {2, 6, 1}, {1, 8, 0}},
+           6 * 4 + 2 + 10 + 9}};
+}
+
+// The field that is k_i at sample i, whatever x and t.
+template <class T>
+struct Constant {
+  const Client& client;
+  std::int64_t count;
+  const T* slope;
+  std::vector<const void*> written;
+
+  static scf_status call(void* user, const scf_field_request* request) {
+    auto& self = *static_cast<Constant*>(user);
+    auto& written = self.written;
+    if (std::find(written.begin(), written.end(), request->value) == written.end()) {
+      written.push_back(request->value);
+      return scf_copy(self.client.get(), request->value, self.slope,
+                      sizeof(T) * static_cast<std::size_t>(self.count), SCF_COPY_DEVICE_TO_DEVICE,
+                      request->stream);
+    }
+    return SCF_SUCCESS;
+  }
+};
+
+// The least time of a step but the first.
+struct Watch {
+  const Client& client;
+  double before = 0;
+  double least = std::numeric_limits<double>::infinity();
+  std::int64_t steps = 0;
+
+  static std::int32_t call(void* user, std::int64_t /*finished*/, std::int64_t /*m*/) {
+    auto& self = *static_cast<Watch*>(user);
+    self.client.synchronise();
+    const double now = thread_seconds();
+    // The last step also brings results to their places.
+    if (self.steps > 1) {
+      self.least = std::min(self.least, self.last);
+    }
+    self.last = now - self.before;
+    self.before = now;
+    ++self.steps;
+    return 0;
+  }
+  double last = 0;
+};
+
+template <class T>
+struct Problem {
+  Problem(std::int32_t backend, const LossShape& shape) : client(backend), m(shape.m), d(shape.d) {
+    start = client.allocate<T>(m * d);
+    x = client.allocate<T>(m * d);
+    slope = client.allocate<T>(m * d);
+    fill(start, 1);
+    fill(slope, 2);
+  }
+  void fill(T* matrix, std::uint64_t seed) const {
+    scf_random_params random;
+    check(scf_random_params_init(&random, sizeof random));
+    random.seed = seed;
+    check(Flow<T>::normal(client.get(), &random, m, d, matrix, d, nullptr));
+  }
+
+  // From 0 to 1, by about ten steps; the least time of one.
+  double solve(std::int32_t solver) {
+    check(scf_copy(client.get(), x, start, sizeof(T) * static_cast<std::size_t>(m * d),
+                   SCF_COPY_DEVICE_TO_DEVICE, nullptr));
+    client.synchronise();
+    Constant<T> constant = {client, m * d, slope, {}};
+    Watch watch = {client};
+    scf_field field;
+    check(scf_field_init(&field, sizeof field));
+    field.function = Constant<T>::call;
+    field.user = &constant;
+    const double times[] = {0, 1};
+    scf_ode_params params;
+    check(scf_ode_params_init(&params, sizeof params));
+    params.solver = solver;
+    params.times = times;
+    params.n_times = 2;
+    params.steps = 10;
+    // Dopri5: steps grow tenfold, so that all samples take the same and stay together: the field
+    // does not follow samples that change rows.
+    params.first_step = 1e-8;
+    params.rtol = 1;
+    params.atol = 1;
+    params.progress = Watch::call;
+    params.progress_user = &watch;
+    scf_ode_result result;
+    check(scf_ode_result_init(&result, sizeof result));
+    check(Flow<T>::solve(client.get(), &field, &params, x, m, d, d, nullptr, &result, nullptr));
+    client.synchronise();
+    steps = watch.steps;
+    return result.failed == 0 ? watch.least : std::numeric_limits<double>::quiet_NaN();
+  }
+
+  // x + k, for the first and the last samples.
+  [[nodiscard]] bool is_correct() const {
+    const std::int64_t rows = std::min<std::int64_t>(m, 64);
+    const double tolerance = sizeof(T) == 4 ? 1e-5 : 1e-13;
+    for (const std::int64_t first : {std::int64_t{0}, m - rows}) {
+      const auto from = client.download(start + first * d, rows * d);
+      const auto along = client.download(slope + first * d, rows * d);
+      const auto to = client.download(x + first * d, rows * d);
+      for (std::size_t i = 0; i < to.size(); ++i) {
+        const double off = static_cast<double>(from[i]) + static_cast<double>(along[i]) -
+                           static_cast<double>(to[i]);
+        if (!(std::abs(off) <= tolerance * (1 + std::abs(static_cast<double>(from[i])) +
+                                            std::abs(static_cast<double>(along[i]))))) {
+          return false;
+        }
+      }
+    }
+    return true;
+  }
+
+  Client client;
+  std::int64_t m;
+  std::int64_t d;
+  T* start;
+  T* x;
+  T* slope;
+  std::int64_t steps = 0;
+};
+
+double matrices_of(const Method& method) {
+  int matrices = 0;
+  for (const Pass& pass : method.passes) {
+    matrices += pass.times * (pass.reads + pass.writes);
+  }
+  return matrices;
+}
+
+// Seconds of moving so many bytes a matrix.
+double least_of(const Method& method, double bytes) {
+  std::map<std::pair<int, int>, double> rates;
+  double seconds = 0;
+  for (const Pass& pass : method.passes) {
+    const std::pair<int, int> arrays = {pass.reads, pass.writes};
+    double& rate = rates[arrays];
+    rate = rate > 0 ? rate : bytes_per_second(arrays.first, arrays.second);
+    seconds += pass.times * (pass.reads + pass.writes) * bytes / rate;
+  }
+  return seconds;
+}
+
+template <class T>
+void step(benchmark::State& state, std::int32_t backend, const Method& method, LossShape shape) {
+  Problem<T> problem(backend, shape);
+  const double numbers = static_cast<double>(shape.m) * static_cast<double>(shape.d);
+  const double bytes = static_cast<double>(sizeof(T)) * numbers;
+  const bool cpu = backend == SCF_BACKEND_CPU;
+  double least = cpu ? least_of(method, bytes) : 0;
+  double seconds = std::numeric_limits<double>::infinity();
+  for (auto _ : state) {
+    const double of_step = problem.solve(method.solver);
+    state.SetIterationTime(of_step);
+    seconds = std::min(seconds, of_step);
+  }
+  if (!problem.is_correct()) {
+    state.SkipWithError("wrong result");
+    return;
+  }
+  state.counters["bytes/s"] = matrices_of(method) * bytes / seconds;
+  if (cpu) {
+    least = std::min(least, least_of(method, bytes));
+    const double columns =
+        8.0 * method.columns * static_cast<double>(shape.m) / bytes_per_second(2, 1);
+    state.counters["share"] = least / seconds;
+    state.counters["share with columns"] = (least + columns) / seconds;
+  }
+}
+
+template <class T>
+void add(const char* dtype, const char* device, std::int32_t backend, const Method& method,
+         const LossShape& shape) {
+  const std::string name = std::string("ode_") + method.name + "_step/" + dtype + "/" + device +
+                           "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
+  benchmark::RegisterBenchmark(name.c_str(), step<T>, backend, method, shape)
+      ->Unit(benchmark::kMillisecond)
+      ->UseManualTime()
+      ->Iterations(2);
+}
+
+const bool registered = [] {
+  for (const Method& method : methods()) {
+    for (const LossShape& shape : kLossShapes) {
+      // Matrices of 32 MiB: a step has up to nine of them.
+      add<float>("f32", "cpu", SCF_BACKEND_CPU, method, {shape.m / 2, shape.d});
+      add<double>("f64", "cpu", SCF_BACKEND_CPU, method, {shape.m / 4, shape.d});
+    }
+    if (has_cuda()) {
+      add<float>("f32", is_emulated() ? "cuda-emulated" : "cuda", SCF_BACKEND_CUDA, method,
+                 is_emulated() ? kEmulatedLossShape : kLossShapes[1]);
+    }
+  }
+  return true;
+}();
+
+}  // namespace
+}  // namespace scf_bench
