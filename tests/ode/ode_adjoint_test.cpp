@@ -211,8 +211,9 @@ TEST_P(OdeAdjoint, ManyOutputs) {
     using T = decltype(tag);
     if (sizeof(T) == 4) return;
     Random random(8);
-    std::vector<double> times;
-    for (int k = 0; k <= (on_cpu() ? 23 : 6); ++k) times.push_back(0.1 * k);
+    // t + (t' - t) is not t' here, but for the last two.
+    const std::vector<double> times = {-0.58, -0.11, 0.07, 0.62, 1.5};
+    EXPECT_NE(times[0] + (times[1] - times[0]), times[1]);
     const auto count = static_cast<std::int64_t>(times.size());
     const auto x = normal_rows<T>(random, 1, kD);
     const auto weights = normal_rows<T>(random, count, kD);
@@ -223,12 +224,12 @@ TEST_P(OdeAdjoint, ManyOutputs) {
       const auto loss = [&](const std::vector<T>& from) {
         OdeCall<T> call(context, from, kD, times);
         call.use(host);
-        use_solver(call, solver, 7);
+        use_solver(call, solver, 1);
         return sum_of_products(call.solved().states, weights);
       };
       OdeCall<T> call(context, x, kD, times);
       call.use(host);
-      use_solver(call, solver, 7);
+      use_solver(call, solver, 1);
       const auto got =
           adjoint_of(context, call, adjoint_params(SCF_ADJOINT_DISCRETE, 5), weights, 0, 0);
       EXPECT_LT(largest_difference(got.state, differences(x, 0.5, loss)), 1e-12);
