@@ -266,7 +266,7 @@ SCF_API scf_status scf_adjoint_params_init(scf_adjoint_params* params, uint32_t 
 /* The gradient of a loss L of the states at the params' times, with respect to x, the states at
  * times[0]: gradient T[m, ld_gradient], device memory. The flow from x is solved again; functions
  * must give value, vector_jacobian and, where wanted, parameter_gradient. params' trace must be
- * NONE, and its states are not written. Memory: DISCRETE (30 + k + steps/k) m d, with steps those
+ * NONE, and its states are not written. Memory: DISCRETE (40 + k + steps/k) m d, with steps those
  * of the sample that takes most; CONTINUOUS (40 + n_times) m d; with data_gradient 3 n d more. A
  * sample that failed has the gradient NaN; so may then have the parameters'. Failures, determinism
  * and statuses as in scf_ode_solve_*, but parameter gradients depend on the batch. */

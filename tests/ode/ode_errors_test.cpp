@@ -627,6 +627,51 @@ TEST_P(OdeErrors, MemoryThatRunsOut) {
   });
 }
 
+// What is taken is bounded as the header says, in numbers of T a coordinate.
+TEST(OdeOnCpu, MemoryIsBounded) {
+  using T = double;
+  const std::int64_t m = 200;
+  const std::int64_t d = 10;
+  const std::int64_t n_times = 5;
+  Random random(73);
+  const Context context(Backend::kCpu);
+  const DeviceMatrix<T> gradient(context, true, m, d, d);
+  const DeviceMatrix<T> weights(context, std::vector<T>(n_times * m * d, T(1)), n_times * m, d, d);
+  const auto x = normal_rows<T>(random, m, d);
+  const auto most = [&](std::int32_t solver, std::int32_t method, std::int64_t* steps) {
+    Ledger ledger;
+    const auto handle = ledger.context(Backend::kCpu);
+    HostField<T> host(context, linear_field(std::vector<double>(d * d, 0.1), d));
+    OdeCall<T> call(context, x, d, {0, 1, 2, 3, 4});
+    call.use(host);
+    call.params.solver = solver;
+    call.params.steps = 50;
+    call.context = handle.get();
+    if (method < 0) {
+      EXPECT_EQ(call.solve(), SCF_SUCCESS) << scf_last_error();
+    } else {
+      scf_adjoint_params params;
+      EXPECT_EQ(scf_adjoint_params_init(&params, sizeof params), SCF_SUCCESS);
+      params.method = method;
+      params.output_gradients = weights.data();
+      EXPECT_EQ(call.adjoint(&params, gradient.data(), d), SCF_SUCCESS) << scf_last_error();
+    }
+    *steps = call.results().steps_taken[0];
+    return static_cast<double>(ledger.most_bytes()) / static_cast<double>(m * d * 8);
+  };
+  for (std::int32_t solver = 0; solver < kSolvers; ++solver) {
+    SCOPED_TRACE(solver_name(solver));
+    std::int64_t steps = 0;
+    EXPECT_LT(most(solver, -1, &steps), 14);
+    EXPECT_LT(most(solver, SCF_ADJOINT_CONTINUOUS, &steps), 40 + n_times);
+    const double discrete = most(solver, SCF_ADJOINT_DISCRETE, &steps);
+    EXPECT_LT(discrete, 40 + 16 + static_cast<double>(steps) / 16);
+    if (solver != SCF_ODE_DOPRI5) {
+      EXPECT_EQ(steps, 200);
+    }
+  }
+}
+
 // Nothing is read that has not been written: memory full of NaN changes no bit. (CUDA's emulator
 // looks for such reads itself.)
 TEST(OdeOnCpu, DirtyMemory) {
