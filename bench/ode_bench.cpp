@@ -4,23 +4,24 @@
 // The passes have no entry points of their own, so whole solves are run, of a field that is the
 // same everywhere but different for each sample: its values are written where the solver wants them
 // the first time that it asks with that pointer, and stay right, so that later calls cost nothing.
-// A step's time is that between two calls of `progress`; the least of all but the first is taken,
-// so that neither allocations nor the field's first calls count. What a step must move, in matrices
-// of m d numbers:
+// A step's time is that between two calls of `progress`; the least of all but the first and the
+// last is taken, so that neither allocations nor the field's first calls count. What a step must
+// move, in matrices of m d numbers:
 //   Euler   3: x and a slope read, x written
 //   Heun    7: 2 read and 1 written for the second stage, 3 and 1 for the end
 //   RK4    15: three times 2 and 1 for the stages, 5 and 1 for the end
 //   Dopri5 40: 1 to 5 slopes and 5 once more, x read and a state written with each (32), and 8 read
 //              for the error; nothing is moved where a step is taken
 // "share" is the time of moving these, each pass at the bandwidth that one thread reached in the
-// same run with as many arrays read and written, over the step's time. Nothing else
-// counts as work: not what is kept for each sample, h among it, which at d = 2 is larger than the
-// state ("share with columns" counts those numbers, read and written once a pass that needs them).
-// One thread, timed by its CPU time.
+// same run with as many arrays read and written, over the step's time. Nothing else counts as
+// work: not what is kept for each sample, h among it, which at d = 2 is larger than the state
+// ("share with columns" counts those numbers, read and written once a pass that needs them).
+// One thread, timed by its CPU time; CUDA by the clock.
 #include <benchmark/benchmark.h>
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -97,17 +98,23 @@ struct Constant {
   }
 };
 
-// The least time of a step but the first.
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// The least time of a step but the first and the last.
 struct Watch {
   const Client& client;
+  bool cpu;
   double before = 0;
+  double last = 0;
   double least = std::numeric_limits<double>::infinity();
   std::int64_t steps = 0;
 
   static std::int32_t call(void* user, std::int64_t /*finished*/, std::int64_t /*m*/) {
     auto& self = *static_cast<Watch*>(user);
     self.client.synchronise();
-    const double now = thread_seconds();
+    const double now = self.cpu ? thread_seconds() : wall_seconds();
     // The last step also brings results to their places.
     if (self.steps > 1) {
       self.least = std::min(self.least, self.last);
@@ -117,12 +124,12 @@ struct Watch {
     ++self.steps;
     return 0;
   }
-  double last = 0;
 };
 
 template <class T>
 struct Problem {
-  Problem(std::int32_t backend, const LossShape& shape) : client(backend), m(shape.m), d(shape.d) {
+  Problem(std::int32_t backend, const LossShape& shape)
+      : client(backend), cpu(backend == SCF_BACKEND_CPU), m(shape.m), d(shape.d) {
     start = client.allocate<T>(m * d);
     x = client.allocate<T>(m * d);
     slope = client.allocate<T>(m * d);
@@ -142,7 +149,7 @@ struct Problem {
                    SCF_COPY_DEVICE_TO_DEVICE, nullptr));
     client.synchronise();
     Constant<T> constant = {client, m * d, slope, {}};
-    Watch watch = {client};
+    Watch watch = {client, cpu};
     scf_field field;
     check(scf_field_init(&field, sizeof field));
     field.function = Constant<T>::call;
@@ -190,6 +197,7 @@ struct Problem {
   }
 
   Client client;
+  bool cpu;
   std::int64_t m;
   std::int64_t d;
   T* start;
@@ -224,8 +232,7 @@ void step(benchmark::State& state, std::int32_t backend, const Method& method, L
   Problem<T> problem(backend, shape);
   const double numbers = static_cast<double>(shape.m) * static_cast<double>(shape.d);
   const double bytes = static_cast<double>(sizeof(T)) * numbers;
-  const bool cpu = backend == SCF_BACKEND_CPU;
-  double least = cpu ? least_of(method, bytes) : 0;
+  double least = problem.cpu ? least_of(method, bytes) : 0;
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
     const double of_step = problem.solve(method.solver);
@@ -237,7 +244,7 @@ void step(benchmark::State& state, std::int32_t backend, const Method& method, L
     return;
   }
   state.counters["bytes/s"] = matrices_of(method) * bytes / seconds;
-  if (cpu) {
+  if (problem.cpu) {
     least = std::min(least, least_of(method, bytes));
     const double columns =
         8.0 * method.columns * static_cast<double>(shape.m) / bytes_per_second(2, 1);
