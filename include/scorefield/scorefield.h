@@ -18,8 +18,8 @@
 #include <scorefield/divergence.h>
 #include <scorefield/kde.h>
 #include <scorefield/loss.h>
-#include <scorefield/random.h>
 #include <scorefield/ode.h>
+#include <scorefield/random.h>
 #include <scorefield/sampler.h>
 #include <scorefield/schedule.h>
 
