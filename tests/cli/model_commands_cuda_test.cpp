@@ -1,7 +1,8 @@
-// `scorefield loss`, `divergence`, `fit-bandwidth` and `sample` with --device cuda: the numbers of
-// the CPU, from a GPU or from the emulator.
+// `scorefield loss`, `divergence`, `fit-bandwidth`, `sample` and `likelihood` with --device cuda:
+// the numbers of the CPU, from a GPU or from the emulator.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -62,11 +63,16 @@ TEST(ModelCommandsCuda, SamplesAreTheCpus) {
   const std::string data = scratch.write("y.csv", "0,0\n1,0.5\n-1,2\n");
   const std::string known = scratch.write("known.csv", "nan,0.5\n");
   const std::string out = scratch.path("x.npy");
-  for (const std::string method : {"smld", "pc", "edm"}) {
+  for (const std::string method : {"smld", "pc", "edm", "ode"}) {
     std::vector<std::string> line = {
         "sample",  method, "--data",  data,  "--base-bandwidth", "0.3", "--n",   "3",
         "--steps", "4",    "--known", known, "--trajectory",     "2",   "--out", out};
     if (method == "smld") line.insert(line.end(), {"--corrector-steps", "2"});
+    if (method == "ode") {
+      line.erase(std::find(line.begin(), line.end(), "--known"),
+                 std::find(line.begin(), line.end(), "--trajectory"));
+      line.insert(line.end(), {"--solver", "heun"});
+    }
     std::vector<double> samples[2];
     std::vector<double> states[2];
     for (const bool cuda : {false, true}) {
@@ -82,6 +88,16 @@ TEST(ModelCommandsCuda, SamplesAreTheCpus) {
       EXPECT_NEAR(states[0][i], states[1][i], 1e-5) << method;
     }
   }
+}
+
+TEST(ModelCommandsCuda, LikelihoodsAreTheCpus) {
+  const ScratchFolder scratch;
+  const std::string data = scratch.write("y.csv", "0,0\n1,0.5\n-1,2\n");
+  const std::vector<std::string> line = {"likelihood", "--data", data, "--base-bandwidth", "0.5"};
+  expect_same(joined(line, {"--solver", "rk4", "--steps", "3"}), "mean_log_density", 1e-4);
+  expect_same(joined(line, {"--rtol", "1e-2", "--atol", "1e-2", "--divergence", "hutchinson",
+                            "--probes", "2", "--prior", "matched"}),
+              "mean_log_density", 1e-3);
 }
 
 }  // namespace
