@@ -81,10 +81,10 @@ void require_numbers(const LikelihoodBatch& batch, Dtype dtype) {
   const auto bad = std::find_if(batch.log_density.begin(), batch.log_density.end(),
                                 [](double value) { return std::isnan(value); });
   if (bad == batch.log_density.end()) return;
+  const long long query = batch.first + (bad - batch.log_density.begin());
   throw CommandError(ExitCode::kFailure,
                      format("log-density of query %lld (from 0) is nan: its numbers overflow %s",
-                            static_cast<long long>(batch.first + (bad - batch.log_density.begin())),
-                            dtype_name(dtype)));
+                            query, dtype_name(dtype)));
 }
 
 std::string to_json(const LikelihoodOptions& options, const Summary& summary) {

@@ -300,10 +300,10 @@ SampleCounts KdeFlow<T>::log_likelihood(
     const auto far =
         std::find_if(rows.begin(), rows.end(), [](T value) { return !std::isfinite(value); });
     if (far != rows.end()) {
+      const long long query = batch.first + (far - rows.begin()) / d;
       throw CommandError(
           ExitCode::kFailure,
-          format("query %lld (from 0) is so far from the data that its numbers overflow %s",
-                 static_cast<long long>(batch.first + (far - rows.begin()) / d),
+          format("query %lld (from 0) is so far from the data that its numbers overflow %s", query,
                  dtype_name(kDtypeOf<T>)));
     }
     const T* const x = x_.upload_values(rows);

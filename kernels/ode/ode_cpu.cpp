@@ -117,7 +117,8 @@ class CpuBackend final : public OdeBackend<T> {
   }
 
   void dot_rows(const T* v, const T* p, double share, bool adds, std::int64_t count, std::int64_t d,
-                double* sums) const override {
+                double* sums)  // NOLINT(readability-non-const-parameter)
+      const override {
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
         set_input(sweep, 0, v, row, d, column);
@@ -130,7 +131,9 @@ class CpuBackend final : public OdeBackend<T> {
     });
   }
 
-  void mix(const T* from, const Mixture& of, std::int64_t count, double* to) const override {
+  void mix(const T* from, const Mixture& of, std::int64_t count,
+           double* to)  // NOLINT(readability-non-const-parameter)
+      const override {
     each(MixRule<T>{from, of, to}, count);
   }
   void mix_numbers(const double* from, const Mixture& of, std::int64_t count,
@@ -143,7 +146,8 @@ class CpuBackend final : public OdeBackend<T> {
 
   void errors(const T* x, const T* next, const T* const* slopes, const double* h,
               const Tolerance& tolerance, std::int64_t count, std::int64_t d,
-              double* sums) const override {
+              double* sums)  // NOLINT(readability-non-const-parameter)
+      const override {
     double of_error[kWeighted];
     for (int j = 0; j < kWeighted; ++j) {
       of_error[j] = error_weight(j);
@@ -169,8 +173,10 @@ class CpuBackend final : public OdeBackend<T> {
   }
 
   void norms(const Matrix<const T>& x, const Matrix<const T>& p, const Matrix<const T>& q,
-             const Tolerance& tolerance, std::int64_t count, std::int64_t d, double* of_x,
-             double* of_p) const override {
+             const Tolerance& tolerance, std::int64_t count, std::int64_t d,
+             double* of_x,  // NOLINT(readability-non-const-parameter)
+             double* of_p)  // NOLINT(readability-non-const-parameter)
+      const override {
     const T bounds[2] = {static_cast<T>(tolerance.absolute), static_cast<T>(tolerance.relative)};
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       for_tiles<T>(rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
