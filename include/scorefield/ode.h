@@ -27,8 +27,9 @@ extern "C" {
 /* ---- Fields ---------------------------------------------------------------------------------- */
 
 /* What a field is asked at m states, each with a time of its own. Arrays are device memory; what is
- * NULL is not wanted. Rows of a request are samples that are still on their way: `samples` says
- * which. */
+ * NULL is not wanted. `samples` says which sample of the batch a row is: those that are on their
+ * way, and until they are an eighth of them some that have got there, whose rows are asked for
+ * where they ended and not used. */
 typedef struct scf_field_request {
   uint32_t struct_size;
   int32_t element_bytes; /* 4: f32, 8: f64 */
@@ -125,19 +126,20 @@ typedef struct scf_ode_params {
 SCF_API scf_status scf_ode_params_init(scf_ode_params* params, uint32_t struct_size);
 
 /* What became of a sample. One that failed is NaN wherever it was not reached. */
-#define SCF_ODE_STATUS_NOT_FINITE 1u /* the field gave NaN or infinity, however small the step */
-#define SCF_ODE_STATUS_STEP_UNDERFLOW                                                        \
-  2u                                 /* the step that the tolerance asks for is nothing to t \
-                                      */
-#define SCF_ODE_STATUS_STEP_LIMIT 4u /* max_steps */
+/* NOT_FINITE: the field or its divergence gave NaN or infinity, however small the step.
+ * STEP_UNDERFLOW: the step that the tolerance asks for, or the caller's first, is nothing to t.
+ * STEP_LIMIT: max_steps. */
+#define SCF_ODE_STATUS_NOT_FINITE 1u
+#define SCF_ODE_STATUS_STEP_UNDERFLOW 2u
+#define SCF_ODE_STATUS_STEP_LIMIT 4u
 
 typedef struct scf_ode_result {
   uint32_t struct_size;
   uint32_t status;      /* SCF_ODE_STATUS_* of all samples */
   int64_t failed;       /* samples that failed */
   int64_t first_failed; /* the first of them, or -1 */
-  int64_t calls;        /* of the field, each of the samples still on their way */
-  int64_t evaluations;  /* of the field, sample by sample; a Hutchinson probe counts as one more */
+  int64_t calls;        /* stages at which the field was asked for */
+  int64_t evaluations;  /* of the field, of all rows that were asked for; with K probes K a row */
 } scf_ode_result;
 
 SCF_API scf_status scf_ode_result_init(scf_ode_result* result, uint32_t struct_size);
@@ -146,7 +148,9 @@ SCF_API scf_status scf_ode_result_init(scf_ode_result* result, uint32_t struct_s
  * double[m], device memory, is with a trace out: log p at the last time less log p at times[0]; or
  * NULL. A driver: it allocates, memory bounded by a multiple of m d, and synchronises.
  *   INVALID_ARGUMENT  bad params: nothing was written. Also where a sample failed and `result` is
- * NULL; with a result, failures are told there and the rest is whole CANCELLED         progress
+ *                     NULL; with a result, failures are told there and the rest is whole
+ *   CANCELLED         progress asked; x and all results are what they are
+ *   the function's    own status: x and all results are what they are
  * asked; and a callback's own status: x and all results are what they are Determinism: bit-for-bit
  * repeatable on one build and device; a sample's steps depend on it alone, not on its batch-mates
  * or on how the batch is split. Since 0.1. */
@@ -188,11 +192,11 @@ SCF_API scf_status scf_ode_decode_f64(scf_context* context, const scf_field* fie
 
 /* ---- Likelihood ------------------------------------------------------------------------------ */
 
-#define SCF_PRIOR_EXACT 0 /* the marginal itself: the KDE at the last time's level */
-#define SCF_PRIOR_MATCHED                                                                         \
-  1                          /* the Gaussian with its mean and variance, coordinate by coordinate \
-                              */
-#define SCF_PRIOR_GAUSSIAN 2 /* N(0, prior_variance I) */
+/* EXACT: the marginal itself, the KDE at the last time's level. MATCHED: the Gaussian with its mean
+ * and variance, coordinate by coordinate; not with labels. GAUSSIAN: N(0, prior_variance I). */
+#define SCF_PRIOR_EXACT 0
+#define SCF_PRIOR_MATCHED 1
+#define SCF_PRIOR_GAUSSIAN 2
 
 typedef struct scf_likelihood_params {
   uint32_t struct_size;
@@ -239,18 +243,17 @@ SCF_API scf_status scf_ode_log_likelihood_f64(scf_context* context, const scf_fi
 
 /* ---- Gradients ------------------------------------------------------------------------------- */
 
-#define SCF_ADJOINT_DISCRETE                                               \
-  0 /* backward through the solver's own steps: the exact gradient of what \
-     * scf_ode_solve_* computes, its step sizes taken as given */
-#define SCF_ADJOINT_CONTINUOUS                                         \
-  1 /* Chen et al. (2018): da/dt = -J^T a, solved backward by the same \
-     * solver; as good as its tolerance or steps, and in less memory */
+/* DISCRETE: backward through the solver's own steps, the exact gradient of what scf_ode_solve_*
+ * computes, its step sizes taken as given. CONTINUOUS (Chen et al. 2018): da/dt = -J^T a, solved
+ * backward by the same solver; as good as its tolerance or steps, and in less memory. */
+#define SCF_ADJOINT_DISCRETE 0
+#define SCF_ADJOINT_CONTINUOUS 1
 
 typedef struct scf_adjoint_params {
   uint32_t struct_size;
   int32_t method;           /* SCF_ADJOINT_*, default SCF_ADJOINT_DISCRETE */
   int64_t checkpoint_every; /* DISCRETE: of every k steps the first state is kept, and k are made
-                             * again at a time; >= 1, default 16 */
+                             * again at a time; in [1, 2^31), default 16 */
   const void*
       output_gradients; /* T[n_times, m, d]: dL/dx(times[j]), of L as a function of all states */
   /* Gradients of the field's parameters, device memory; NULL: not wanted. All are written. */
@@ -267,9 +270,11 @@ SCF_API scf_status scf_adjoint_params_init(scf_adjoint_params* params, uint32_t 
  * times[0]: gradient T[m, ld_gradient], device memory. The flow from x is solved again; functions
  * must give value, vector_jacobian and, where wanted, parameter_gradient. params' trace must be
  * NONE, and its states are not written. Memory: DISCRETE (40 + k + steps/k) m d, with steps those
- * of the sample that takes most; CONTINUOUS (40 + n_times) m d; with data_gradient 3 n d more. A
- * sample that failed has the gradient NaN; so may then have the parameters'. Failures, determinism
- * and statuses as in scf_ode_solve_*, but parameter gradients depend on the batch. */
+ * of the sample that takes most, and on the host 16 bytes a sample and step; CONTINUOUS (40 +
+ * n_times) m d; with data_gradient 3 n d more. A sample that failed, on the way there or back, has
+ * the gradient NaN, and so may then have the parameters'. Failures, determinism and statuses as in
+ * scf_ode_solve_*, but parameter gradients depend on the batch. DISCRETE cannot be cancelled on its
+ * way back. */
 SCF_API scf_status scf_ode_adjoint_f32(scf_context* context, const scf_field* field,
                                        const scf_ode_params* params,
                                        const scf_adjoint_params* adjoint, const float* x, int64_t m,
@@ -283,10 +288,10 @@ SCF_API scf_status scf_ode_adjoint_f64(scf_context* context, const scf_field* fi
 
 /* ---- Sensitivity ----------------------------------------------------------------------------- */
 
-#define SCF_LOCAL_VARIANCE_NOISE 0 /* of noise e = epsilon z, z normal */
-#define SCF_LOCAL_VARIANCE_JACOBIAN                                   \
-  1 /* the limit of small e: |J^T u|^2/d, u normal, J by the discrete \
-     * adjoint */
+/* NOISE: of noise e = epsilon z, z normal. JACOBIAN: the limit of small e, |J^T u|^2/d, u normal, J
+ * by the discrete adjoint. */
+#define SCF_LOCAL_VARIANCE_NOISE 0
+#define SCF_LOCAL_VARIANCE_JACOBIAN 1
 
 typedef struct scf_local_variance_params {
   uint32_t struct_size;

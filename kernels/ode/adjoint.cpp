@@ -15,9 +15,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "common/memory.h"
+#include "ode/failures.h"
 #include "sampler/block.h"
 
 namespace scf::ode {
@@ -166,6 +168,7 @@ class Discrete {
         stages_(adaptive_ ? tableau_.stages - 1 : tableau_.stages),
         sums_(backend, problem),
         calls_(backend, problem.flow.field, problem.flow.trace, sums_.places(), m_, d_),
+        failures_(backend, m_),
         memory_(backend.base(), needed()) {
     Arena arena(memory_.data());
     lay_out(arena);
@@ -180,6 +183,13 @@ class Discrete {
     base.write(ones_, std::vector<double>(static_cast<std::size_t>(m_), 1).data(),
                sizeof(double) * static_cast<std::size_t>(m_));
     auto& segments = tape.segments();
+    std::size_t longest = 1;
+    for (const TapeSegment<T>& segment : segments) {
+      longest = std::max(longest, segment.steps.size());
+    }
+    longest = std::min(longest, static_cast<std::size_t>(of_.checkpoint_every));
+    const Block<T> replayed(base, sizeof(T) * longest * static_cast<std::size_t>(m_ * d_));
+    replayed_ = static_cast<T*>(replayed.data());
     for (std::size_t i = segments.size(); i-- > 0;) {
       go_back(segments[i]);
       segments.pop_back();
@@ -187,7 +197,9 @@ class Discrete {
     // The loss of where it starts.
     backend_.add_rows(ones_, of_.output_gradients, all_, m_, d_, full_);
     backend_.copy_rows({full_, d_}, m_, d_, of_.gradient);
-    backend_.spoil_rows(failures_, m_, d_, of_.gradient);
+    failures_.take_rows({full_, d_}, d_, weights_);
+    failures_.spoil(d_, of_.gradient);
+    failures_.tell(result_, of_.flow.statuses);
     sums_.hand_over();
     base.wait();
     result_.calls += calls_.calls();
@@ -210,14 +222,12 @@ class Discrete {
       // What outputs between steps give to a stage.
       given_[s] = adaptive_ ? arena.take<T>(m_, d_) : nullptr;
     }
-    replayed_ = arena.take<T>(of_.checkpoint_every, m_ * d_);
     all_ = arena.take<std::int64_t>(m_);
     samples_.index = arena.take<std::int64_t>(m_);
     samples_.t = arena.take<double>(m_);
     samples_.h = arena.take<double>(m_);
     ones_ = arena.take<double>(m_);
     weights_ = arena.take<double>(m_);
-    failures_ = arena.take<std::uint32_t>(m_);
     calls_.lay_out(arena, of_.gradient.data);
   }
 
@@ -227,18 +237,10 @@ class Discrete {
     const Block<T> x(base, sizeof(T) * static_cast<std::size_t>(m_ * d_));
     flow.x = {static_cast<T*>(x.data()), d_};
     flow.observer = &tape;
-    const std::unique_ptr<Block<T>> statuses =
-        std::make_unique<Block<T>>(base, sizeof(std::uint32_t) * static_cast<std::size_t>(m_));
-    std::uint32_t* const wanted = flow.statuses;
-    flow.statuses = static_cast<std::uint32_t*>(statuses->data());
+    flow.statuses = failures_.place();
     backend_.copy_rows(of_.x, m_, d_, flow.x);
     solve_ode(backend_, flow, result_);
-    std::vector<std::uint32_t> failures(static_cast<std::size_t>(m_));
-    base.read(failures.data(), flow.statuses, sizeof(std::uint32_t) * failures.size());
-    base.write(failures_, failures.data(), sizeof(std::uint32_t) * failures.size());
-    if (wanted != nullptr) {
-      base.write(wanted, failures.data(), sizeof(std::uint32_t) * failures.size());
-    }
+    failures_.take();
     std::vector<std::int64_t> all(static_cast<std::size_t>(m_));
     for (std::int64_t i = 0; i < m_; ++i) {
       all[static_cast<std::size_t>(i)] = i;
@@ -364,7 +366,8 @@ class Discrete {
     const auto count = step.t.size();
     std::vector<double> at_end(count);
     std::vector<double> inside(count);
-    for (std::size_t j = 1; j < times.size(); ++j) {
+    const auto [begin, end_time] = times_within(step, direction);
+    for (std::size_t j = begin; j < end_time; ++j) {
       bool any_end = false;
       bool any_inside = false;
       for (std::size_t i = 0; i < count; ++i) {
@@ -409,6 +412,24 @@ class Discrete {
     }
     return between;
   }
+  // The times that the step of any sample may reach: from the first one on to before the second.
+  std::pair<std::size_t, std::size_t> times_within(const TapeStep& step, double direction) const {
+    const std::vector<double>& times = of_.flow.times;
+    double first = times.back();
+    double last = times.front();
+    for (std::size_t i = 0; i < step.t.size(); ++i) {
+      const double end = end_of(step, i);
+      first = (step.t[i] - first) * direction < 0 ? step.t[i] : first;
+      last = (end - last) * direction > 0 ? end : last;
+    }
+    // A step may end a rounding from a time of the grid: one more on each side.
+    const auto before = [direction](double a, double b) { return (a - b) * direction < 0; };
+    const auto low = std::lower_bound(times.begin(), times.end(), first, before);
+    const auto high = std::upper_bound(times.begin(), times.end(), last, before);
+    const auto from = static_cast<std::size_t>(low - times.begin());
+    const auto to = static_cast<std::size_t>(high - times.begin()) + 1;
+    return {std::max<std::size_t>(from, 2) - 1, std::min(to, times.size())};
+  }
   // As the solver has it: the last step of a sample ends at the last time, exactly.
   [[nodiscard]] double end_of(const TapeStep& step, std::size_t i) const {
     const double last = of_.flow.times.back();
@@ -436,12 +457,12 @@ class Discrete {
   T* points_[kMostStages] = {};
   T* slopes_[kMostStages] = {};
   T* given_[kMostStages] = {};
-  T* replayed_ = nullptr;  // [checkpoint_every, m, d]
+  T* replayed_ = nullptr;  // [checkpoint_every, m, d] at most
   std::int64_t* all_ = nullptr;
   Samples samples_ = {};
   double* ones_ = nullptr;
   double* weights_ = nullptr;
-  std::uint32_t* failures_ = nullptr;
+  Failures<T> failures_;
   Block<T> memory_;
 };
 
@@ -459,6 +480,7 @@ class Continuous final : public StepObserver<T> {
         tableau_(tableau_of(problem.flow.solver)),
         sums_(backend, problem),
         calls_(backend, problem.flow.field, problem.flow.trace, sums_.places(), m_, d_),
+        failures_(backend, m_),
         memory_(backend.base(), needed()) {
     Arena arena(memory_.data());
     lay_out(arena);
@@ -479,6 +501,9 @@ class Continuous final : public StepObserver<T> {
       add_gradient(of_.output_gradients + (j - 1) * size);
     }
     backend_.copy_rows({pair_ + d_, 2 * d_}, m_, d_, of_.gradient);
+    failures_.take_rows({pair_ + d_, 2 * d_}, d_, sums_of_rows_);
+    failures_.spoil(d_, of_.gradient);
+    failures_.tell(result_, of_.flow.statuses);
     sums_.hand_over();
     base.wait();
     result_.calls += calls_.calls();
@@ -513,8 +538,13 @@ class Continuous final : public StepObserver<T> {
       }
       // h is negative where time is gone back.
       backend_.run(StageWeightRule{step.samples, -tableau_.b[s], !adaptive, weights_}, step.count);
+      // A step that was refused may have looked where the field is nothing: it has no part.
       backend_.copy_rows({at + d_, 2 * d_}, step.count, d_, {cotangent_, d_});
       backend_.mix_rows({nullptr, weights_, 1}, step.count, d_, {}, {cotangent_, d_});
+      backend_.replace_rows(weights_, {}, step.count, d_, {cotangent_, d_});
+      if (s > 0) {
+        backend_.replace_rows(weights_, {step.x, 2 * d_}, step.count, 2 * d_, {point_, 2 * d_});
+      }
       calls_.add_parameters({step.samples, step.count, tableau_.c[s], {at, 2 * d_}},
                             {cotangent_, d_});
     }
@@ -533,7 +563,7 @@ class Continuous final : public StepObserver<T> {
     states_ = arena.take<T>(static_cast<std::int64_t>(of_.flow.times.size()), m_ * d_);
     zeros_ = arena.take<double>(m_);
     weights_ = arena.take<double>(m_);
-    statuses_ = arena.take<std::uint32_t>(m_);
+    sums_of_rows_ = arena.take<double>(m_);
     calls_.lay_out(arena, of_.gradient.data);
   }
 
@@ -542,8 +572,10 @@ class Continuous final : public StepObserver<T> {
     const Block<T> x(backend_.base(), sizeof(T) * static_cast<std::size_t>(m_ * d_));
     flow.x = {static_cast<T*>(x.data()), d_};
     flow.states = states_;
+    flow.statuses = failures_.place();
     backend_.copy_rows(of_.x, m_, d_, flow.x);
     solve_ode(backend_, flow, result_);
+    failures_.take();
   }
 
   // The pair of state and gradient from one wanted time to the one before.
@@ -553,7 +585,7 @@ class Continuous final : public StepObserver<T> {
     back.d = 2 * d_;
     back.x = {pair_, 2 * d_};
     back.states = nullptr;
-    back.statuses = statuses_;
+    back.statuses = failures_.place();
     back.steps_taken = nullptr;
     back.steps_refused = nullptr;
     back.observer = this;
@@ -570,11 +602,7 @@ class Continuous final : public StepObserver<T> {
     };
     OdeResult of_return;
     solve_ode(backend_, back, of_return);
-    result_.status |= of_return.status;
-    if (of_return.failed > 0 && result_.failed == 0) {
-      result_.first_failed = of_return.first_failed;
-    }
-    result_.failed = std::max(result_.failed, of_return.failed);
+    failures_.take();
   }
   void add_gradient(const T* given) {
     backend_.copy_rows({pair_ + d_, 2 * d_}, m_, d_, {cotangent_, d_});
@@ -603,7 +631,8 @@ class Continuous final : public StepObserver<T> {
   T* states_ = nullptr;  // [n_times, m, d]
   double* zeros_ = nullptr;
   double* weights_ = nullptr;
-  std::uint32_t* statuses_ = nullptr;
+  double* sums_of_rows_ = nullptr;
+  Failures<T> failures_;
   Block<T> memory_;
 };
 

@@ -7,6 +7,7 @@
 
 #include "common/memory.h"
 #include "ode/adjoint.h"
+#include "ode/failures.h"
 #include "sampler/block.h"
 
 namespace scf::ode {
@@ -121,9 +122,14 @@ void follow(const OdeBackend<T>& backend, OdeProblem<T> flow, const Matrix<const
   if (flow.m == 0) {
     return;
   }
+  Failures<T> failures(backend, flow.m);
+  std::uint32_t* const wanted = flow.statuses;
+  flow.statuses = failures.place();
   backend.copy_rows(from, flow.m, flow.d, to);
   flow.x = to;
   solve_ode(backend, flow, result);
+  failures.take();
+  failures.tell(result, wanted);
   if (round_trip == nullptr) {
     return;
   }
@@ -136,11 +142,12 @@ void follow(const OdeBackend<T>& backend, OdeProblem<T> flow, const Matrix<const
   backend.copy_rows({to.data, to.ld}, flow.m, flow.d, flow.x);
   std::reverse(flow.times.begin(), flow.times.end());
   flow.states = nullptr;
-  flow.statuses = nullptr;
   flow.steps_taken = nullptr;
   flow.steps_refused = nullptr;
   OdeResult of_return;
   solve_ode(backend, flow, of_return);
+  failures.take();
+  failures.tell(result, wanted);
   result.calls += of_return.calls;
   result.evaluations += of_return.evaluations;
   backend.norms({static_cast<const T*>(one.data()), 0}, {flow.x.data, flow.d}, from, {1, 0}, flow.m,
@@ -148,21 +155,6 @@ void follow(const OdeBackend<T>& backend, OdeProblem<T> flow, const Matrix<const
   backend.root_mean(round_trip, flow.m, flow.d);
   base.wait();
 }
-
-namespace {
-
-// The failures of one of several solves.
-void add_result(const OdeResult& of, OdeResult& to) {
-  to.status |= of.status;
-  to.calls += of.calls;
-  to.evaluations += of.evaluations;
-  if (of.failed > to.failed) {
-    to.failed = of.failed;
-    to.first_failed = of.first_failed;
-  }
-}
-
-}  // namespace
 
 template <class T>
 void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const LocalVariance& of,
@@ -189,10 +181,13 @@ void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const Loca
   auto* const drawn = static_cast<T*>(draws.data()) + (of.of_noise ? 0 : (times - 1) * m * d);
   const Matrix<T> to = {static_cast<T*>(moved.data()), d};
   flow.x = {static_cast<T*>(end.data()), d};
+  Failures<T> failures(backend, m);
+  std::uint32_t* const wanted = flow.statuses;
+  flow.statuses = failures.place();
   if (of.of_noise) {
     backend.copy_rows(x, m, d, flow.x);
     solve_ode(backend, flow, result);
-    flow.statuses = nullptr;
+    failures.take();
     flow.steps_taken = nullptr;
     flow.steps_refused = nullptr;
   }
@@ -220,12 +215,15 @@ void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const Loca
       problem.gradient = to;
       solve_adjoint(backend, problem, done);
     }
-    add_result(done, result);
+    failures.take();
+    result.calls += done.calls;
+    result.evaluations += done.evaluations;
     backend.norms({static_cast<const T*>(one.data()), 0}, {to.data, d}, start, {1, 0}, m, d,
                   nullptr, static_cast<double*>(sums.data()));
     backend.mix_numbers(static_cast<const double*>(sums.data()), {k > 0 ? 1.0 : 0.0, 1 / terms, 0},
                         m, values);
   }
+  failures.tell(result, wanted);
   base.wait();
 }
 

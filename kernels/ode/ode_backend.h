@@ -153,6 +153,9 @@ class OdeBackend {
   // Rows with a status are NaN.
   virtual void spoil_rows(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
                           const Matrix<T>& rows) const = 0;
+  // Rows whose weight is 0 are those of `from`, or 0 where that is absent.
+  virtual void replace_rows(const double* weights, const Matrix<const T>& from, std::int64_t count,
+                            std::int64_t d, const Matrix<T>& rows) const = 0;
   virtual void pick_labels(const std::int32_t* from, const std::int64_t* index, std::int64_t count,
                            std::int32_t* to) const = 0;
   virtual void copy_rows(const Matrix<const T>& from, std::int64_t count, std::int64_t d,

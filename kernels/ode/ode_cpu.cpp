@@ -209,7 +209,7 @@ class CpuBackend final : public OdeBackend<T> {
             std::int64_t count, std::int64_t d, const ResultPlaces<T>& places) const override {
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       for (std::int64_t i = row; i < row + rows; ++i) {
-        if (!is_finite(x + i * d, d)) {
+        if (!is_finite(x + i * d, d) || !std::isfinite(samples.log_density[i])) {
           samples.status[i] |= kNotFinite;
         }
         const std::int64_t to = samples.index[i];
@@ -300,6 +300,19 @@ class CpuBackend final : public OdeBackend<T> {
     for (std::int64_t i = 0; i < count; ++i) {
       if (statuses[i] != 0) {
         std::fill_n(rows.row(i), d, std::numeric_limits<T>::quiet_NaN());
+      }
+    }
+  }
+  void replace_rows(const double* weights, const Matrix<const T>& from, std::int64_t count,
+                    std::int64_t d, const Matrix<T>& rows) const override {
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (weights[i] != 0) {
+        continue;
+      }
+      if (from.data == nullptr) {
+        std::fill_n(rows.row(i), d, T{0});
+      } else {
+        std::copy_n(from.row(i), d, rows.row(i));
       }
     }
   }

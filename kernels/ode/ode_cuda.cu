@@ -18,6 +18,7 @@ struct MovePolicy {
   static constexpr int kThreads = 256;
   static constexpr int kWarps = kThreads / 32;
   static constexpr int kBlocksPerMultiprocessor = 8;
+  static constexpr int kResidentBlocks = 2;  // said aloud: the assembler spills to reach more
 };
 
 // ---- Sample by sample ---------------------------------------------------------------------------
@@ -212,6 +213,13 @@ class MixOperation : public RowOperationCuda {
   bool vectors_;
 };
 
+// A scale of 0 is of a number that must be exact: an error of 0 is none.
+template <class T>
+__device__ __forceinline__ T at_least_tiny(T scale) {
+  return fmax(scale, sizeof(T) == 4 ? static_cast<T>(1.17549435e-38)
+                                    : static_cast<T>(2.2250738585072014e-308));
+}
+
 // Operations whose result is sums over a row.
 template <class T, int kInputs>
 class SumOperation : public RowOperationCuda {
@@ -289,7 +297,7 @@ class ErrorOperation : public SumOperation<T, 2 + kWeighted> {
     load_quad<kVector>(state.place.at[1], count, next);
 #pragma unroll
     for (int l = 0; l < 4; ++l) {
-      const T scale = fma(relative_, fmax(fabs(in[l]), fabs(next[l])), absolute_);
+      const T scale = at_least_tiny(fma(relative_, fmax(fabs(in[l]), fabs(next[l])), absolute_));
       // A state that is not finite is no state, whatever the scale.
       off[l] = off[l] / scale + (next[l] - next[l]);
     }
@@ -354,7 +362,7 @@ class NormsOperation : public SumOperation<T, 3> {
     }
 #pragma unroll
     for (int l = 0; l < 4; ++l) {
-      const T scale = fma(relative_, fabs(x[l]), absolute_);
+      const T scale = at_least_tiny(fma(relative_, fabs(x[l]), absolute_));
       p[l] = (p[l] - q[l]) / scale;
       x[l] = x[l] / scale;
     }
@@ -499,6 +507,22 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
 }
 
 template <class T>
+__global__ void __launch_bounds__(MovePolicy::kThreads)
+    replace_rows_kernel(const double* weights, const Matrix<const T> from, std::int64_t count,
+                        std::int64_t d, const Matrix<T> rows) {
+  for_rows(count, [&](std::int64_t i) {
+    if (weights[i] != 0) {
+      return;
+    }
+    if (from.data == nullptr) {
+      fill_row(T(0), rows.row(i), d);
+    } else {
+      copy_row(from.row(i), rows.row(i), d);
+    }
+  });
+}
+
+template <class T>
 __device__ void place(const ResultPlaces<T>& places, std::int64_t to, std::int64_t time,
                       std::int64_t n_times, const T* x, double log_density, std::int64_t d) {
   const bool leads = threadIdx.x % 32 == 0;
@@ -589,7 +613,7 @@ __device__ void interpolate(const StepResults<T>& step, std::int64_t i, std::int
 }
 
 template <class T>
-__global__ void __launch_bounds__(MovePolicy::kThreads)
+__global__ void __launch_bounds__(MovePolicy::kThreads, MovePolicy::kResidentBlocks)
     finish_step_kernel(const StepResults<T> step, std::int64_t count, std::int64_t d,
                        const ResultPlaces<T> places) {
   const Samples& samples = step.samples;
@@ -625,7 +649,7 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
 }
 
 template <class T>
-__global__ void __launch_bounds__(MovePolicy::kThreads)
+__global__ void __launch_bounds__(MovePolicy::kThreads, MovePolicy::kResidentBlocks)
     emit_kernel(const Samples samples, const T* x, std::int64_t time, std::int64_t n_times,
                 std::int64_t count, std::int64_t d, const ResultPlaces<T> places) {
   for_rows(count, [&](std::int64_t i) {
@@ -635,7 +659,8 @@ __global__ void __launch_bounds__(MovePolicy::kThreads)
       good = good && value - value == T(0);
     }
     std::uint32_t status = samples.status[i];
-    if (!__all_sync(~0U, good)) {
+    const double log_density = samples.log_density[i];
+    if (!__all_sync(~0U, good) || !(log_density - log_density == 0)) {
       status |= kNotFinite;
     }
     __syncwarp();
@@ -794,6 +819,10 @@ class CudaBackend final : public OdeBackend<T> {
   void spoil_rows(const std::uint32_t* statuses, std::int64_t count, std::int64_t d,
                   const Matrix<T>& rows) const override {
     move("spoil_rows_kernel", spoil_rows_kernel<T>, count, statuses, count, d, rows);
+  }
+  void replace_rows(const double* weights, const Matrix<const T>& from, std::int64_t count,
+                    std::int64_t d, const Matrix<T>& rows) const override {
+    move("replace_rows_kernel", replace_rows_kernel<T>, count, weights, from, count, d, rows);
   }
   void pick_labels(const std::int32_t* from, const std::int64_t* index, std::int64_t count,
                    std::int32_t* to) const override {

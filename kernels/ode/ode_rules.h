@@ -274,13 +274,14 @@ struct DecideRule {
         off += error_weight(s) * rate;
       }
       after += h * change;
+      // Of a log-density a nat is what counts, and not what a step that blows up makes of it.
       const double scale =
-          tolerance.absolute + tolerance.relative * fmax(fabs(samples.log_density[i]), fabs(after));
+          tolerance.absolute + tolerance.relative * fmax(1.0, fabs(samples.log_density[i]));
       off *= h / scale;
       sum += off * off;
     }
     const double norm = sqrt(sum / terms);
-    const bool finite = norm <= 1.7976931348623157e308;
+    const bool finite = norm == norm;  // an error may be beyond double
     double length = h;
     if (norm <= 1) {
       ++samples.steps_taken[i];

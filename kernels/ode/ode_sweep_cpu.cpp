@@ -34,6 +34,12 @@ struct Combine {
   }
 };
 
+// A scale of 0 is of a number that must be exact: an error of 0 is none.
+template <class D, class V>
+HWY_INLINE V AtLeastTiny(D d, V scale) {
+  return hn::Max(scale, hn::Set(d, kTinyScale<hn::TFromD<D>>));
+}
+
 struct Error {
   static constexpr int kInputs = 8;
   static constexpr int kCoefficients = 8;
@@ -41,13 +47,13 @@ struct Error {
   static constexpr int kSums = 1;
 
   template <class D, class V>
-  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
+  static HWY_INLINE void Apply(D d, const V* in, const V* c, V* /*out*/, V* terms) {
     V sum = hn::Mul(c[0], in[2]);
 #pragma GCC unroll 8
     for (int j = 1; j < 6; ++j) {
       sum = hn::MulAdd(c[j], in[2 + j], sum);
     }
-    const V scale = hn::MulAdd(c[7], hn::Max(hn::Abs(in[0]), hn::Abs(in[1])), c[6]);
+    const V scale = AtLeastTiny(d, hn::MulAdd(c[7], hn::Max(hn::Abs(in[0]), hn::Abs(in[1])), c[6]));
     // A state that is not finite is no state, whatever the scale.
     const V off = hn::Add(hn::Div(sum, scale), hn::Sub(in[1], in[1]));
     terms[0] = hn::Mul(off, off);
@@ -61,8 +67,8 @@ struct Norms {
   static constexpr int kSums = 2;
 
   template <class D, class V>
-  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
-    const V scale = hn::MulAdd(c[1], hn::Abs(in[0]), c[0]);
+  static HWY_INLINE void Apply(D d, const V* in, const V* c, V* /*out*/, V* terms) {
+    const V scale = AtLeastTiny(d, hn::MulAdd(c[1], hn::Abs(in[0]), c[0]));
     const V p = hn::Div(hn::Sub(in[1], in[2]), scale);
     const V x = hn::Div(in[0], scale);
     terms[0] = hn::Mul(p, p);

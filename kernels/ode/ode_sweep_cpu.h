@@ -1,9 +1,15 @@
 // The flows' own formulas for sweeps over a tile of rows; see common/row_sweep_cpu.h.
 #pragma once
 
+#include <limits>
+
 #include "common/row_sweep_cpu.h"
 
 namespace scf::ode {
+
+// The least scale of an error.
+template <class T>
+inline constexpr T kTinyScale = std::numeric_limits<T>::min();
 
 // in x and `slopes` others, 1 to 6; c as many:  out x + sum_j c_j in_j
 template <class T>

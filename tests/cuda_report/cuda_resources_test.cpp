@@ -31,7 +31,7 @@ TEST_P(CudaAssembly, EveryKernelAssemblesAndNoneSpills) {
   EXPECT_GE(tiled, 6) << "the moments, second-order and top passes of both dtypes at least";
 }
 
-INSTANTIATE_TEST_SUITE_P(Architectures, CudaAssembly, ::testing::Values(80, 86, 90, 120),
+INSTANTIATE_TEST_SUITE_P(Architectures, CudaAssembly, ::testing::Values(80, 90),
                          [](const auto& info) { return "sm_" + std::to_string(info.param); });
 
 // What ptxas refuses is a failure, and not a library without kernels.

@@ -926,7 +926,7 @@ class CoreFuzzer {
     params.device = random_.chance(0.8) ? 0 : any;
     params.threads = random_.chance(0.8) ? static_cast<std::int32_t>(random_.below(4)) : -any;
     if (params.threads > 64) params.threads = 64;
-    static const char* const kTargets[] = {nullptr, "", "AVX2", "avx2", "SSE4", "?", "AVX2 "};
+    static const char* const kTargets[] = {nullptr, "", "AVX2", "avx2", "SSE2", "?", "AVX2 "};
     params.cpu_target =
         random_.chance(0.5) ? nullptr : kTargets[random_.below(std::size(kTargets))];
     scf_context* context = nullptr;

@@ -485,6 +485,74 @@ TEST_P(OdeAdjoint, SamplesOnTheirOwn) {
   });
 }
 
+// A step back that is refused, for it looked beyond the field's domain, has no part in anything.
+TEST_P(OdeAdjoint, RefusedStepsBack) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    // f = root x, and of its parameter p = 1, f = p root x.
+    const auto root = [](const FieldRow& at) -> scf_status {
+      const double value = std::sqrt(at.x[0]);
+      if (at.value != nullptr) *at.value = value;
+      if (at.vector_jacobian != nullptr) *at.vector_jacobian = at.cotangent[0] / (2 * value);
+      if (at.parameter_gradient != nullptr) *at.parameter_gradient += at.cotangent[0] * value;
+      return SCF_SUCCESS;
+    };
+    AdjointResults<T> both[2];
+    for (const std::int32_t method : {SCF_ADJOINT_DISCRETE, SCF_ADJOINT_CONTINUOUS}) {
+      HostField<T> host(context, root, 1);
+      OdeCall<T> call(context, {T(0.01)}, 1, {0, 1});
+      call.use(host);
+      call.use_tolerance(sizeof(T) == 4 ? 1e-4 : 1e-7);
+      call.params.first_step = 1;
+      both[method] = adjoint_of(context, call, adjoint_params(method), {T(0), T(1)}, 1, 0);
+      EXPECT_EQ(call.result.failed, 0);
+    }
+    const double tolerance = sizeof(T) == 4 ? 1e-2 : 1e-5;
+    EXPECT_NEAR(both[1].parameters[0], both[0].parameters[0], tolerance);
+    EXPECT_NEAR(both[1].state[0], both[0].state[0], 10 * tolerance);
+  });
+}
+
+// Failures on the way back are told: which samples, and their gradients are NaN.
+TEST_P(OdeAdjoint, FailuresOnTheWayBack) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    const auto linear = linear_field(matrix(), kD);
+    const auto failing = [&](const FieldRow& at) -> scf_status {
+      const scf_status status = linear(at);
+      const bool early = at.sample == 1 && at.t > 0.2 && at.t < 0.8;
+      const bool late = at.sample == 3 && at.t > 1.2 && at.t < 1.8;
+      if (at.vector_jacobian != nullptr && (early || late)) at.vector_jacobian[0] = kNan;
+      return status;
+    };
+    Random random(5);
+    const auto x = normal_rows<T>(random, 4, kD);
+    const DeviceMatrix<T> weights(context, normal_rows<T>(random, 3 * 4, kD), 12, kD, kD);
+    for (const std::int32_t method : {SCF_ADJOINT_DISCRETE, SCF_ADJOINT_CONTINUOUS}) {
+      HostField<T> host(context, failing);
+      OdeCall<T> call(context, x, kD, {0, 1, 2});
+      call.use(host);
+      call.params.solver = SCF_ODE_RK4;
+      call.params.steps = 4;
+      auto params = adjoint_params(method);
+      params.output_gradients = weights.data();
+      const DeviceMatrix<T> to(context, true, 4, kD, kD);
+      EXPECT_EQ(call.adjoint(&params, to.data(), kD), SCF_SUCCESS) << scf_last_error();
+      EXPECT_EQ(call.result.failed, 2);
+      EXPECT_EQ(call.result.first_failed, 1);
+      EXPECT_EQ(call.result.status, SCF_ODE_STATUS_NOT_FINITE);
+      const std::vector<std::uint32_t> statuses = {0, 1, 0, 1};
+      EXPECT_EQ(call.results().statuses, statuses);
+      const auto gradient = to.dense();
+      for (std::size_t i = 0; i < gradient.size(); ++i) {
+        EXPECT_EQ(std::isnan(gradient[i]), statuses[i / kD] != 0) << i;
+      }
+      call.result_pointer = nullptr;
+      EXPECT_EQ(call.adjoint(&params, to.data(), kD), SCF_ERROR_INVALID_ARGUMENT);
+    }
+  });
+}
+
 TEST_P(OdeAdjoint, CallbacksThatFail) {
   run([](const Context& context, auto tag) {
     using T = decltype(tag);

@@ -374,6 +374,54 @@ TEST_P(OdeSamples, FailuresOfOtherCalls) {
 }
 
 // A KDE has no density for a label that is not there.
+// A log-density that is not finite is a failure, of every solver.
+TEST_P(OdeSamples, WithoutADivergence) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    for (std::int32_t solver = 0; solver < kSolvers; ++solver) {
+      SCOPED_TRACE(solver_name(solver));
+      HostField<T> host(context, [](const FieldRow& at) -> scf_status {
+        *at.value = -at.x[0];
+        *at.divergence = at.sample == 1 && at.t > 0.5 ? kNan : -1;
+        return SCF_SUCCESS;
+      });
+      OdeCall<T> call(context, {T(1), T(2), T(3)}, 1, {0, 1});
+      call.use(host);
+      call.use_trace(SCF_TRACE_EXACT);
+      call.params.solver = solver;
+      call.params.steps = 4;
+      call.use_tolerance(1e-3);
+      EXPECT_EQ(call.solve(), SCF_SUCCESS) << scf_last_error();
+      EXPECT_EQ(call.result.failed, 1);
+      EXPECT_EQ(call.result.first_failed, 1);
+      const auto results = call.results();
+      EXPECT_EQ(results.statuses, (std::vector<std::uint32_t>{0, SCF_ODE_STATUS_NOT_FINITE, 0}));
+      EXPECT_TRUE(std::isnan(results.log_density[1]) && std::isnan(results.x[1]));
+      EXPECT_NEAR(results.log_density[0], 1, 1e-4);
+    }
+  });
+}
+
+// A tolerance of 0 at a number that is 0 and stays it: its error is none.
+TEST_P(OdeSamples, WhereNothingMoves) {
+  run([](const Context& context, auto tag) {
+    using T = decltype(tag);
+    HostField<T> host(context, [](const FieldRow& at) -> scf_status {
+      at.value[0] = -at.x[0];
+      at.value[1] = -at.x[1];
+      return SCF_SUCCESS;
+    });
+    OdeCall<T> call(context, {T(1), T(0)}, 2, {0, 1});
+    call.use(host);
+    call.params.rtol = 1e-4;
+    call.params.atol = 0;
+    EXPECT_EQ(call.solve(), SCF_SUCCESS) << scf_last_error();
+    EXPECT_EQ(call.result.failed, 0);
+    EXPECT_NEAR(call.results().x[0], std::exp(-1.0), 1e-4);
+    EXPECT_EQ(call.results().x[1], 0);
+  });
+}
+
 TEST_P(OdeSamples, WithALabelThatIsNotThere) {
   run([](const Context& context, auto tag) {
     using T = decltype(tag);
