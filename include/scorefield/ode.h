@@ -99,7 +99,7 @@ typedef struct scf_ode_params {
   int64_t steps;       /* >= 1, default 100 */
   /* DOPRI5: a step is taken where sqrt(mean_j (e_j/(atol + rtol max(|x_j|, |x'_j|)))^2) <= 1, e its
    * error and x' its end; the mean runs over the sample's own d coordinates, and its log-density
-   * where that is carried. */
+   * where that is carried, over atol + rtol max(|log p|, 1), log p as at the step's start. */
   double rtol;       /* >= 0, default 1e-5 */
   double atol;       /* >= 0, default 1e-5; one of the two > 0 */
   double first_step; /* > 0 and finite, or 0 (default): found from the field (Hairer et al. 1993) */
@@ -125,8 +125,8 @@ typedef struct scf_ode_params {
 
 SCF_API scf_status scf_ode_params_init(scf_ode_params* params, uint32_t struct_size);
 
-/* What became of a sample. One that failed is NaN wherever it was not reached. */
-/* NOT_FINITE: the field or its divergence gave NaN or infinity, however small the step.
+/* What became of a sample. One that failed is NaN wherever it was not reached.
+ * NOT_FINITE: the field or its divergence gave NaN or infinity, however small the step.
  * STEP_UNDERFLOW: the step that the tolerance asks for, or the caller's first, is nothing to t.
  * STEP_LIMIT: max_steps. */
 #define SCF_ODE_STATUS_NOT_FINITE 1u
@@ -151,9 +151,8 @@ SCF_API scf_status scf_ode_result_init(scf_ode_result* result, uint32_t struct_s
  *                     NULL; with a result, failures are told there and the rest is whole
  *   CANCELLED         progress asked; x and all results are what they are
  *   the function's    own status: x and all results are what they are
- * asked; and a callback's own status: x and all results are what they are Determinism: bit-for-bit
- * repeatable on one build and device; a sample's steps depend on it alone, not on its batch-mates
- * or on how the batch is split. Since 0.1. */
+ * Determinism: bit-for-bit repeatable on one build and device; a sample's steps depend on it alone,
+ * not on its batch-mates or on how the batch is split. Since 0.1. */
 SCF_API scf_status scf_ode_solve_f32(scf_context* context, const scf_field* field,
                                      const scf_ode_params* params, float* x, int64_t m, int64_t d,
                                      int64_t ldx, double* log_density, scf_ode_result* result,
@@ -227,7 +226,8 @@ SCF_API scf_status scf_likelihood_result_init(scf_likelihood_result* result, uin
  * must not be NONE (EXACT is the likelihood up to the solver's tolerance; HUTCHINSON is unbiased,
  * its variance falls as 1/K). log_density and log_densities of the params are not written.
  * likelihood NULL: the defaults. x stays. Failures as in scf_ode_solve_*. A Gaussian prior is not
- * the marginal: it is off by up to 3e-3 nats a dimension. */
+ * the marginal: it is off by some thousandths of a nat a dimension, more where the last time's
+ * noise is not far above the data's spread. */
 SCF_API scf_status scf_ode_log_likelihood_f32(scf_context* context, const scf_field* field,
                                               const scf_ode_params* params,
                                               const scf_likelihood_params* likelihood,
