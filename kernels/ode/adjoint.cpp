@@ -11,6 +11,8 @@
 // the flow's own solver: dx/dt = f, da/dt = -J^T a; at each wanted time x is set to the state there
 // and the loss's gradient is added to a. The parameters' gradient is the integral of a .
 // df/dparameters, summed up over the steps that were taken.
+//
+// One file: both share the sums of the parameters' gradients, and are read side by side.
 #include "ode/adjoint.h"
 
 #include <algorithm>
@@ -298,16 +300,7 @@ class Discrete {
   }
   // to = x + h sum_j weights_j slopes_j
   void combine(const T* x, T* const* slopes, const double* weights, int n, const double* h, T* to) {
-    Stages<T> of = {};
-    of.x = x;
-    for (int j = 0; j < n; ++j) {
-      if (weights[j] != 0) {
-        of.slopes[of.count] = slopes[j];
-        of.weights[of.count] = weights[j];
-        ++of.count;
-      }
-    }
-    backend_.combine(of, h, count_, d_, to);
+    backend_.combine(stages_of<T>(x, slopes, weights, n), h, count_, d_, to);
   }
 
   void go_back_over(const TapeStep& step, const T* x) {
@@ -524,16 +517,8 @@ class Continuous final : public StepObserver<T> {
       }
       const T* at = step.x;
       if (s > 0) {
-        Stages<T> of = {};
-        of.x = step.x;
-        for (int j = 0; j < s; ++j) {
-          if (tableau_.a[s][j] != 0) {
-            of.slopes[of.count] = step.slopes[j];
-            of.weights[of.count] = tableau_.a[s][j];
-            ++of.count;
-          }
-        }
-        backend_.combine(of, step.samples.h, step.count, 2 * d_, point_);
+        backend_.combine(stages_of<T>(step.x, step.slopes, tableau_.a[s], s), step.samples.h,
+                         step.count, 2 * d_, point_);
         at = point_;
       }
       // h is negative where time is gone back.

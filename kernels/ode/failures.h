@@ -47,17 +47,7 @@ class Failures {
     backend_.spoil_rows(place(), static_cast<std::int64_t>(of_.size()), d, rows);
   }
   void tell(OdeResult& result, std::uint32_t* wanted) const {
-    result.status = 0;
-    result.failed = 0;
-    result.first_failed = -1;
-    for (std::size_t i = 0; i < of_.size(); ++i) {
-      if (of_[i] != 0) {
-        result.status |= of_[i];
-        result.first_failed =
-            result.failed == 0 ? static_cast<std::int64_t>(i) : result.first_failed;
-        ++result.failed;
-      }
-    }
+    tell_failures(of_, result);
     if (wanted != nullptr) {
       write(wanted);
     }

@@ -1,3 +1,5 @@
+// The loop over steps: its memory, the start, methods on a grid, Dormand and Prince, who leaves the
+// batch.
 #include "ode/ode.h"
 
 #include <algorithm>
@@ -44,7 +46,9 @@ class Run {
       throw;
     }
     tell_calls();
-    tell_failures();
+    std::vector<std::uint32_t> statuses(static_cast<std::size_t>(m_));
+    backend_.base().read(statuses.data(), statuses_, sizeof(std::uint32_t) * statuses.size());
+    tell_failures(statuses, result_);
   }
 
  private:
@@ -125,16 +129,7 @@ class Run {
   }
 
   void combine(int stages, const double* weights, T* to) {
-    Stages<T> of = {};
-    of.x = x_;
-    for (int j = 0; j < stages; ++j) {
-      if (weights[j] != 0) {
-        of.slopes[of.count] = slopes_[j];
-        of.weights[of.count] = weights[j];
-        ++of.count;
-      }
-    }
-    backend_.combine(of, samples_.h, count_, d_, to);
+    backend_.combine(stages_of<T>(x_, slopes_, weights, stages), samples_.h, count_, d_, to);
   }
 
   void begin_step() {
@@ -292,18 +287,6 @@ class Run {
     result_.calls = calls_.calls();
     result_.evaluations = calls_.evaluations();
   }
-  void tell_failures() {
-    std::vector<std::uint32_t> statuses(static_cast<std::size_t>(m_));
-    backend_.base().read(statuses.data(), statuses_, sizeof(std::uint32_t) * statuses.size());
-    for (std::int64_t i = 0; i < m_; ++i) {
-      const std::uint32_t status = statuses[static_cast<std::size_t>(i)];
-      if (status != 0) {
-        result_.status |= status;
-        result_.first_failed = result_.failed == 0 ? i : result_.first_failed;
-        ++result_.failed;
-      }
-    }
-  }
 
   const OdeBackend<T>& backend_;
   const OdeProblem<T>& of_;
@@ -330,6 +313,19 @@ class Run {
 };
 
 }  // namespace
+
+void tell_failures(const std::vector<std::uint32_t>& statuses, OdeResult& result) {
+  result.status = 0;
+  result.failed = 0;
+  result.first_failed = -1;
+  for (std::size_t i = 0; i < statuses.size(); ++i) {
+    if (statuses[i] != 0) {
+      result.status |= statuses[i];
+      result.first_failed = result.failed == 0 ? static_cast<std::int64_t>(i) : result.first_failed;
+      ++result.failed;
+    }
+  }
+}
 
 template <class T>
 void solve_ode(const OdeBackend<T>& backend, const OdeProblem<T>& problem, OdeResult& result) {

@@ -67,6 +67,9 @@ struct OdeResult {
   std::int64_t evaluations = 0;
 };
 
+// What the statuses of all samples come to.
+void tell_failures(const std::vector<std::uint32_t>& statuses, OdeResult& result);
+
 template <class T>
 void solve_ode(const OdeBackend<T>& backend, const OdeProblem<T>& problem, OdeResult& result);
 

@@ -22,6 +22,22 @@ struct Stages {
   int count;
 };
 
+// Of n slopes, those whose weight is not 0.
+template <class T>
+[[nodiscard]] Stages<T> stages_of(const T* x, const T* const* slopes, const double* weights,
+                                  int n) {
+  Stages<T> of = {};
+  of.x = x;
+  for (int j = 0; j < n; ++j) {
+    if (weights[j] != 0) {
+      of.slopes[of.count] = slopes[j];
+      of.weights[of.count] = weights[j];
+      ++of.count;
+    }
+  }
+  return of;
+}
+
 // The step that has been made, for the results along it.
 template <class T>
 struct StepResults {

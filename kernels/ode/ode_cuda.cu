@@ -3,6 +3,9 @@
 // What is computed on states is one pass over them: a combination reads x and its slopes once and
 // writes once, an error reads x, x' and six slopes. Rows are swept as rows_cuda.cuh says. What is
 // moved (results, the batch that is left) takes a warp a row.
+//
+// One file, in four parts as marked: a backend is one translation unit for nvcc, whose front end
+// takes most of the time that it takes.
 #include <algorithm>
 #include <cmath>
 

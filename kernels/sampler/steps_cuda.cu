@@ -1,5 +1,8 @@
 // The samplers' steps on a CUDA device: x, the output and what else there is are read once, the new
 // state is written once, and noise is made in registers. Rows are swept as rows_cuda.cuh says.
+//
+// One file: all operations share the matrices and coefficients of a step, and nvcc reads its
+// headers once.
 #include <cmath>
 
 #include "loss/loss_cuda.cuh"
