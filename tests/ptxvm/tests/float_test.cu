@@ -147,7 +147,7 @@ TEST(Float, DoublesDivisionsAndRoots) {
 
 FLOAT2(add_ftz, "add.ftz.f32 %0, %1, %2;")
 FLOAT2(mul_ftz, "mul.ftz.f32 %0, %1, %2;")
-FLOAT2(add_sat, "add.sat.f32 %0, %1, %2;")
+FLOAT2(add_sat_float, "add.sat.f32 %0, %1, %2;")
 FLOAT3(fma_ftz_sat, "fma.rn.ftz.sat.f32 %0, %1, %2, %3;")
 FLOAT2(min_f32, "min.f32 %0, %1, %2;")
 FLOAT2(max_f32, "max.f32 %0, %1, %2;")
@@ -176,7 +176,7 @@ TEST(Float, FlushesSaturatesAndComparesNans) {
   check(
       mul_ftz, [](float x, float y) { return flush(flush(x) * flush(y)); }, a, b);
   check(
-      add_sat, [](float x, float y) { return saturated(x + y) + 0.0f; }, a, b);
+      add_sat_float, [](float x, float y) { return saturated(x + y) + 0.0f; }, a, b);
   check(
       fma_ftz_sat,
       [](float x, float y, float z) {

@@ -338,10 +338,10 @@ PTX_BINARY(add_half, uint16_t, "h", uint16_t, "h", uint16_t, "h", "add.f16 %0, %
 PTX_BINARY(max_half2, u32, "r", u32, "r", u32, "r", "max.f16x2 %0, %1, %2;")
 PTX_TERNARY(fma_bfloat2, u32, "r", u32, "r", u32, "r", u32, "r", "fma.rn.bf16x2 %0, %1, %2, %3;")
 
-float half_value(u32 bits) {
+float half_as_float(u32 bits) {
   return __half2float(__ushort_as_half(static_cast<uint16_t>(bits)));
 }
-float bfloat_value(u32 bits) {
+float bfloat_as_float(u32 bits) {
   return __bfloat162float(__ushort_as_bfloat16(static_cast<uint16_t>(bits)));
 }
 
@@ -370,12 +370,12 @@ TEST(Matrix, HalfArithmeticRoundsOnce) {
   check(
       fma_half2,
       each(round_half, [](u32 x, u32 y,
-                          u32 z) { return double(half_value(x)) * half_value(y) + half_value(z); }),
+                          u32 z) { return double(half_as_float(x)) * half_as_float(y) + half_as_float(z); }),
       a, b, c);
   check(
       max_half2,
       [](u32 x, u32 y) {
-        const auto larger = [](u32 p, u32 q) { return half_value(p) > half_value(q) ? p : q; };
+        const auto larger = [](u32 p, u32 q) { return half_as_float(p) > half_as_float(q) ? p : q; };
         return larger(x & 0xFFFF, y & 0xFFFF) | larger(x >> 16, y >> 16) << 16;
       },
       a, b);
@@ -385,13 +385,13 @@ TEST(Matrix, HalfArithmeticRoundsOnce) {
   check(
       add_half,
       [&](uint16_t x, uint16_t y) {
-        return uint16_t(round_half(double(half_value(x)) + half_value(y)));
+        return uint16_t(round_half(double(half_as_float(x)) + half_as_float(y)));
       },
       h, k);
   std::vector<u32> p, q, r;
   for (size_t i = 0; i < a.size(); ++i) {
     const auto to_bfloat = [](u32 pair) {
-      return bfloat_bits(half_value(pair & 0xFFFF)) | bfloat_bits(half_value(pair >> 16)) << 16;
+      return bfloat_bits(half_as_float(pair & 0xFFFF)) | bfloat_bits(half_as_float(pair >> 16)) << 16;
     };
     p.push_back(to_bfloat(a[i]));
     q.push_back(to_bfloat(b[i]));
@@ -403,7 +403,7 @@ TEST(Matrix, HalfArithmeticRoundsOnce) {
   check(fma_bfloat2,
         each(round_bfloat,
              [](u32 x, u32 y, u32 z) {
-               return double(bfloat_value(x)) * bfloat_value(y) + bfloat_value(z);
+               return double(bfloat_as_float(x)) * bfloat_as_float(y) + bfloat_as_float(z);
              }),
         p, q, r);
 }
