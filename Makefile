@@ -2,6 +2,7 @@
 # make test           the same, then runs the tests
 # make demo           the same, then runs the demo on real digits: build/demo
 # make bench          builds and runs the benchmarks
+# make peers          what others do on the same work, beside this (minutes; pip installs them in build/peers)
 # make install        installs into PREFIX (default /usr/local; DESTDIR is honoured)
 # make test-cuda      the tests of the CUDA backend alone, on the GPU or else on the emulator ptxvm
 # make cuda-report    what each CUDA kernel takes of a multiprocessor, and its work for a pair
@@ -21,7 +22,7 @@ SOURCES = git ls-files -co --exclude-standard -- '*.c' '*.cpp' '*.h' '*.hpp' '*.
 TIDY_FILES = '/(capi|kernels|bench)/.*\.(c|cpp)$$'
 
 .DEFAULT_GOAL := all
-.PHONY: all packages test test-cuda demo bench install cuda-report format lint lint-format lint-tidy \
+.PHONY: all packages test test-cuda demo bench peers install cuda-report format lint lint-format lint-tidy \
         clean help
 
 all: $(BUILD)/build.ninja
@@ -44,7 +45,7 @@ test: all
 test-cuda: all
 	@tests/run_cuda_cases.sh "$(abspath $(BUILD))" $(JOBS) --required
 
-demo bench cuda-report: $(BUILD)/build.ninja
+demo bench peers cuda-report: $(BUILD)/build.ninja
 	$(BUILD_TARGET) --target $@
 
 install: all
