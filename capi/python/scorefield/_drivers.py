@@ -49,17 +49,18 @@ class Driver:
                 self._installed = True
         return self
 
-    def __exit__(self, kind, *_):
-        if self._installed:
-            signal.signal(signal.SIGINT, self._former)
+    def __exit__(self, *_):
+        self._restore()
         if self._bar is not None:
             self._bar.close()
-        if self._interrupted is not None and kind is None:
-            self._former(*self._interrupted)
+
+    def _restore(self):
+        if self._installed:
+            self._installed = False
+            signal.signal(signal.SIGINT, self._former)
 
     def _on_signal(self, number, frame):
         if self._in_function:
-            self._in_function = False
             self._former(number, frame)
         else:
             self._interrupted = (number, frame)
@@ -106,14 +107,20 @@ class Driver:
     # ---- The run
 
     def run(self, call, name, *arguments):
+        stopped = None
         try:
             with _library.inside_driver():
                 call.run(name, *arguments)
         except _library.Error as error:
             if self._error is not None:
                 raise self._error from None
-            if self._interrupted is not None and error.status == _CANCELLED:
-                return
-            raise
+            if self._interrupted is None or error.status != _CANCELLED:
+                raise
+            stopped = error
         if self._error is not None:
             raise self._error
+        self._restore()
+        if self._interrupted is not None:
+            self._former(*self._interrupted)
+        if stopped is not None:  # that handler raised nothing, but the run is not whole
+            raise stopped
