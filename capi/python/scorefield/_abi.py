@@ -267,9 +267,9 @@ TYPED_FUNCTIONS = {
 CALLBACKS = {
     "scf_model_fn": "i(PP)",
     "scf_field_fn": "i(PP)",
-    "sampler_progress": "i(Pqq)",
-    "ode_progress": "i(Pqq)",
-    "fit_progress": "i(Pidd)",
+    "scf_sampler_progress_fn": "i(Pqq)",
+    "scf_ode_progress_fn": "i(Pqq)",
+    "scf_fit_progress_fn": "i(Pidd)",
 }
 
 _TYPES = {

@@ -342,7 +342,7 @@ class KDE:
                 max_evaluations=max_evaluations,
             )
             with _drivers.Driver(progress, max_evaluations, "fit") as driver:
-                fit.progress = driver.callback("fit_progress", driver.report_fit)
+                fit.progress = driver.callback("scf_fit_progress_fn", driver.report_fit)
                 driver.run(call, "kde_fit_bandwidth", kde.handle, reference(chosen),
                            reference(params), address, ld, reference(fit))  # fmt: skip
         kde.bandwidth = fit.bandwidth

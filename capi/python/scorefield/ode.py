@@ -157,7 +157,7 @@ class _Run:
             trace=_library.choice("SCF_TRACE_", trace or "none", "trace"),
             probe=_library.choice("SCF_PROBE_", probe, "probe"), probes=probes,
             seed=drawn.seed, offset=drawn.offset, first_row=drawn.first_row,
-            progress=driver.callback("ode_progress", driver.report),
+            progress=driver.callback("scf_ode_progress_fn", driver.report),
         )  # fmt: skip
 
     def count_steps(self, call, m):

@@ -359,7 +359,7 @@ def sample(
                 params.guidance = driver.callback(
                     "scf_model_fn", _model_callback(guidance, call, m, d, added=True)
                 )
-            params.progress = driver.callback("sampler_progress", driver.report)
+            params.progress = driver.callback("scf_sampler_progress_fn", driver.report)
             if call.framework.backend and not driver.asked_for:
                 # A report waits for the device: seldom is enough to be stopped by.
                 params.progress_every = max(1, total // 16)
