@@ -18,6 +18,7 @@ _BYTES = {
     "float32": 4, "float64": 8, "int32": 4, "int64": 8, "uint8": 1, "uint32": 4, "uint64": 8,
     "bool8": 1,
 }  # fmt: skip
+_TORCH_NAMES = {"uint32": "int32", "uint64": "int64", "bool8": "bool"}
 _SUFFIX = {"float32": "_f32", "float64": "_f64"}
 _local = threading.local()
 
@@ -46,16 +47,21 @@ def _chosen_stream(default):
 class View:
     """Where an array lies: address, shape, strides in elements. `keep` keeps it alive."""
 
+    __slots__ = ("address", "shape", "strides", "dtype", "keep")
+
     def __init__(self, address, shape, strides, dtype, keep):
         self.address = address or 0
-        self.shape = tuple(shape)
-        self.strides = tuple(strides)
+        self.shape = shape
+        self.strides = strides
         self.dtype = dtype
         self.keep = keep
 
     def rows_are_contiguous(self):
         """Whether the C functions can take it: elements of a row side by side, rows apart."""
-        if not self.shape or 0 in self.shape:
+        shape, strides = self.shape, self.strides
+        if len(shape) == 2 and strides[1] == 1 and strides[0] >= shape[1]:
+            return True
+        if not shape or 0 in shape:
             return True
         *outer, last = zip(self.shape, self.strides)
         if last[0] > 1 and last[1] != 1:
@@ -103,9 +109,13 @@ class Numpy:
         size = array.itemsize
         if any(step % size for step in array.strides):
             return self.view(np.ascontiguousarray(array))
-        strides = [step // size for step in array.strides]
+        strides = tuple(step // size for step in array.strides)
         name = "bool8" if array.dtype.name == "bool" else array.dtype.name
         return View(array.ctypes.data, array.shape, strides, name, array)
+
+    def address(self, array):
+        """Of an array that this module made."""
+        return array.ctypes.data
 
     def contiguous(self, array):
         return np.ascontiguousarray(array)
@@ -149,6 +159,7 @@ class Torch:
     """PyTorch's tensors on one device."""
 
     name = "torch"
+    _names = {}
 
     def __init__(self, torch, device):
         self.torch = torch
@@ -171,7 +182,8 @@ class Torch:
             if values.device != self.torch_device:
                 raise ValueError(f"arrays of one call must be on one device: {values.device} and "
                                  f"{self.torch_device}")  # fmt: skip
-            values = values.detach()
+            if values.requires_grad:
+                values = values.detach()
             return values if values.is_floating_point() else values.to(self._dtype(dtype))
         return self.torch.as_tensor(values, dtype=self._dtype(dtype), device=self.torch_device)
 
@@ -180,15 +192,19 @@ class Torch:
         return values.to(self._dtype(dtype))
 
     def _dtype(self, dtype):
-        torch = self.torch
         # Of unsigned words older releases have none: the bits are the same.
-        names = {"uint32": "int32", "uint64": "int64", "bool8": "bool"}
-        return getattr(torch, names.get(dtype, dtype))
+        return getattr(self.torch, _TORCH_NAMES.get(dtype, dtype))
 
     def view(self, tensor):
-        name = str(tensor.dtype).split(".")[-1]
-        name = "bool8" if name == "bool" else name
+        dtype = tensor.dtype
+        name = Torch._names.get(dtype)
+        if name is None:
+            name = str(dtype).split(".")[-1]
+            Torch._names[dtype] = name = "bool8" if name == "bool" else name
         return View(tensor.data_ptr(), tensor.shape, tensor.stride(), name, tensor)
+
+    def address(self, tensor):
+        return tensor.data_ptr()
 
     def contiguous(self, tensor):
         return tensor.contiguous()
@@ -248,9 +264,12 @@ class Cupy(Numpy):
         return self.cupy.asarray(values).astype(dtype, copy=False)
 
     def view(self, array):
-        strides = [step // array.itemsize for step in array.strides]
+        strides = tuple(step // array.itemsize for step in array.strides)
         name = "bool8" if array.dtype.name == "bool" else array.dtype.name
         return View(array.data.ptr, array.shape, strides, name, array)
+
+    def address(self, array):
+        return array.data.ptr
 
     def contiguous(self, array):
         return self.cupy.ascontiguousarray(array)
@@ -307,6 +326,8 @@ class Exchanged:
 
     def view(self, array):
         if isinstance(array, np.ndarray):
+            if self.backend:
+                raise TypeError(f"expected an array on CUDA device {self.device}, got NumPy's")
             return Numpy().view(array)
         if isinstance(array, DeviceMemory):
             return View(array.address, array.shape, array.strides, array.dtype, array)
@@ -317,6 +338,9 @@ class Exchanged:
         if (kind in (_dlpack.CUDA, _dlpack.CUDA_MANAGED), device) != (bool(self.backend), self.device):
             raise ValueError("arrays of one call must be on one device")
         return View(address, shape, strides, dtype, capsule)
+
+    def address(self, array):
+        return array.address if self.backend else array.ctypes.data
 
     def contiguous(self, array):
         if not self.backend:
@@ -582,15 +606,15 @@ class Call:
         if array is None:
             return None, 0
         view = self._real(what, array, 2)
-        expected = (view.shape[0] if rows is None else rows,
-                    view.shape[1] if columns is None else columns)  # fmt: skip
-        _require_shape(what, view.shape, expected)
+        shape = view.shape
+        if (rows is not None and shape[0] != rows) or (columns is not None and shape[1] != columns):
+            expected = (shape[0] if rows is None else rows, shape[1] if columns is None else columns)
+            _require_shape(what, shape, expected)
         return view.address or None, view.leading_dimension()
 
     def shape_of(self, what, array):
         """(rows, columns) of a matrix."""
-        view = self._real(what, array, 2)
-        return view.shape
+        return tuple(self._real(what, array, 2).shape)
 
     def vector(self, what, array, length):
         """Address of a vector of reals; None of None."""
@@ -636,13 +660,12 @@ class Call:
 
     def view(self, array):
         """Address of an array that this call made or copied."""
-        view = self.framework.view(array)
-        self._keep.append(view)
-        return view.address or None
+        self._keep.append(array)
+        return self.framework.address(array) or None
 
     def output(self, shape, dtype=None):
         """(array, address) of a new result; give() makes it the caller's."""
-        array = self.framework.empty(tuple(int(length) for length in shape), dtype or self.dtype)
+        array = self.framework.empty(shape, dtype or self.dtype)
         return array, self.view(array)
 
     def give(self, array):

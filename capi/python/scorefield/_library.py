@@ -3,6 +3,7 @@
 A context belongs to one thread at a time, so every thread has its own, one a device.
 """
 
+import atexit
 import collections
 import ctypes
 import os
@@ -197,6 +198,12 @@ class inside_driver:
 
     def __exit__(self, *_):
         _local.depth -= 1
+
+
+@atexit.register
+def _destroy_contexts():
+    """The main thread's; other threads' go with them."""
+    _local.__dict__.pop("contexts", None)
 
 
 def set_threads(count):

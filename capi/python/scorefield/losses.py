@@ -30,25 +30,31 @@ def loss_params(
 ):  # fmt: skip
     """The struct scf_loss_params of what a caller gave."""
     drawn, own = _noise.split(noise)
-    params = call.new(
-        "loss_params",
-        form=_library.choice("SCF_FORM_", form, "form"),
-        probe=_library.choice("SCF_PROBE_", probe, "probe"),
-        projections=int(projections),
-        variance_reduced=int(variance_reduced),
-        per_dimension=int(per_dimension),
-        gradient_scale=float(gradient_scale),
-        mask=call.integers("mask", mask, m, "uint8"),
-        **_noise.fields(call, drawn),
-    )
-    params.noise, params.ld_noise = call.matrix("noise", own, m, d)
+    params = call.new("loss_params", **_noise.fields(call, drawn))
+    if form != "score":
+        params.form = _library.choice("SCF_FORM_", form, "form")
+    if probe != "rademacher":
+        params.probe = _library.choice("SCF_PROBE_", probe, "probe")
+    if projections != 1:
+        params.projections = int(projections)
+    if variance_reduced:
+        params.variance_reduced = 1
+    if per_dimension:
+        params.per_dimension = 1
+    if gradient_scale != 1.0:
+        params.gradient_scale = float(gradient_scale)
+    if mask is not None:
+        params.mask = call.integers("mask", mask, m, "uint8")
+    if own is not None:
+        params.noise, params.ld_noise = call.matrix("noise", own, m, d)
     if probes is not None:
         params.probes, params.ld_probes = call.matrix("probes", probes, m * int(projections), d)
     if weighting is not None:
-        weights = _library.choice("SCF_WEIGHTING_", "array" if _arrays.is_array(weighting) else "sigma",
-                                  "weighting")  # fmt: skip
-        params.weighting = weights
-        if _arrays.is_array(weighting):
+        of_array = _arrays.is_array(weighting)
+        params.weighting = _library.choice(
+            "SCF_WEIGHTING_", "array" if of_array else "sigma", "weighting"
+        )
+        if of_array:
             params.weights = call.vector("weighting", weighting, m)
         else:
             params.weighting_exponent = float(weighting)
@@ -64,16 +70,20 @@ def loss_params(
     return params
 
 
-def outputs_of(call, m, values=True):
-    """The struct scf_loss_outputs, and its arrays: mean, standard error, values."""
-    mean, at_mean = call.output((), "float64")
-    error, at_error = call.output((), "float64")
-    each, at_each = call.output((m,)) if values else (None, None)
+_PARTS = ("mean", "standard_error", "values")
+
+
+def outputs_of(call, m, parts=_PARTS):
+    """The struct scf_loss_outputs, and its arrays: mean, standard error, values; None of no part."""
+    none = (None, None)
+    mean, at_mean = call.output((), "float64") if "mean" in parts else none
+    error, at_error = call.output((), "float64") if "standard_error" in parts else none
+    each, at_each = call.output((m,)) if "values" in parts else none
     struct = call.new("loss_outputs", mean=at_mean, standard_error=at_error, values=at_each)
     return struct, (mean, error, each)
 
 
-def _loss(name, inputs, gradients, wanted=None, dimension=None, **options):
+def _loss(name, inputs, gradients, wanted=None, dimension=None, parts=_PARTS, **options):
     """One loss: inputs are (name, array, rank), of which those in `wanted` are differentiated."""
     first = next((label, array) for label, array, _ in inputs if array is not None)
     projections = int(options.get("projections", 1))
@@ -96,7 +106,7 @@ def _loss(name, inputs, gradients, wanted=None, dimension=None, **options):
                 result, pointer = call.output(shape) if gradients else (None, None)
                 results.append(result)
                 pointers += [pointer, d] if rank == 2 else [pointer]
-        struct, (mean, error, values) = outputs_of(call, m)
+        struct, (mean, error, values) = outputs_of(call, m, parts)
         workspace = call.sized_workspace("loss", reference(params), m, d)
         call.run(name, reference(params), m, d, *arguments, reference(struct), *pointers,
                  *workspace)  # fmt: skip

@@ -92,11 +92,16 @@ def _apply(loss, outputs, hessian_product, dimension, options, *, mask=None, per
         raise ValueError(f"reduction must be 'mean' or 'none', got {reduction!r}")
     of_mean = reduction == "mean"
     like = outputs[0]
-    rows = _Rows(like.shape[0], mask, float(dimension) if per_dimension else 1.0, of_mean, like)
+
+    def product(*cotangents):
+        divisor = float(dimension) if per_dimension else 1.0
+        rows = _Rows(like.shape[0], mask, divisor, of_mean, like)
+        return hessian_product(rows, *cotangents)
 
     def evaluate(*detached):
         # m times the mean's gradient is that of every value, but for the share that counts.
         found = loss(*detached, mask=mask, per_dimension=per_dimension,
+                     parts=("mean" if of_mean else "values",),
                      gradient_scale=1.0 if of_mean else float(like.shape[0]), **options)  # fmt: skip
         if of_mean:
             return found.mean.to(like.dtype), found.gradients
@@ -106,7 +111,7 @@ def _apply(loss, outputs, hessian_product, dimension, options, *, mask=None, per
             gradients = tuple(gradient * share for gradient in gradients)
         return found.values, gradients
 
-    return _Quadratic.apply(evaluate, lambda *u: hessian_product(rows, *u), *outputs)
+    return _Quadratic.apply(evaluate, product, *outputs)
 
 
 def _powered(sigma, weighting, like):
@@ -145,9 +150,12 @@ def dsm_loss(
     of form "epsilon", "x0" or "v" (with x). Differentiable by `output`."""
     options = {"noise": noise, "sigma": sigma, "x": x, "signal_scale": signal_scale, "form": form,
                "weighting": weighting}  # fmt: skip
-    strength = _powered(sigma, weighting, output.detach())
-    return _apply(losses.dsm, (output,), lambda rows, u: (rows.of(strength) * u,),
-                  output.shape[1], options, **common)  # fmt: skip
+
+
+    def hessian_product(rows, u):
+        return (rows.of(_powered(sigma, weighting, u)) * u,)
+
+    return _apply(losses.dsm, (output,), hessian_product, output.shape[1], options, **common)
 
 
 def ssm_loss(
@@ -207,9 +215,9 @@ def fddsm_loss(
     epsilon: float, direction: Optional[Tensor] = None, **common,
 ) -> Tensor:  # fmt: skip
     """FD-DSM of log-densities at x~ + n and x~ - n, [m] each."""
-    power = sigma.to(plus.detach()) ** 4 if isinstance(sigma, Tensor) else float(sigma) ** 4
 
     def hessian_product(rows, up, down):
+        power = sigma.to(up) ** 4 if isinstance(sigma, Tensor) else float(sigma) ** 4
         along = rows.of(power / (4 * epsilon**2), 1) * (up - down)
         return along, -along
 
@@ -224,10 +232,12 @@ def dde_loss(
     weighting: Optional[Union[float, Tensor]] = None, **common,
 ) -> Tensor:  # fmt: skip
     """lambda |grad f(x~) + z/sigma|^2 of the score at dsm_perturb(x, noise, sigma=sigma)."""
-    strength = _powered(sigma, weighting, score.detach())
     options = {"noise": noise, "sigma": sigma, "weighting": weighting}
-    return _apply(losses.dde, (score,), lambda rows, u: (rows.of(2.0 * strength) * u,),
-                  score.shape[1], options, **common)  # fmt: skip
+
+    def hessian_product(rows, u):
+        return (rows.of(2.0 * _powered(sigma, weighting, u)) * u,)
+
+    return _apply(losses.dde, (score,), hessian_product, score.shape[1], options, **common)
 
 
 # ---- Losses of models ---------------------------------------------------------------------------
