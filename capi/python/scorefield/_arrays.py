@@ -574,6 +574,7 @@ class Call:
         self.stream = framework.current_stream()
         self._keep = []
         self._freed_on_exit = []
+        self._views = {}  # by identity of the caller's array, which is kept with its view
 
     @classmethod
     def of(cls, what, array):
@@ -582,15 +583,20 @@ class Call:
         view = framework.view(framework.convert(array, "float64"))
         if view.dtype not in _SUFFIX:
             raise TypeError(f"{what} must be float32 or float64, got {view.dtype}")
-        return cls(framework, view.dtype)
+        call = cls(framework, view.dtype)
+        if view.rows_are_contiguous():
+            call._views[id(array)] = (view, array)
+        return call
 
     @property
     def suffix(self):
         return _SUFFIX[self.dtype]
 
-    def _real(self, what, array, rank):
-        array = self.framework.convert(array, self.dtype)
-        view = self.framework.view(array)
+    def _real(self, what, given, rank):
+        view, array = self._views.get(id(given), (None, None))
+        if view is None:
+            array = self.framework.convert(given, self.dtype)
+            view = self.framework.view(array)
         if view.dtype != self.dtype:
             raise TypeError(f"{what} must be {self.dtype}, got {view.dtype}")
         if len(view.shape) != rank:
@@ -598,7 +604,7 @@ class Call:
             raise ValueError(f"{what} must have shape {form}, got {list(view.shape)}")
         if not view.rows_are_contiguous():
             view = self.framework.view(self.framework.contiguous(array))
-        self._keep.append(view)
+        self._views[id(given)] = (view, given)
         return view
 
     def matrix(self, what, array, rows=None, columns=None):
@@ -622,12 +628,6 @@ class Call:
             return None
         view = self._real(what, array, 1)
         _require_shape(what, view.shape, (length,))
-        return self._contiguous_vector(view, array)
-
-    def _contiguous_vector(self, view, array):
-        if len(view.shape) == 1 and view.shape[0] > 1 and view.strides[0] != 1:
-            view = self.framework.view(self.framework.contiguous(array))
-            self._keep.append(view)
         return view.address or None
 
     def integers(self, what, array, length, dtype):
@@ -639,8 +639,10 @@ class Call:
         if view.dtype != dtype:
             raise TypeError(f"{what} must be {dtype}, got {view.dtype}")
         _require_shape(what, view.shape, (length,))
+        if not view.rows_are_contiguous():
+            view = self.framework.view(self.framework.contiguous(converted))
         self._keep.append(view)
-        return self._contiguous_vector(view, converted)
+        return view.address or None
 
     def block(self, what, array, shape):
         """Address of a row-major array of reals of any rank."""

@@ -265,14 +265,18 @@ def dsm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, sigma: 
 
 def ssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, projections: int = 1,
         probe: str = "rademacher", **options) -> Tensor:  # fmt: skip
-    """ssm_loss of a model at x, its products v -> H v by autograd."""
+    """ssm_loss of a model at x, one backward pass a projection: v.H v is v.(H^T v)."""
     made = {"noise": noise, "projections": projections, "probe": probe}
-    probes = losses.ssm_probes(x.detach(), **made)
-    score, products = None, []
-    for v in probes.split(x.shape[0]) if x.shape[0] else [probes] * projections:
-        score, product = jvp(model, x, v)
-        products.append(product)
-    return ssm_loss(score, torch.cat(products), **made, **options)
+    x = x.detach()
+    probes = losses.ssm_probes(x, **made)
+    x.requires_grad_()
+    with torch.enable_grad():
+        score = model(x)
+        products = [
+            torch.autograd.grad(score, x, v, create_graph=True)[0]
+            for v in (probes.split(x.shape[0]) if x.shape[0] else [probes])
+        ]
+    return ssm_loss(score, torch.cat(products) if len(products) > 1 else products[0], **made, **options)
 
 
 def fdssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, epsilon: float,
