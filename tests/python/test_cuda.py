@@ -2,6 +2,7 @@
 emulated runtime (tests/ptxvm), with producers that speak the protocols as frameworks do."""
 
 import ctypes
+import gc
 import os
 import sys
 import types
@@ -82,6 +83,10 @@ def stream():
     handle = ctypes.c_void_p()
     _library.call("scf_stream_create", context.handle, ctypes.byref(handle))
     yield handle.value
+    # The stream outlives what was made on it: results go, and are freed by the context's next call.
+    gc.collect()
+    context = _library.context(1, 0)
+    _library.call("scf_stream_synchronize", context.handle, handle.value)
     _library.call("scf_stream_destroy", context.handle, handle.value)
 
 

@@ -19,7 +19,7 @@ import scorefield  # noqa: E402
 
 def test_the_example(tmp_path):
     path = tmp_path / "picture.png"
-    results = train_2d.main(["--steps", "120", "--out", str(path)])
+    results = train_2d.main(["--steps", "300", "--out", str(path)])
     assert path.read_bytes()[:4] == b"\x89PNG" and path.stat().st_size > 20000
     kde = scorefield.KDE(train_2d.spiral(2000), 0.1)
     untrained = train_2d.measure(train_2d.ScoreNetwork().requires_grad_(False), kde)

@@ -27,7 +27,7 @@ _local = threading.local()
 def stream(handle):
     """Work on CUDA goes to this stream (a cudaStream_t as an integer), not the framework's current.
 
-    For arrays whose framework has no notion of a current stream.
+    For arrays whose framework has no notion of a current stream. It must outlive the arrays made on it.
     """
     before = getattr(_local, "stream", None)
     _local.stream = int(handle)
@@ -473,7 +473,8 @@ def device_memory(framework, shape, dtype):
     strides = _dlpack.contiguous_strides(shape)
     memory = DeviceMemory(framework, address.value or 0, shape, strides, dtype, None)
     if address.value:
-        weakref.finalize(memory, context.free_later, address.value, stream)
+        driver = _library.current_driver()
+        weakref.finalize(memory, context.free_later, address.value, stream, driver)
     return memory
 
 

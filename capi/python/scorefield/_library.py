@@ -156,14 +156,19 @@ class Context:
         self._workspace = None
         self._dropped = collections.deque()
 
-    def free_later(self, address, stream):
-        """From any thread, a finaliser's too: memory is freed by the context's own, before its next call."""
-        self._dropped.append((address, stream))
+    def free_later(self, address, stream, driver):
+        """From any thread, a finaliser's too: memory is freed by the context's own, before its next call.
+
+        driver: the one whose callback allocated it, or None.
+        """
+        self._dropped.append((address, stream, driver))
 
     def free_dropped(self):
         while self._dropped:
-            address, stream = self._dropped.popleft()
-            LIBRARY.scf_free(self.handle, address, stream)
+            address, stream, driver = self._dropped.popleft()
+            # A driver's own stream goes with it, when all of its work is done.
+            gone = driver is not None and not driver.running
+            LIBRARY.scf_free(self.handle, address, None if gone else stream)
 
     def workspace(self, size):
         """Address of at least `size` bytes of host memory, kept for the next call. CPU contexts."""
@@ -172,14 +177,16 @@ class Context:
             self._workspace = np.empty(size + 256, np.uint8)
         return (self._workspace.ctypes.data + 255) // 256 * 256
 
-    def __del__(self, destroy=LIBRARY.scf_context_destroy):
-        if getattr(self, "handle", None):
-            destroy(self.handle)
+    def destroy(self, destroy=LIBRARY.scf_context_destroy):
+        handle, self.handle = getattr(self, "handle", None), None
+        destroy(handle)
+
+    __del__ = destroy
 
 
 def context(backend, device):
     """This thread's context of a device. A driver's callback gets another one than the driver."""
-    key = (backend, device, _threads, getattr(_local, "depth", 0))
+    key = (backend, device, _threads, len(_local.__dict__.get("drivers", ())))
     contexts = _local.__dict__.setdefault("contexts", {})
     if key not in contexts:
         for old in [other for other in contexts if other[2] != _threads]:
@@ -193,17 +200,27 @@ def context(backend, device):
 class inside_driver:
     """While a driver runs: its callbacks run on the same thread, with another context."""
 
+    running = True
+
     def __enter__(self):
-        _local.depth = getattr(_local, "depth", 0) + 1
+        _local.__dict__.setdefault("drivers", []).append(self)
 
     def __exit__(self, *_):
-        _local.depth -= 1
+        self.running = False
+        _local.drivers.pop()
+
+
+def current_driver():
+    """The driver whose callback this is, or None."""
+    drivers = _local.__dict__.get("drivers")
+    return drivers[-1] if drivers else None
 
 
 @atexit.register
 def _destroy_contexts():
-    """The main thread's; other threads' go with them."""
-    _local.__dict__.pop("contexts", None)
+    """The main thread's, whoever still refers to them; other threads' go with them."""
+    for context in _local.__dict__.pop("contexts", {}).values():
+        context.destroy()
 
 
 def set_threads(count):
