@@ -25,7 +25,9 @@ def kde(data, x, bandwidth, weights=None, scale=1.0):
 
 
 def close(actual, expected, dtype):
-    """Within a thousand roundings of the largest: these tests are of the binding, not of the kernels."""
+    """Within a thousand roundings of the largest: these tests are of the binding, not of the
+    kernels.
+    """
     actual, expected = np.asarray(actual, np.float64), np.asarray(expected, np.float64)
     assert actual.shape == expected.shape
     bound = 1000 * np.finfo(dtype).eps * max(np.abs(expected).max(initial=0), 1.0)

@@ -30,7 +30,9 @@ def on_device(array):
     array = np.ascontiguousarray(array)
     memory = _arrays.device_memory(framework, array.shape, str(array.dtype))
     context = _library.context(1, 0)
-    _library.call("scf_copy", context.handle, memory.address, array.ctypes.data, array.nbytes, 0, None)
+    _library.call(
+        "scf_copy", context.handle, memory.address, array.ctypes.data, array.nbytes, 0, None
+    )
     _library.call("scf_stream_synchronize", context.handle, None)
     return memory
 

@@ -57,7 +57,7 @@ def test_structs():
 
 
 def test_struct_layouts():
-    """ctypes lays them out as the committed list, which the C compiler's own layouts are held to."""
+    """ctypes lays them out as the committed list, which is compared with the C compiler's."""
     lines, structs = [], _abi.struct_types()
     text = (ROOT / "capi" / "abi" / "layouts.txt").read_text(encoding="utf-8")
     for line in text.splitlines():
@@ -94,7 +94,9 @@ def test_callbacks():
 
 
 def test_version_is_the_headers():
-    version = ".".join(str(API.constants[f"SCF_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH"))
+    version = ".".join(
+        str(API.constants[f"SCF_VERSION_{part}"]) for part in ("MAJOR", "MINOR", "PATCH")
+    )
     assert _library.VERSION == version
 
 

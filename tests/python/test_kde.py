@@ -68,7 +68,9 @@ def test_draw_is_the_density():
     # False alarms: means of 20000 within five standard errors.
     assert abs(points.mean()) < 5 * 3.05 / 20000**0.5
     assert abs(points.var() - 9.25) < 5 * 9.25 * 2 / 20000**0.5
-    assert np.array_equal(points, kde.draw(20000, 1)) and not np.array_equal(points, kde.draw(20000, 2))
+    assert np.array_equal(points, kde.draw(20000, 1)) and not np.array_equal(
+        points, kde.draw(20000, 2)
+    )
     part = kde.draw(100, scorefield.Noise(seed=1, first_row=500))
     assert np.array_equal(part, points[500:600])
     assert set(np.unique(kde.draw(50, bandwidth=0.0))) == {-3.0, 3.0}

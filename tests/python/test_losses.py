@@ -91,16 +91,23 @@ def test_finite_differences(made):
           x.dtype)  # fmt: skip
     middle, up, down = made(M), made(M), made(M)
     f = D / e**2
-    check(losses.fdssm_energy(middle, up, down, dimension=D, epsilon=e),
-          f * ((up - down) ** 2 / 8 + 2 * middle - up - down),
-          [2 * f / M, f * ((up - down) / 4 - 1) / M, f * (-(up - down) / 4 - 1) / M], x.dtype)  # fmt: skip
+    check(
+        losses.fdssm_energy(middle, up, down, dimension=D, epsilon=e),
+        f * ((up - down) ** 2 / 8 + 2 * middle - up - down),
+        [2 * f / M, f * ((up - down) / 4 - 1) / M, f * (-(up - down) / 4 - 1) / M],
+        x.dtype,
+    )
     z, direction = made(M, D), made(M, D)
     plus, minus = losses.fddsm_perturb(x, z, sigma=0.7, epsilon=e, direction=direction)
     n = (plus.astype(np.float64) - minus) / 2
     assert np.allclose(np.linalg.norm(n, axis=1), e * D**0.5, rtol=1e-5)
     inner = 0.49 * (up.astype(np.float64) - down) / 2 + 0.7 * (z * n).sum(1)
-    check(losses.fddsm(up, down, z, dimension=D, sigma=0.7, epsilon=e, direction=direction),
-          inner**2 / (2 * e**2), [inner * 0.49 / 2 / e**2 / M, -inner * 0.49 / 2 / e**2 / M], x.dtype)  # fmt: skip
+    check(
+        losses.fddsm(up, down, z, dimension=D, sigma=0.7, epsilon=e, direction=direction),
+        inner**2 / (2 * e**2),
+        [inner * 0.49 / 2 / e**2 / M, -inner * 0.49 / 2 / e**2 / M],
+        x.dtype,
+    )
 
 
 def test_dde(made):

@@ -38,8 +38,8 @@ def test_a_linear_flow(solver):
 
 
 def test_times_reach_the_field():
-    found = ode.solve(ode.Flow(lambda x, t: np.broadcast_to(2 * t, x.shape)), np.zeros((3, 2)), [1, 3],
-                      rtol=1e-9)  # fmt: skip
+    flow = ode.Flow(lambda x, t: np.broadcast_to(2 * t, x.shape))
+    found = ode.solve(flow, np.zeros((3, 2)), [1, 3], rtol=1e-9)
     assert np.allclose(found.x, 8)
 
 

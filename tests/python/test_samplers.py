@@ -29,7 +29,9 @@ def test_schedules():
     vp = SDE("vp").at(t)
     total = 0.1 * t + t**2 * 19.9 / 2
     assert vp.sigma.shape == (2, 2) and np.allclose(vp.sigma**2, 1 - np.exp(-total))
-    assert np.allclose(vp.diffusion**2, 0.1 + t * 19.9) and np.allclose(vp.drift, -vp.diffusion**2 / 2)
+    assert np.allclose(vp.diffusion**2, 0.1 + t * 19.9) and np.allclose(
+        vp.drift, -(vp.diffusion**2) / 2
+    )
     ve = SDE("ve", sigma_min=0.1, sigma_max=10).at(t)
     assert np.allclose(ve.sigma, 0.1 * 100**t) and np.all(ve.signal_scale == 1)
     schedule = schedules.sampler_schedule("em", "vp", 7)
@@ -43,7 +45,9 @@ def test_schedules():
 def test_steps(made):
     x, s, z = made(M, D), made(M, D), made(M, D)
     dtype = x.dtype
-    reference.close(samplers.langevin_step(x, s, z, step_size=0.1), x + 0.1 * s + 0.2**0.5 * z, dtype)
+    reference.close(
+        samplers.langevin_step(x, s, z, step_size=0.1), x + 0.1 * s + 0.2**0.5 * z, dtype
+    )
     sigma, low = 0.8, 0.5
     x0 = x + sigma**2 * s
     reference.close(samplers.denoise_step(x, s, sigma=sigma), x0, dtype)
@@ -61,7 +65,9 @@ def test_steps(made):
     reference.close(samplers.euler_maruyama_step(x, s, z, drift=-0.5, diffusion=2.0, interval=0.01),
                     x + (0.5 * x + 4 * s) * 0.01 + 0.2 * z, dtype)  # fmt: skip
     e = 2 * (0.16 * sigma) ** 2
-    reference.close(samplers.corrector_step(x, s, z, sigma=sigma), x + e * s + (2 * e) ** 0.5 * z, dtype)
+    reference.close(
+        samplers.corrector_step(x, s, z, sigma=sigma), x + e * s + (2 * e) ** 0.5 * z, dtype
+    )
     reference.close(samplers.churn_step(x, z, sigma=low, next_sigma=sigma), x + b**0.5 * z, dtype)
     at_next = made(M, D)
     moved = euler + low**2 * at_next
@@ -85,15 +91,25 @@ def test_steps(made):
     reference.close(put[:, 0], known[0] + 0.1 * z[:, 0], dtype)
 
 
-@pytest.mark.parametrize("method, sde", [("smld", "ve"), ("ddpm", "vp"), ("ddim", "vp"), ("pc", "ve"),
-                                         ("em", "vp"), ("edm", "ve"), ("dpmpp", "ve")])  # fmt: skip
+METHODS = {"smld": "ve", "ddpm": "vp", "ddim": "vp", "pc": "ve", "em": "vp", "edm": "ve",
+           "dpmpp": "ve"}  # fmt: skip
+
+
+@pytest.mark.parametrize("method, sde", METHODS.items())
 def test_samplers_find_the_data(method, sde):
     """A KDE's exact score, from the prior to two modes at -2 and 2."""
     data = np.array([[-2.0, 0.0]] * 20 + [[2.0, 0.0]] * 20)
     kde = scorefield.KDE(data, 0.1)
     sde = SDE("ve", sigma_min=0.02, sigma_max=20) if sde == "ve" else sde
-    found = samplers.sample(kde, (400, 2), method, sde=sde, steps=100, noise=1,
-                            **({"corrector_steps": 3} if method in ("smld", "pc") else {}))  # fmt: skip
+    found = samplers.sample(
+        kde,
+        (400, 2),
+        method,
+        sde=sde,
+        steps=100,
+        noise=1,
+        **({"corrector_steps": 3} if method in ("smld", "pc") else {}),
+    )
     assert found.steps_done == 100 and found.status == () and found.failed_step == -1
     assert np.mean(np.abs(np.abs(found.x[:, 0]) - 2) < 0.6) > 0.95
     assert 0.35 < np.mean(found.x[:, 0] > 0) < 0.65
@@ -159,7 +175,9 @@ def test_frameworks_come_back(made):
     assert set(asked) == {(torch.Tensor, x.dtype, (M, 1), x.dtype)}
     by_numpy = samplers.sample(model, x.numpy(), "edm", sde="ve", steps=5)
     assert np.allclose(found.x.numpy(), by_numpy.x, rtol=1e-4, atol=1e-4)
-    assert isinstance(samplers.sample(model, (4, 2), "edm", sde="ve", steps=5, like=x).x, torch.Tensor)
+    assert isinstance(
+        samplers.sample(model, (4, 2), "edm", sde="ve", steps=5, like=x).x, torch.Tensor
+    )
 
 
 def test_errors():

@@ -78,7 +78,9 @@ def test_losses_are_those_of_the_functions():
 
 def small_network():
     torch.manual_seed(2)
-    return torch.nn.Sequential(torch.nn.Linear(D, 8), torch.nn.Tanh(), torch.nn.Linear(8, D)).double()
+    return torch.nn.Sequential(
+        torch.nn.Linear(D, 8), torch.nn.Tanh(), torch.nn.Linear(8, D)
+    ).double()
 
 
 def test_losses_of_models():
@@ -113,8 +115,11 @@ def test_losses_of_models():
 @pytest.mark.parametrize("bandwidth", ["number", "shared", "each"])
 def test_kde_gradcheck(bandwidth):
     data, x, log_weights = made(9, D), made(M, D), made(9)
-    h = {"number": 0.7, "shared": torch.tensor(0.7, dtype=torch.float64, requires_grad=True),
-         "each": torch.linspace(0.5, 1, M, dtype=torch.float64).requires_grad_()}[bandwidth]  # fmt: skip
+    h = {
+        "number": 0.7,
+        "shared": torch.tensor(0.7, dtype=torch.float64, requires_grad=True),
+        "each": torch.linspace(0.5, 1, M, dtype=torch.float64).requires_grad_(),
+    }[bandwidth]
     given = [h] if isinstance(h, torch.Tensor) else []
 
     def log_density(x, data, log_weights, h=0.7):

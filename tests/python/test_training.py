@@ -1,5 +1,5 @@
-"""The example end to end, shorter: a score network trained by our losses, sampled by our drivers, and
-measured against the exact KDE."""
+"""The example end to end, shorter: a score network trained by our losses, sampled by our drivers,
+and measured against the exact KDE."""
 
 import pathlib
 import sys
@@ -30,11 +30,16 @@ def test_the_example(tmp_path):
         # Nats beside the exact ones, of the data and of samples.
         assert found["exact"] - 0.6 < found["likelihood"] < found["exact"] + 0.15, kind
         for way in ("density_walked", "density_flowed"):
-            assert found[way] > found["exact"] - 2.5 and found[way] > untrained[way] + 3, (kind, way)
+            assert found[way] > found["exact"] - 2.5 and found[way] > untrained[way] + 3, (
+                kind,
+                way,
+            )
 
 
 def test_ten_lines_more_at_most():
-    ours, plain = (train_2d_plain.lines(parts) for parts in (train_2d_plain.OURS, train_2d_plain.PLAIN))
+    ours, plain = (
+        train_2d_plain.lines(parts) for parts in (train_2d_plain.OURS, train_2d_plain.PLAIN)
+    )
     assert 0 < ours <= plain + 10
 
 

@@ -42,8 +42,9 @@ def run(*arguments, **options):
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
-    run(sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", folder,
-        "--config-settings", f"cmake.define.SCF_PREBUILT_LIBRARY={LIBRARY}", PACKAGE)  # fmt: skip
+    built = f"cmake.define.SCF_PREBUILT_LIBRARY={LIBRARY}"
+    options = ["--no-deps", "--no-build-isolation", "--config-settings", built]
+    run(sys.executable, "-m", "pip", "wheel", *options, "--wheel-dir", folder, PACKAGE)
     (found,) = folder.glob("*.whl")
     return found
 

@@ -3,9 +3,9 @@ exact score of its data.
 
 usage: train_2d.py [--steps N] [--out PICTURE.png] [--loss dsm] [--loss ssm] [--loss fdssm]
 
-The data are a spiral, and the network learns their scores at noise levels between 0.1 and 4. Smoothed
-by noise of level sigma the data are a KDE of bandwidth sigma: the KDE's score is the exact answer.
-train_2d_plain.py has `loss_of` and `measure` in PyTorch alone, and compares.
+The data are a spiral, and the network learns their scores at noise levels between 0.1 and 4.
+Smoothed by noise of level sigma the data are a KDE of bandwidth sigma: the KDE's score is the exact
+answer. train_2d_plain.py has `loss_of` and `measure` in PyTorch alone, and compares.
 """
 
 import argparse
@@ -73,8 +73,8 @@ def train(kind, data, steps, loss_of=loss_of, batch=512):
 
 
 def measure(network, kde):
-    """Fisher divergence times sigma^2 at three levels; mean log-likelihoods of the network and exact;
-    exact log-densities of samples by predictor-corrector and by the probability flow."""
+    """Fisher divergence times sigma^2 at three levels; mean log-likelihoods of the network and
+    exact; exact log-densities of samples by predictor-corrector and by the probability flow."""
 
     def model(x, level):
         return network(x, level.sigma)
@@ -145,8 +145,8 @@ def main(arguments=None):
         fisher = ", ".join(f"{value:.3f} at {sigma}" for sigma, value in found["fisher"].items())
         print(
             f"{kind:6} trained in {trained - start:5.1f} s, measured in "
-            f"{time.perf_counter() - trained:4.1f} s; sigma^2 Fisher divergence {fisher}; mean log p: "
-            f"learnt {found['likelihood']:.2f}, exact {found['exact']:.2f}; exact log p of samples: "
+            f"{time.perf_counter() - trained:4.1f} s; sigma^2 Fisher divergence {fisher}; mean log "
+            f"p: learnt {found['likelihood']:.2f}, exact {found['exact']:.2f}; of samples: "
             f"predictor-corrector {found['density_walked']:.2f}, flow {found['density_flowed']:.2f}"
         )
     if options.out:

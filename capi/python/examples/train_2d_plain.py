@@ -2,9 +2,9 @@
 
 usage: train_2d_plain.py [--steps N] [--rounds N]
 
-On one thread each. Both train the same network from the same start, alternating step by step; the measurements, of one
-trained network, alternate too. The flow here takes 60 equal steps of order 4 where scorefield's solver
-chooses its own for each sample.
+On one thread each. Both train the same network from the same start, alternating step by step; the
+measurements, of one trained network, alternate too. The flow here takes 60 equal steps of order 4
+where scorefield's solver chooses its own for each sample.
 """
 
 import argparse
@@ -24,7 +24,9 @@ class PlainKDE:
         self.data, self.bandwidth = data, bandwidth
 
     def exponents(self, x, h):
-        return -torch.cdist(x, self.data, compute_mode="donot_use_mm_for_euclid_dist") ** 2 / (2 * h**2)
+        return -(torch.cdist(x, self.data, compute_mode="donot_use_mm_for_euclid_dist") ** 2) / (
+            2 * h**2
+        )
 
     def log_density(self, x, bandwidth=None):
         h = bandwidth or self.bandwidth
@@ -104,7 +106,11 @@ def predictor_corrector(network, count, steps=100, snr=0.16):
         x = x + b * network(x, torch.full((count, 1), sigma)) + b**0.5 * torch.randn_like(x)
         if lower > 0:
             e = 2 * (snr * lower) ** 2
-            x = x + e * network(x, torch.full((count, 1), lower)) + (2 * e) ** 0.5 * torch.randn_like(x)
+            x = (
+                x
+                + e * network(x, torch.full((count, 1), lower))
+                + (2 * e) ** 0.5 * torch.randn_like(x)
+            )
     return x
 
 
@@ -189,7 +195,8 @@ def compare(steps=200, rounds=3):
     network = train_2d.train("dsm", data, steps)
     kdes = scorefield.KDE(data, 0.1), PlainKDE(data, 0.1)
     with torch.no_grad():
-        both = [[timed(part, network, kde)[0] for part, kde in zip((train_2d.measure, measure), kdes)]
+        both = [[timed(part, network, kde)[0] for part, kde in zip((train_2d.measure, measure),
+        kdes)]
                 for _ in range(rounds)]  # fmt: skip
     ours, plain = (statistics.median(side) for side in zip(*both))
     ratios["measure"] = statistics.median(b / a for a, b in both)

@@ -1,7 +1,7 @@
 """The C interface as tables: constants, structs and functions of include/scorefield/*.h.
 
-Types are the letters of the standard module `struct`: i int32, I uint32, q int64, Q uint64, N size_t,
-d double, P any pointer or handle. A test compares every line with the headers.
+Types are the letters of the standard module `struct`: i int32, I uint32, q int64, Q uint64, N
+size_t, d double, P any pointer or handle. A test compares every line with the headers.
 """
 
 import ctypes
@@ -13,33 +13,59 @@ CONSTANTS = {
     "SCF_KDE_MAX_TOP": 64,
 }
 
-# Groups of constants by their prefix; names in lower case: SCF_FORM_SCORE is CHOICES["SCF_FORM_"]["score"].
+# Groups of constants by their prefix; names in lower case: SCF_FORM_SCORE is
+# CHOICES["SCF_FORM_"]["score"].
 CHOICES = {
     "SCF_ERROR_": {
-        "invalid_argument": 1, "out_of_memory": 2, "workspace_too_small": 3,
-        "unsupported": 4, "backend_unavailable": 5, "cuda": 6, "cancelled": 7,
+        "invalid_argument": 1,
+        "out_of_memory": 2,
+        "workspace_too_small": 3,
+        "unsupported": 4,
+        "backend_unavailable": 5,
+        "cuda": 6,
+        "cancelled": 7,
         "internal": 8,
     },
     "SCF_BACKEND_": {"cpu": 0, "cuda": 1},
     "SCF_COPY_": {"host_to_device": 0, "device_to_host": 1, "device_to_device": 2},
     "SCF_KDE_STATUS_": {
-        "bad_bandwidth": 1, "bad_signal_scale": 2, "bad_skip": 4, "bad_label": 8,
-        "no_weight": 16, "bad_query": 32,
+        "bad_bandwidth": 1,
+        "bad_signal_scale": 2,
+        "bad_skip": 4,
+        "bad_label": 8,
+        "no_weight": 16,
+        "bad_query": 32,
     },
     "SCF_FORM_": {"score": 0, "epsilon": 1, "x0": 2, "v": 3},
     "SCF_WEIGHTING_": {"none": 0, "sigma": 1, "array": 2},
     "SCF_PROBE_": {"rademacher": 0, "gaussian": 1, "sphere": 2},
     "SCF_LOSS_STATUS_": {
-        "not_finite": 1, "no_sample": 2, "bad_sigma": 4, "bad_signal_scale": 8,
+        "not_finite": 1,
+        "no_sample": 2,
+        "bad_sigma": 4,
+        "bad_signal_scale": 8,
         "bad_weight": 16,
     },
     "SCF_LOSS_": {
-        "esm": 0, "ism": 1, "dsm": 2, "ssm": 3, "fdssm": 4, "fdssm_score": 5, "fddsm": 6,
-        "dde": 7, "likelihood": 8,
+        "esm": 0,
+        "ism": 1,
+        "dsm": 2,
+        "ssm": 3,
+        "fdssm": 4,
+        "fdssm_score": 5,
+        "fddsm": 6,
+        "dde": 7,
+        "likelihood": 8,
     },
     "SCF_DIVERGENCE_STATUS_": {"not_finite": 1, "no_point": 2},
     "SCF_DIVERGENCE_": {
-        "fisher": 0, "kl": 1, "kls": 2, "f2": 3, "js": 4, "jf": 5, "local_variance": 6,
+        "fisher": 0,
+        "kl": 1,
+        "kls": 2,
+        "f2": 3,
+        "js": 4,
+        "jf": 5,
+        "local_variance": 6,
     },
     "SCF_SDE_": {"ve": 0, "vp": 1, "subvp": 2},
     "SCF_VARIANCE_": {"small": 0, "large": 1},

@@ -1,7 +1,7 @@
 """Arrays of any framework in, without a copy, and results of the same framework out.
 
-NumPy; PyTorch and CuPy by what their arrays offer (nothing is imported that the caller has not); and
-whatever speaks DLPack or __cuda_array_interface__. Work goes to the framework's current stream.
+NumPy; PyTorch and CuPy by what their arrays offer (nothing is imported that the caller has not);
+and whatever speaks DLPack or __cuda_array_interface__. Work goes to the framework's current stream.
 """
 
 import contextlib
@@ -27,7 +27,8 @@ _local = threading.local()
 def stream(handle):
     """Work on CUDA goes to this stream (a cudaStream_t as an integer), not the framework's current.
 
-    For arrays whose framework has no notion of a current stream. It must outlive the arrays made on it.
+    For arrays whose framework has no notion of a current stream. It must outlive the arrays made on
+    it.
     """
     before = getattr(_local, "stream", None)
     _local.stream = int(handle)
@@ -38,7 +39,7 @@ def stream(handle):
 
 
 def _chosen_stream(default):
-    """Of the caller's stream() or else the default; CUDA's own names of the default stream are 0."""
+    """That of stream(), or else the default; None for CUDA's own default stream."""
     chosen = getattr(_local, "stream", None)
     chosen = default if chosen is None else chosen
     return None if chosen in (None, 0, 1) else chosen
@@ -335,7 +336,10 @@ class Exchanged:
             return _view_of_interface(array)
         capsule = _capsule(array, self.backend, self.current_stream())
         address, shape, strides, dtype, kind, device = _dlpack.read(capsule)
-        if (kind in (_dlpack.CUDA, _dlpack.CUDA_MANAGED), device) != (bool(self.backend), self.device):
+        if (kind in (_dlpack.CUDA, _dlpack.CUDA_MANAGED), device) != (
+            bool(self.backend),
+            self.device,
+        ):
             raise ValueError("arrays of one call must be on one device")
         return View(address, shape, strides, dtype, capsule)
 
@@ -404,7 +408,9 @@ class Exchanged:
         return self.give(target)
 
     def column(self, address, count, dtype):
-        """In CUDA memory of a framework that this library cannot compute with: float64 whatever dtype."""
+        """In CUDA memory of a framework that this library cannot compute with: float64 whatever
+        dtype.
+        """
         if not self.backend:
             return self.give(Numpy().column(address, count, dtype))
         borrowed = DeviceMemory(self, address, (count, 1), (1, 1), "float64", None)
@@ -415,7 +421,7 @@ class Exchanged:
 
 
 class DeviceMemory:
-    """A row-major array in CUDA memory of this library. Speaks DLPack and __cuda_array_interface__."""
+    """A row-major array in CUDA memory; speaks DLPack and __cuda_array_interface__."""
 
     def __init__(self, framework, address, shape, strides, dtype, owner):
         self.framework = framework
@@ -615,7 +621,10 @@ class Call:
         view = self._real(what, array, 2)
         shape = view.shape
         if (rows is not None and shape[0] != rows) or (columns is not None and shape[1] != columns):
-            expected = (shape[0] if rows is None else rows, shape[1] if columns is None else columns)
+            expected = (
+                shape[0] if rows is None else rows,
+                shape[1] if columns is None else columns,
+            )
             _require_shape(what, shape, expected)
         return view.address or None, view.leading_dimension()
 
@@ -730,4 +739,3 @@ def is_array(value):
     if isinstance(value, (int, float, np.generic)):
         return False
     return not hasattr(value, "shape") or len(value.shape) > 0
-

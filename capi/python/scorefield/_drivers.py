@@ -20,8 +20,8 @@ _KINDS = {name: _abi.callback_type(name) for name in _abi.CALLBACKS}
 class Driver:
     """One run of a driver: `with Driver(...) as driver: driver.run(...)`.
 
-    progress: None, True (tqdm), or a function of the numbers that the driver reports; what it returns
-    cancels the run if it is true.
+    progress: None, True (tqdm), or a function of the numbers that the driver reports; what it
+    returns cancels the run if it is true.
     """
 
     def __init__(self, progress, total, what):
@@ -43,7 +43,8 @@ class Driver:
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
             self._former = signal.getsignal(signal.SIGINT)
-            # None: a handler that was not installed from Python, which can wait for no bytecode of ours.
+            # None: a handler that was not installed from Python, which can wait for no bytecode of
+            # ours.
             if callable(self._former):
                 signal.signal(signal.SIGINT, self._on_signal)
                 self._installed = True

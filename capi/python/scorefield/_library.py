@@ -74,7 +74,9 @@ def _load():
         try:
             function = getattr(library, name)
         except AttributeError:
-            raise ImportError(f"scorefield: {path} has no {name}: it is of another version") from None
+            raise ImportError(
+                f"scorefield: {path} has no {name}: it is of another version"
+            ) from None
         function.restype = result
         function.argtypes = arguments
     return library
@@ -157,7 +159,8 @@ class Context:
         self._dropped = collections.deque()
 
     def free_later(self, address, stream, driver):
-        """From any thread, a finaliser's too: memory is freed by the context's own, before its next call.
+        """From any thread, a finaliser's too: memory is freed by the context's own, before its next
+        call.
 
         driver: the one whose callback allocated it, or None.
         """

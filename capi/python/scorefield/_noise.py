@@ -11,7 +11,8 @@ class Noise:
     """Numbers of `seed`, from word `offset` of every row on; row i of a call is row first_row + i.
 
     So a batch in parts draws the numbers of the whole. device_offset: one uint64 word in device
-    memory, as an array, added to offset when the work runs (a replayed CUDA graph draws new numbers).
+    memory, as an array, added to offset when the work runs (a replayed CUDA graph draws new
+    numbers).
     """
 
     seed: int = 0

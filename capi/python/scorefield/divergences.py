@@ -1,7 +1,8 @@
 """How far a model q is from data p, estimated at points where both were evaluated.
 
 Value, standard error over the points, the integrand at every point, and gradients by the model's
-outputs. Shapes: m points of p and n of q in d dimensions. Formulas and units: scorefield/divergence.h.
+outputs. Shapes: m points of p and n of q in d dimensions. Formulas and units:
+scorefield/divergence.h.
 """
 
 from typing import Any, NamedTuple, Optional, Union
@@ -70,17 +71,23 @@ def _one(name, gradients, gradient_scale=1.0, cotangent=None, vector=False, **ar
     )  # fmt: skip
 
 
-def fisher(score_p: Any, score_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0) -> Divergence:
+def fisher(
+    score_p: Any, score_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0
+) -> Divergence:
     """1/2 <|s_p - s_q|^2>_p of scores [m, d]."""
     return _one("fisher", gradients, gradient_scale, score_p=score_p, score_q=score_q)
 
 
-def kl(log_p: Any, log_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0) -> Divergence:
+def kl(
+    log_p: Any, log_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0
+) -> Divergence:
     """<log p - log q>_p of log-densities [m], nats."""
     return _one("kl", gradients, gradient_scale, log_p=log_p, log_q=log_q)
 
 
-def kls(log_p: Any, log_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0) -> Divergence:
+def kls(
+    log_p: Any, log_q: Any, *, gradients: bool = False, gradient_scale: float = 1.0
+) -> Divergence:
     """1/2 <(log p - log q)^2>_p of log-densities [m], the squared log-ratio."""
     return _one("kls", gradients, gradient_scale, log_p=log_p, log_q=log_q)
 
@@ -89,7 +96,9 @@ def f2(
     log_p: Any, log_q: Any, score_p: Any, score_q: Any, *, cotangent: Optional[Any] = None,
     gradient_scale: float = 1.0,
 ) -> Divergence:  # fmt: skip
-    """<(log p - log q)(s_p - s_q)>_p, a vector [d]. Gradients are of its product with a cotangent [d]."""
+    """<(log p - log q)(s_p - s_q)>_p, a vector [d]. Gradients are of its product with a cotangent
+    [d].
+    """
     return _one("f2", cotangent is not None, gradient_scale, cotangent, True, log_p=log_p,
                 log_q=log_q, score_p=score_p, score_q=score_q)  # fmt: skip
 
@@ -126,7 +135,9 @@ def _two(name, p, q, gradients, gradient_scale):
 
 
 def js(at_p, at_q, *, gradients: bool = False, gradient_scale: float = 1.0) -> TwoSided:
-    """Jensen-Shannon, in [0, ln 2]. at_p: (log p, log q) at points of p, [m] each; at_q: at those of q."""
+    """Jensen-Shannon, in [0, ln 2]. at_p: (log p, log q) at points of p, [m] each; at_q: at those
+    of q.
+    """
     return _two("js", tuple(at_p), tuple(at_q), gradients, gradient_scale)
 
 
@@ -173,7 +184,7 @@ def local_variance(
 
 
 class KdeDivergence(NamedTuple):
-    """log_bandwidth_gradient: float64, d value / d log h_q; integrands at x, and at y of js and jf."""
+    """log_bandwidth_gradient: float64, d value / d log h_q; integrands at x and (js, jf) at y."""
 
     value: Any
     standard_error: Any
@@ -196,9 +207,9 @@ def kde_divergence(
     epsilon: float = 1.0,
     noise: Union[int, Any] = 0,
 ) -> KdeDivergence:
-    """A divergence of two KDEs, "fisher", "kl", "kls", "f2", "js", "jf" or "local_variance", at points
-    x [m, d] of p, and y [n, d] of q for js and jf. p_options, q_options: bandwidth, skip, labels of
-    each KDE there."""
+    """A divergence of two KDEs, "fisher", "kl", "kls", "f2", "js", "jf" or "local_variance", at
+    points x [m, d] of p, and y [n, d] of q for js and jf. p_options, q_options: bandwidth, skip,
+    labels of each KDE there."""
     from . import kde as kdes
 
     vector = divergence == "f2"

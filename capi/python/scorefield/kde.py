@@ -6,8 +6,9 @@ Shapes: n data and m queries in d dimensions. Units: densities in nats, scores 1
 import ctypes
 import math
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Optional, Union
 
 from . import _abi, _arrays, _drivers, _library, _noise
 from ._arrays import Call, reference
@@ -64,14 +65,14 @@ def query_params(call, kde, m, *, bandwidth=None, signal_scale=1.0, skip=None, l
 class KDE:
     """p(x) = sum_k w_k N(x | a y_k, h^2 I) over data y, of bandwidth h and signal scale a.
 
-    data: float32 or float64 [n, d], NumPy's, PyTorch's or any other's, on the CPU or on CUDA; copied.
-    bandwidth: h > 0, the default of every call; or None, and calls say. weights: [n] >= 0, or None
-    for equal ones. labels: int32 [n], for queries of one class; or None.
+    data: float32 or float64 [n, d], NumPy's, PyTorch's or any other's, on the CPU or on CUDA;
+    copied. bandwidth: h > 0, the default of every call; or None, and calls say. weights: [n] >= 0,
+    or None for equal ones. labels: int32 [n], for queries of one class; or None.
 
     Queries x [m, d] are of the data's dtype and device, of any framework; results are of x's. Every
-    method takes, for all queries or as an array [m] for each: `bandwidth`, `signal_scale` (a, default
-    1), and per query `skip` (int64 [m], the datum left out, -1 for none) and `labels` (int32 [m]:
-    only data of this label are seen; scorefield.ANY_LABEL: all).
+    method takes, for all queries or as an array [m] for each: `bandwidth`, `signal_scale` (a,
+    default 1), and per query `skip` (int64 [m], the datum left out, -1 for none) and `labels`
+    (int32 [m]: only data of this label are seen; scorefield.ANY_LABEL: all).
 
     It may be used from any number of threads at once.
     """
@@ -144,12 +145,12 @@ class KDE:
         labels: Optional[Any] = None,
         tangent: Optional[Any] = None,
         top: int = 0,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         """Any of the outputs at x [m, d], in one pass over the data, by name:
 
         log_density [m] nats; score [m, d] 1/x; denoised [m, d], E[y | x]; divergence [m] 1/x^2, of
-        the score; jacobian_product [m, d], J v, and quadratic_form [m], v.J v, of `tangent` v [m, d];
-        effective_sample_size [m], 1 / sum_k p_k^2; top_indices int64 [m, top] and top_weights
+        the score; jacobian_product [m, d], J v, and quadratic_form [m], v.J v, of `tangent` v [m,
+        d]; effective_sample_size [m], 1 / sum_k p_k^2; top_indices int64 [m, top] and top_weights
         [m, top], the most probable data, at most 64.
         """
         with self.call_of("x", x) as call:
@@ -207,7 +208,7 @@ class KDE:
         """1 / sum_k p_k^2 of the posterior over data, [m], in [1, n]."""
         return self._one(x, "effective_sample_size", **options)
 
-    def nearest(self, x: Any, k: int, **options) -> Tuple[Any, Any]:
+    def nearest(self, x: Any, k: int, **options) -> tuple[Any, Any]:
         """The k most probable data of each query: indices int64 [m, k] and probabilities [m, k]."""
         found = self.evaluate(x, ("top_indices", "top_weights"), top=k, **options)
         return found["top_indices"], found["top_weights"]
@@ -222,7 +223,7 @@ class KDE:
         quadratic_form_weights: Optional[Any] = None,
         wanted: Sequence[str] = ("data", "log_weights", "log_bandwidths"),
         **options,
-    ) -> Dict[str, Any]:
+    ) -> dict[str, Any]:
         """Gradients of L = sum_i g_i log p(x_i) + u_i.s(x_i) + b_i div s(x_i) + c_i v_i.J(x_i) v_i.
 
         g, b, c: [m]; u: [m, d]; v: `tangent` of the options. Wanted, by name: data [n, d], dL/dy_k;
@@ -269,7 +270,8 @@ class KDE:
         labels: Optional[Any] = None,
         indices: bool = False,
     ) -> Any:
-        """Exact draws of p: [count, d], of the data's framework; with `indices` (draws, int64 [count]).
+        """Exact draws of p: [count, d], of the data's framework; with `indices` (draws, int64
+        [count]).
 
         noise: a seed or a Noise. bandwidth 0: the data themselves, resampled.
         """
@@ -288,8 +290,10 @@ class KDE:
         points = call.give(points)
         return (points, call.give(chosen)) if indices else points
 
-    def moments(self, label: Optional[int] = None) -> Tuple[Any, Any]:
-        """Mean and variance of the data, coordinate by coordinate with their weights: NumPy [d] each."""
+    def moments(self, label: Optional[int] = None) -> tuple[Any, Any]:
+        """Mean and variance of the data, coordinate by coordinate with their weights: NumPy [d]
+        each.
+        """
         import numpy as np
 
         mean, variance = np.empty(self.dimension), np.empty(self.dimension)
@@ -320,10 +324,10 @@ class KDE:
 
         loss: "likelihood", "ism", "dsm", "ssm", "fdssm", "fdssm_score", "fddsm" or "dde", with the
         options of scorefield.losses.kde_loss (sigma, epsilon, noise, ...). least, most: where the
-        bandwidth is searched; by default from a fiftieth to ten times Silverman's rule for the data's
-        spread, `most` further by twice sigma where there is one. progress: True for tqdm's bar, or a
-        function (evaluations, bandwidth, loss), which may return True to cancel. What was found is
-        fit_result.
+        bandwidth is searched; by default from a fiftieth to ten times Silverman's rule for the
+        data's spread, `most` further by twice sigma where there is one. progress: True for tqdm's
+        bar, or a function (evaluations, bandwidth, loss), which may return True to cancel. What was
+        found is fit_result.
         """
         from . import losses
 

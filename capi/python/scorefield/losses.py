@@ -1,12 +1,14 @@
 """The losses of score matching, of a model's outputs in any framework, in one pass each.
 
 For each, a `perturb` call makes the points where the model must be evaluated, and the loss takes
-the model's outputs there. Hand both the same noise: it is made again, not stored. Values, their mean
-and standard error, and the gradient of the mean by every output. Shapes: m samples in d dimensions.
-Formulas, units and sources: scorefield/loss.h. With PyTorch's autograd: scorefield.torch.
+the model's outputs there. Hand both the same noise: it is made again, not stored. Values, their
+mean and standard error, and the gradient of the mean by every output. Shapes: m samples in d
+dimensions. Formulas, units and sources: scorefield/loss.h. With PyTorch's autograd:
+scorefield.torch.
 """
 
-from typing import Any, NamedTuple, Optional, Sequence, Tuple, Union
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Optional, Union
 
 from . import _arrays, _library, _noise
 from ._arrays import Call, reference
@@ -20,7 +22,7 @@ class Loss(NamedTuple):
     mean: Any
     standard_error: Any
     values: Any
-    gradients: Tuple[Any, ...]
+    gradients: tuple[Any, ...]
 
 
 def loss_params(
@@ -74,7 +76,7 @@ _PARTS = ("mean", "standard_error", "values")
 
 
 def outputs_of(call, m, parts=_PARTS):
-    """The struct scf_loss_outputs, and its arrays: mean, standard error, values; None of no part."""
+    """The struct scf_loss_outputs and its arrays, mean, standard error, values, or None."""
     none = (None, None)
     mean, at_mean = call.output((), "float64") if "mean" in parts else none
     error, at_error = call.output((), "float64") if "standard_error" in parts else none
@@ -88,7 +90,9 @@ def _loss(name, inputs, gradients, wanted=None, dimension=None, parts=_PARTS, **
     first = next((label, array) for label, array, _ in inputs if array is not None)
     projections = int(options.get("projections", 1))
     with Call.of(*first) as call:
-        matrices = [(label, array) for label, array, rank in inputs if rank == 2 and array is not None]
+        matrices = [
+            (label, array) for label, array, rank in inputs if rank == 2 and array is not None
+        ]
         if matrices:
             m, d = call.shape_of(*matrices[0])
         else:
@@ -163,7 +167,7 @@ def ssm_probes(
     return call.give(probes)
 
 
-def fdssm_perturb(x: Any, noise: NoiseLike = 0, *, epsilon: float) -> Tuple[Any, Any]:
+def fdssm_perturb(x: Any, noise: NoiseLike = 0, *, epsilon: float) -> tuple[Any, Any]:
     """x + v and x - v, [m, d] each, |v| = epsilon."""
     plus, minus = _perturb("fdssm_perturb", x, (True, True), {"noise": noise, "epsilon": epsilon})
     return plus, minus
@@ -177,7 +181,7 @@ def fddsm_perturb(
     epsilon: float,
     signal_scale: Union[float, Any] = 1.0,
     direction: Optional[Any] = None,
-) -> Tuple[Any, Any]:
+) -> tuple[Any, Any]:
     """x~ + n and x~ - n, [m, d] each, |n| = epsilon sqrt(d); direction: the caller's own n, of any
     length, [m, d]."""
     options = {"noise": noise, "sigma": sigma, "signal_scale": signal_scale, "epsilon": epsilon,
@@ -187,8 +191,8 @@ def fddsm_perturb(
 
 
 # ---- Losses -------------------------------------------------------------------------------------
-# Every loss takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by
-# d), gradient_scale, and gradients=False where none are wanted.
+# Every loss takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided
+# by d), gradient_scale, and gradients=False where none are wanted.
 
 
 def esm(score: Any, data_score: Any, *, gradients: bool = True, **options) -> Loss:
@@ -215,9 +219,9 @@ def dsm(
     gradients: bool = True,
     **options,
 ) -> Loss:
-    """Denoising: lambda 1/2 |s(x~) + z/sigma|^2, or that of another form of output [m, d]: "epsilon",
-    "x0" or "v" (these two need the unperturbed x). weighting: a number e for lambda = sigma^e, an
-    array [m], or None for 1."""
+    """Denoising: lambda 1/2 |s(x~) + z/sigma|^2, or that of another form of output [m, d]:
+    "epsilon", "x0" or "v" (these two need the unperturbed x). weighting: a number e for lambda =
+    sigma^e, an array [m], or None for 1."""
     inputs = [("x", x, 2), ("output", output, 2)]
     return _loss("dsm_loss", inputs, gradients, ("output",), noise=noise, sigma=sigma,
                  signal_scale=signal_scale, form=form, weighting=weighting, **options)  # fmt: skip
@@ -253,7 +257,13 @@ def fdssm_energy(
 
 
 def fdssm(
-    plus: Any, minus: Any, noise: NoiseLike = 0, *, epsilon: float, gradients: bool = True, **options
+    plus: Any,
+    minus: Any,
+    noise: NoiseLike = 0,
+    *,
+    epsilon: float,
+    gradients: bool = True,
+    **options,
 ) -> Loss:
     """Sliced by finite differences of scores at x + v and x - v, [m, d] each."""
     inputs = [("plus", plus, 2), ("minus", minus, 2)]
@@ -274,7 +284,7 @@ def dde(
     score: Any, noise: NoiseLike = 0, *, sigma: Union[float, Any],
     weighting: Optional[Union[float, Any]] = None, gradients: bool = True, **options,
 ) -> Loss:  # fmt: skip
-    """Deep density estimation: lambda |grad f(x~) + z/sigma|^2 of the score grad f at x~, [m, d]."""
+    """Deep density estimation: lambda |s + z/sigma|^2 of the score s = grad f at x~, [m, d]."""
     inputs = [("score", score, 2)]
     return _loss("dde_loss", inputs, gradients, noise=noise, sigma=sigma, weighting=weighting,
                  **options)  # fmt: skip
@@ -341,7 +351,12 @@ def kde_loss(
 
 
 def kde_dde_direction(
-    generator, data, x: Any, *, generator_skip: Optional[Any] = None, data_skip: Optional[Any] = None
+    generator,
+    data,
+    x: Any,
+    *,
+    generator_skip: Optional[Any] = None,
+    data_skip: Optional[Any] = None,
 ) -> Any:
     """dde_direction of two KDEs at particles x [m, d]; skips where x are a KDE's own data."""
     from . import kde as kdes

@@ -1,5 +1,5 @@
-"""Flows dx/dt = f(x, t), every sample solved on its own; the probability flow of a diffusion, and the
-log-densities that it carries. Shapes: m samples in d dimensions. Formulas: scorefield/ode.h.
+"""Flows dx/dt = f(x, t), every sample solved on its own; the probability flow of a diffusion, and
+the log-densities that it carries. Shapes: m samples in d dimensions. Formulas: scorefield/ode.h.
 
 A field is one of
   Flow(f, divergence=..., jvp=..., vjp=...)   Python functions of x [m, d] and t, a column [m, 1]
@@ -7,8 +7,9 @@ A field is one of
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Callable, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -21,8 +22,8 @@ from .samplers import Level
 
 @dataclass
 class Flow:
-    """dx/dt = function(x, t). divergence(x, t) -> [m] for exact traces; jvp(x, t, v) -> J v [m, d] for
-    Hutchinson's; vjp(x, t, u) -> J^T u [m, d] for adjoints."""
+    """dx/dt = function(x, t). divergence(x, t) -> [m] for exact traces; jvp(x, t, v) -> J v [m, d]
+    for Hutchinson's; vjp(x, t, u) -> J^T u [m, d] for adjoints."""
 
     function: Callable[[Any, Any], Any]
     divergence: Optional[Callable[[Any, Any], Any]] = None
@@ -52,8 +53,8 @@ Field = Union[Flow, ProbabilityFlow]
 @dataclass
 class Solution:
     """x [m, d] at the last time; states [times, m, d] where asked; log_density float64 [m], with a
-    trace: log p at the last time less log p at the first; log_densities [times, m]. statuses: names of
-    what became of each sample that failed, by its row. calls and evaluations of the field."""
+    trace: log p at the last time less log p at the first; log_densities [times, m]. statuses: names
+    of what became of each sample that failed, by its row. calls and evaluations of the field."""
 
     x: Any
     states: Optional[Any] = None
@@ -61,7 +62,7 @@ class Solution:
     log_densities: Optional[Any] = None
     steps_taken: Optional[Any] = None
     steps_refused: Optional[Any] = None
-    status: Tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
     failed: int = 0
     first_failed: int = -1
     calls: int = 0
@@ -152,8 +153,8 @@ class _Run:
             raise TypeError("noise must be a seed or a Noise without device_offset")
         self.params = call.new(
             "ode_params", solver=_library.choice("SCF_ODE_", solver, "solver"),
-            times=self.times.ctypes.data, n_times=self.times.size, steps=steps, rtol=rtol, atol=atol,
-            first_step=first_step, max_steps=max_steps,
+            times=self.times.ctypes.data, n_times=self.times.size, steps=steps, rtol=rtol,
+            atol=atol, first_step=first_step, max_steps=max_steps,
             trace=_library.choice("SCF_TRACE_", trace or "none", "trace"),
             probe=_library.choice("SCF_PROBE_", probe, "probe"), probes=probes,
             seed=drawn.seed, offset=drawn.offset, first_row=drawn.first_row,
@@ -184,10 +185,10 @@ def _told(result, strict):
 
 
 _SOLVER_HELP = """
-    solver: "dopri5" (adaptive: rtol, atol, first_step or 0 to find one, max_steps), "euler", "heun",
-    "rk4" (`steps` equal steps from each time to the next). progress: True for tqdm's bar, or a
-    function (finished, m), which may return true to cancel. strict: samples that fail are an error;
-    else they are NaN. Ctrl-C ends the run."""
+    solver: "dopri5" (adaptive: rtol, atol, first_step or 0 to find one, max_steps), "euler",
+    "heun", "rk4" (`steps` equal steps from each time to the next). progress: True for tqdm's bar,
+    or a function (finished, m), which may return true to cancel. strict: samples that fail are an
+    error; else they are NaN. Ctrl-C ends the run."""
 
 
 def _documented(function):
@@ -217,8 +218,8 @@ def solve(
 ) -> Solution:
     """Solves a flow from x [m, d] at times[0] to the last time; times rise or fall.
 
-    states: x at every time too. trace: None, "exact" or "hutchinson" (with `probes` of kind `probe`,
-    drawn by `noise`), for the log-density along the way."""
+    states: x at every time too. trace: None, "exact" or "hutchinson" (with `probes` of kind
+    `probe`, drawn by `noise`), for the log-density along the way."""
     with _call_for(field, x) as call:
         m, d = call.shape_of("x", x)
         state = call.framework.copy(call.framework.convert(x, call.dtype))
@@ -232,7 +233,9 @@ def solve(
             if trace is not None:
                 density, pointer = call.output((m,), "float64")
                 if states:
-                    densities, run.params.log_densities = call.output((run.times.size, m), "float64")
+                    densities, run.params.log_densities = call.output(
+                        (run.times.size, m), "float64"
+                    )
             result = call.new("ode_result")
             driver.run(call, "ode_solve", reference(run.field), reference(run.params),
                        call.view(state), m, d, d, pointer, reference(result))  # fmt: skip
@@ -262,8 +265,8 @@ def encode(
             error, at_error = call.output((m,), "float64") if round_trip else (None, None)
             result = call.new("ode_result")
             address, ld = call.matrix("x", x)
-            driver.run(call, "ode_encode", reference(run.field), reference(run.params), address, m, d,
-                       ld, pointer, d, at_error, reference(result))  # fmt: skip
+            driver.run(call, "ode_encode", reference(run.field), reference(run.params), address, m,
+                       d, ld, pointer, d, at_error, reference(result))  # fmt: skip
     _told(result, strict)
     return (call.give(latents), call.give(error)) if round_trip else call.give(latents)
 
@@ -283,8 +286,8 @@ def decode(
             points, pointer = call.output((m, d))
             result = call.new("ode_result")
             address, ld = call.matrix("latents", latents)
-            driver.run(call, "ode_decode", reference(run.field), reference(run.params), address, m, d,
-                       ld, pointer, d, reference(result))  # fmt: skip
+            driver.run(call, "ode_decode", reference(run.field), reference(run.params), address, m,
+                       d, ld, pointer, d, reference(result))  # fmt: skip
     _told(result, strict)
     return call.give(points)
 
@@ -308,10 +311,11 @@ def log_likelihood(
     steps: int = 100, rtol: float = 1e-5, atol: float = 1e-5, first_step: float = 0.0,
     max_steps: int = 10000, strict: bool = True, progress: Any = None,
 ) -> Likelihood:  # fmt: skip
-    """log p(x), [m], of points x [m, d] at times[0]: the prior's at the last time, and the trace's integral.
+    """log p(x), [m], of points x [m, d] at times[0]: the prior's at the last time, and the trace's
+    integral.
 
-    prior: "exact" or "matched" of a KDE, or "gaussian" of prior_variance; by default "exact" of a KDE,
-    else the papers' Gaussian. bin_width: of the data's bins, for bits per dimension."""
+    prior: "exact" or "matched" of a KDE, or "gaussian" of prior_variance; by default "exact" of a
+    KDE, else the papers' Gaussian. bin_width: of the data's bins, for bits per dimension."""
     with _call_for(field, x) as call:
         m, d = call.shape_of("x", x)
         with _drivers.Driver(progress, m, "likelihood") as driver:
@@ -326,8 +330,19 @@ def log_likelihood(
             density, pointer = call.output((m,), "float64")
             result = call.new("likelihood_result")
             address, ld = call.matrix("x", x)
-            driver.run(call, "ode_log_likelihood", reference(run.field), reference(run.params),
-                       reference(likelihood), address, m, d, ld, pointer, reference(result))  # fmt: skip
+            driver.run(
+                call,
+                "ode_log_likelihood",
+                reference(run.field),
+                reference(run.params),
+                reference(likelihood),
+                address,
+                m,
+                d,
+                ld,
+                pointer,
+                reference(result),
+            )
     _told(result.solution, strict)
     return Likelihood(call.give(density), call.give(latents), result.mean_log_density,
                       result.bits_per_dimension, result.solution.evaluations)  # fmt: skip
@@ -374,8 +389,20 @@ def adjoint(
             gradient, pointer = call.output((m, d))
             result = call.new("ode_result")
             address, ld = call.matrix("x", x)
-            driver.run(call, "ode_adjoint", reference(run.field), reference(run.params),
-                       reference(wanted), address, m, d, ld, pointer, d, reference(result))  # fmt: skip
+            driver.run(
+                call,
+                "ode_adjoint",
+                reference(run.field),
+                reference(run.params),
+                reference(wanted),
+                address,
+                m,
+                d,
+                ld,
+                pointer,
+                d,
+                reference(result),
+            )
     _told(result, strict)
     return Adjoint(call.give(gradient), call.give(of_bandwidth), call.give(of_data))
 

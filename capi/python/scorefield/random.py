@@ -4,7 +4,7 @@ Philox4x32-10 with cuRAND's mapping; scorefield/random.h says how. `like`: an ar
 device and dtype the numbers are of; default NumPy's float64.
 """
 
-from typing import Any, Optional, Tuple
+from typing import Any, Optional
 
 from . import _arrays, _noise
 from ._arrays import Call, reference
@@ -24,33 +24,35 @@ def _draw(name, shape, noise, like, *extra, dtype=None):
         if dtype is None:
             call.run("random_" + name, *arguments)
         else:
-            _arrays._library.call("scf_random_" + name, call.context.handle, *arguments, call.stream)
+            _arrays._library.call(
+                "scf_random_" + name, call.context.handle, *arguments, call.stream
+            )
     return call.give(array)
 
 
-def normal(shape: Tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
+def normal(shape: tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
     """Standard normals, [m, d]."""
     return _draw("normal", shape, noise, like)
 
 
-def uniform(shape: Tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
+def uniform(shape: tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
     """Uniforms in (0, 1], [m, d]."""
     return _draw("uniform", shape, noise, like)
 
 
-def rademacher(shape: Tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
+def rademacher(shape: tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
     """Signs, +1 and -1, [m, d]."""
     return _draw("rademacher", shape, noise, like)
 
 
 def sphere(
-    shape: Tuple[int, int], noise: NoiseLike = 0, radius: float = 1.0, like: Optional[Any] = None
+    shape: tuple[int, int], noise: NoiseLike = 0, radius: float = 1.0, like: Optional[Any] = None
 ) -> Any:
     """Rows uniform on the sphere of a radius, [m, d]."""
     return _draw("sphere", shape, noise, like, float(radius))
 
 
-def bits(shape: Tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
+def bits(shape: tuple[int, int], noise: NoiseLike = 0, like: Optional[Any] = None) -> Any:
     """The generator's 32-bit words, uint32 [m, d] (PyTorch: int32 of the same bits)."""
     return _draw("bits", shape, noise, like, dtype="uint32")
 

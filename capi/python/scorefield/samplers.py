@@ -6,7 +6,7 @@ sources and determinism: scorefield/sampler.h. Schedules: scorefield.schedules.
 """
 
 from dataclasses import dataclass
-from typing import Any, Callable, NamedTuple, Optional, Tuple, Union
+from typing import Any, Callable, NamedTuple, Optional, Union
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def _step(name, x, inputs, options, denoised=False, form_wanted=None):
 
 def langevin_step(x: Any, output: Any, noise: NoiseLike = 0, *, step_size: Union[float, Any],
                   temperature: float = 1.0, **level) -> Any:  # fmt: skip
-    """x + alpha s + sqrt(2 alpha T) z. For other forms than the score: form, signal_scale, sigma."""
+    """x + alpha s + sqrt(2 alpha T) z. Other forms than the score: form, signal_scale, sigma."""
     options = {"noise": noise, "step_size": step_size, "temperature": temperature, **level}
     return _step("langevin_step", x, [("output", output)], options)
 
@@ -88,18 +88,26 @@ def _to_next(sigma, next_sigma, signal_scale, next_signal_scale):
 
 
 def ancestral_step(
-    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any, signal_scale: Any = 1.0,
+    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any,
+    signal_scale: Any = 1.0,
     next_signal_scale: Any = 1.0, form: str = "score", variance: str = "small",
     clip: Optional[float] = None, temperature: float = 1.0, denoised: bool = False,
 ) -> Any:  # fmt: skip
     """DDPM's step from level (a, sigma) to the next. variance: "small" or "large"."""
-    options = {**_to_next(sigma, next_sigma, signal_scale, next_signal_scale), "noise": noise,
-               "form": form, "variance": variance, "clip": clip, "temperature": temperature}  # fmt: skip
+    options = {
+        **_to_next(sigma, next_sigma, signal_scale, next_signal_scale),
+        "noise": noise,
+        "form": form,
+        "variance": variance,
+        "clip": clip,
+        "temperature": temperature,
+    }
     return _step("ancestral_step", x, [("output", output)], options, denoised)
 
 
 def ddim_step(
-    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any, signal_scale: Any = 1.0,
+    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any,
+    signal_scale: Any = 1.0,
     next_signal_scale: Any = 1.0, form: str = "score", eta: float = 0.0,
     clip: Optional[float] = None, temperature: float = 1.0, denoised: bool = False,
 ) -> Any:  # fmt: skip
@@ -110,7 +118,8 @@ def ddim_step(
 
 
 def reverse_diffusion_step(
-    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any, signal_scale: Any = 1.0,
+    x: Any, output: Any, noise: NoiseLike = 0, *, sigma: Any, next_sigma: Any,
+    signal_scale: Any = 1.0,
     next_signal_scale: Any = 1.0, form: str = "score", temperature: float = 1.0,
     denoised: bool = False,
 ) -> Any:  # fmt: skip
@@ -160,7 +169,7 @@ def dpmpp_step(
     x: Any, output: Any, previous: Optional[Any] = None, *, sigma: Any, next_sigma: Any,
     signal_scale: Any = 1.0, next_signal_scale: Any = 1.0, before_sigma: Any = None,
     before_signal_scale: Any = None, form: str = "score", clip: Optional[float] = None,
-) -> Tuple[Any, Any]:  # fmt: skip
+) -> tuple[Any, Any]:  # fmt: skip
     """DPM-Solver++(2M): (next, x0^). previous: x0^ of the step before, from the level `before`."""
     options = {**_to_next(sigma, next_sigma, signal_scale, next_signal_scale), "form": form,
                "before_sigma": before_sigma, "before_signal_scale": before_signal_scale,
@@ -187,8 +196,8 @@ def convert_output(x: Any, output: Any, form: str, form_wanted: str, *, sigma: A
 
 class Level(NamedTuple):
     """Where a model is asked. signal_scale, sigma and time: columns [m, 1] of x's framework and
-    dtype, the same in every row in a sampler and each row's own in a flow; step: of the sampler's, or
-    -1 in a flow."""
+    dtype, the same in every row in a sampler and each row's own in a flow; step: of the sampler's,
+    or -1 in a flow."""
 
     signal_scale: Any
     sigma: Any
@@ -209,7 +218,7 @@ class Samples:
     steps_done: int = 0
     failed_step: int = -1
     evaluations: int = 0
-    status: Tuple[str, ...] = ()
+    status: tuple[str, ...] = ()
     trajectory: Optional[Any] = None
     previous: Optional[Any] = None
 
@@ -222,9 +231,7 @@ def _model_callback(function, call, m, d, added=False):
         with framework.on_stream(request.stream):
             # A copy: a view of the driver's memory might be kept for longer than it lives.
             x = framework.give(
-                framework.copy(
-                    framework.borrowed(request.x, (m, d), (request.ldx, 1), call.dtype)
-                )
+                framework.copy(framework.borrowed(request.x, (m, d), (request.ldx, 1), call.dtype))
             )
             columns = (
                 framework.full((m, 1), value, call.dtype)
@@ -279,19 +286,19 @@ def sample(
 ) -> Samples:
     """Runs a whole sampler.
 
-    model: f(x, level) -> the output in `form`, [m, d]; or a KDE, exactly. x: states [m, d] at the first
-    level, which stay as they are; or the shape (m, d) alone, to start at the prior (of a KDE's
-    framework and dtype, or of those of `like`, else NumPy's float64).
-    method: "smld", "ddpm", "ddim", "pc", "em", "edm", "dpmpp", over `schedule`, or the method's usual
-    one of `steps` under `sde` ("ve", "vp", "subvp" or an SDE). start: "given", "prior" or, of a KDE,
-    "matched". guidance: f(x, level) -> [m, d], added to the score. known: [m, d] or [d], coordinates
-    that are put back, NaN where unknown. labels: of a KDE, int32 [m]. progress: True for tqdm's bar, or
-    a function (step, steps), which may return true to cancel.
-    Numbers by name: corrector_steps, snr, eta, clip, temperature, churn, churn_min, churn_max,
-    churn_noise, first_step, stop_step, trajectory_every.
+    model: f(x, level) -> the output in `form`, [m, d]; or a KDE, exactly. x: states [m, d] at the
+    first level, which stay as they are; or the shape (m, d) alone, to start at the prior (of a
+    KDE's framework and dtype, or of those of `like`, else NumPy's float64). method: "smld", "ddpm",
+    "ddim", "pc", "em", "edm", "dpmpp", over `schedule`, or the method's usual one of `steps` under
+    `sde` ("ve", "vp", "subvp" or an SDE). start: "given", "prior" or, of a KDE, "matched".
+    guidance: f(x, level) -> [m, d], added to the score. known: [m, d] or [d], coordinates that are
+    put back, NaN where unknown. labels: of a KDE, int32 [m]. progress: True for tqdm's bar, or a
+    function (step, steps), which may return true to cancel. Numbers by name: corrector_steps, snr,
+    eta, clip, temperature, churn, churn_min, churn_max, churn_noise, first_step, stop_step,
+    trajectory_every.
 
-    What a model raises is raised again; Ctrl-C ends the run. Errors of a run have it as far as it got
-    in `result`.
+    What a model raises is raised again; Ctrl-C ends the run. Errors of a run have it as far as it
+    got in `result`.
     """
     of_kde = isinstance(model, KDE)
     if isinstance(x, tuple):
@@ -352,9 +359,7 @@ def sample(
         total = schedule.steps()
         with _drivers.Driver(progress, total, "sample") as driver:
             if not of_kde:
-                params.model = driver.callback(
-                    "scf_model_fn", _model_callback(model, call, m, d)
-                )
+                params.model = driver.callback("scf_model_fn", _model_callback(model, call, m, d))
             if guidance is not None:
                 params.guidance = driver.callback(
                     "scf_model_fn", _model_callback(guidance, call, m, d, added=True)
@@ -382,8 +387,15 @@ def sample(
 def _use_schedule(call, params, schedule):
     """Points the params at the schedule's arrays, of checked lengths."""
     steps = schedule.steps()
-    lengths = {"sigmas": steps + 1, "signal_scales": steps + 1, "times": steps + 1,
-               "step_sizes": steps, "drifts": steps, "diffusions": steps, "intervals": steps}  # fmt: skip
+    lengths = {
+        "sigmas": steps + 1,
+        "signal_scales": steps + 1,
+        "times": steps + 1,
+        "step_sizes": steps,
+        "drifts": steps,
+        "diffusions": steps,
+        "intervals": steps,
+    }
     for name, length in lengths.items():
         values = getattr(schedule, name)
         if values is None:

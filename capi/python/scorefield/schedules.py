@@ -85,8 +85,13 @@ class SDE:
         written = _library.struct("sde_coefficients")
         for name, array in zip(Coefficients._fields, arrays):
             setattr(written, name, array.ctypes.data)
-        _library.call("scf_sde_evaluate", ctypes.byref(self.params()), times.ctypes.data, times.size,
-                      ctypes.byref(written))  # fmt: skip
+        _library.call(
+            "scf_sde_evaluate",
+            ctypes.byref(self.params()),
+            times.ctypes.data,
+            times.size,
+            ctypes.byref(written),
+        )
         return Coefficients(*(array.reshape(t.shape) for array in arrays))
 
 

@@ -1,7 +1,7 @@
 """KernelDensity as scikit-learn has it, Gaussian and exact, with the score of the density besides.
 
-    from scorefield.sklearn import KernelDensity
-    KernelDensity(bandwidth="likelihood").fit(X).score_samples(X)
+from scorefield.sklearn import KernelDensity
+KernelDensity(bandwidth="likelihood").fit(X).score_samples(X)
 """
 
 from numbers import Real
@@ -22,10 +22,10 @@ _LOSSES = ("likelihood", "ism", "ssm", "fdssm", "fdssm_score")
 class KernelDensity(DensityMixin, BaseEstimator):
     """A Gaussian kernel density estimate with scikit-learn's interface.
 
-    bandwidth: h > 0; "scott" or "silverman", n^(-1/(d+4)) and (n (d+2)/4)^(-1/(d+4)), as scikit-learn
-    has them; or the name of a loss, "likelihood" (least -log p) or "ism" among others, that the
-    bandwidth makes least with each sample left out in turn. epsilon: the finite difference of "fdssm".
-    dtype: "float64", "float32", or None: that of X, and float64 where it is neither.
+    bandwidth: h > 0; "scott" or "silverman", n^(-1/(d+4)) and (n (d+2)/4)^(-1/(d+4)), as
+    scikit-learn has them; or the name of a loss, "likelihood" (least -log p) or "ism" among others,
+    that the bandwidth makes least with each sample left out in turn. epsilon: the finite difference
+    of "fdssm". dtype: "float64", "float32", or None: that of X, and float64 where it is neither.
 
     After fit: kde_ (a scorefield.KDE), bandwidth_, n_features_in_, fit_result_.
     """
@@ -70,7 +70,9 @@ class KernelDensity(DensityMixin, BaseEstimator):
             bandwidth = self.kde_.bandwidth
         else:
             known = ", ".join(repr(name) for name in _RULES + _LOSSES)
-            raise ValueError(f"bandwidth must be a number > 0 or one of {known}, got {self.bandwidth!r}")
+            raise ValueError(
+                f"bandwidth must be a number > 0 or one of {known}, got {self.bandwidth!r}"
+            )
         if self.fit_result_ is None:
             self.kde_ = KDE(X, bandwidth, weights=sample_weight)
         self.bandwidth_ = bandwidth

@@ -1,12 +1,12 @@
 """scorefield under PyTorch's autograd: losses of a model's outputs and of whole models, a KDE's
 log-density and score, and fields for scorefield.ode from a network.
 
-Every loss is quadratic in the model's outputs, so its gradient is affine, and double backward is exact
-to all orders. Of a KDE, log_density and score are differentiable by x (to the second and the first
-order), by the bandwidth, the data and the log-weights (once).
+Every loss is quadratic in the model's outputs, so its gradient is affine, and double backward is
+exact to all orders. Of a KDE, log_density and score are differentiable by x (to the second and the
+first order), by the bandwidth, the data and the log-weights (once).
 """
 
-from typing import Any, Callable, Optional, Tuple, Union
+from typing import Any, Callable, Optional, Union
 
 import torch
 
@@ -18,8 +18,8 @@ from .samplers import Level
 Tensor = torch.Tensor
 
 # ---- Losses of outputs --------------------------------------------------------------------------
-# Each takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by d) and
-# reduction: "mean", or "none" for every sample's [m].
+# Each takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by d)
+# and reduction: "mean", or "none" for every sample's [m].
 
 
 class _Quadratic(torch.autograd.Function):
@@ -43,7 +43,9 @@ class _Quadratic(torch.autograd.Function):
 
 
 def _for_rows(cotangent, gradient):
-    """A cotangent, of the mean or [m], beside a gradient [m], [m, d] or, of K products a sample, [K m, d]."""
+    """A cotangent, of the mean or [m], beside a gradient [m], [m, d] or, of K products a sample, [K
+    m, d].
+    """
     if cotangent.dim() == 0:
         return cotangent
     if gradient.shape[0] != cotangent.shape[0]:
@@ -100,9 +102,14 @@ def _apply(loss, outputs, hessian_product, dimension, options, *, mask=None, per
 
     def evaluate(*detached):
         # m times the mean's gradient is that of every value, but for the share that counts.
-        found = loss(*detached, mask=mask, per_dimension=per_dimension,
-                     parts=("mean" if of_mean else "values",),
-                     gradient_scale=1.0 if of_mean else float(like.shape[0]), **options)  # fmt: skip
+        found = loss(
+            *detached,
+            mask=mask,
+            per_dimension=per_dimension,
+            parts=("mean" if of_mean else "values",),
+            gradient_scale=1.0 if of_mean else float(like.shape[0]),
+            **options,
+        )
         if of_mean:
             return found.mean.to(like.dtype), found.gradients
         gradients = found.gradients
@@ -125,7 +132,9 @@ def _powered(sigma, weighting, like):
 
 
 def esm_loss(score: Tensor, data_score: Tensor, **common) -> Tensor:
-    """1/2 |s - s_p|^2 of scores [m, d]; differentiable by `score`. reduction: "mean", or "none" for [m]."""
+    """1/2 |s - s_p|^2 of scores [m, d]; differentiable by `score`. reduction: "mean", or "none" for
+    [m].
+    """
     data = data_score.detach()
     return _apply(
         lambda s, **given: losses.esm(s, data, **given), (score,),
@@ -146,11 +155,10 @@ def dsm_loss(
     signal_scale: Union[float, Tensor] = 1.0, form: str = "score",
     weighting: Optional[Union[float, Tensor]] = None, **common,
 ) -> Tensor:  # fmt: skip
-    """lambda 1/2 |s(x~) + z/sigma|^2 of the model's output at dsm_perturb(x, noise, ...), [m, d], or that
-    of form "epsilon", "x0" or "v" (with x). Differentiable by `output`."""
+    """lambda 1/2 |s(x~) + z/sigma|^2 of the model's output at dsm_perturb(x, noise, ...), [m, d],
+    or that of form "epsilon", "x0" or "v" (with x). Differentiable by `output`."""
     options = {"noise": noise, "sigma": sigma, "x": x, "signal_scale": signal_scale, "form": form,
                "weighting": weighting}  # fmt: skip
-
 
     def hessian_product(rows, u):
         return (rows.of(_powered(sigma, weighting, u)) * u,)
@@ -163,8 +171,8 @@ def ssm_loss(
     probe: str = "rademacher", variance_reduced: bool = False, probes: Optional[Tensor] = None,
     **common,
 ) -> Tensor:  # fmt: skip
-    """1/K sum_k 1/2 (v_k.s)^2 + v_k.H v_k of scores [m, d] and products H v_k [K m, d]; the probes v are
-    ssm_probes(x, noise, ...), or the caller's own. Differentiable by both."""
+    """1/K sum_k 1/2 (v_k.s)^2 + v_k.H v_k of scores [m, d] and products H v_k [K m, d]; the probes
+    v are ssm_probes(x, noise, ...), or the caller's own. Differentiable by both."""
     options = {"noise": noise, "projections": projections, "probe": probe,
                "variance_reduced": variance_reduced, "probes": probes}  # fmt: skip
     m, d = score.shape
@@ -197,10 +205,8 @@ def fdssm_energy_loss(
                   options, **common)  # fmt: skip
 
 
-def fdssm_loss(
-    plus: Tensor, minus: Tensor, noise: Any = 0, *, epsilon: float, **common
-) -> Tensor:
-    """FD-SSM of scores at x + v and x - v, [m, d] each: fdssm_perturb(x, noise, epsilon=epsilon)."""
+def fdssm_loss(plus: Tensor, minus: Tensor, noise: Any = 0, *, epsilon: float, **common) -> Tensor:
+    """FD-SSM of scores [m, d] at fdssm_perturb(x, noise, epsilon=epsilon), x + v and x - v."""
 
     def hessian_product(rows, up, down):
         both = rows.of(0.25) * (up + down)
@@ -244,7 +250,7 @@ def dde_loss(
 # A model is a function x [m, d] -> score [m, d]; closures give it its noise level.
 
 
-def jvp(function: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> Tuple[Tensor, Tensor]:
+def jvp(function: Callable[[Tensor], Tensor], x: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
     """(f(x), J v), differentiable in f's parameters: reverse mode twice, for any network."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
@@ -276,7 +282,9 @@ def ssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, project
             torch.autograd.grad(score, x, v, create_graph=True)[0]
             for v in (probes.split(x.shape[0]) if x.shape[0] else [probes])
         ]
-    return ssm_loss(score, torch.cat(products) if len(products) > 1 else products[0], **made, **options)
+    return ssm_loss(
+        score, torch.cat(products) if len(products) > 1 else products[0], **made, **options
+    )
 
 
 def fdssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, epsilon: float,
@@ -359,7 +367,9 @@ class _Parameters(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, *_):
-        raise NotImplementedError("gradients by a KDE's bandwidths, data and weights have no derivatives")
+        raise NotImplementedError(
+            "gradients by a KDE's bandwidths, data and weights have no derivatives"
+        )
 
 
 def _parameter_gradients(ctx, cotangent, kind, x, log_bandwidths):
@@ -375,13 +385,19 @@ def _parameter_gradients(ctx, cotangent, kind, x, log_bandwidths):
 class KDE:
     """A KDE under autograd: p(x) = sum_k w_k N(x | y_k, h^2 I).
 
-    data [n, d]; bandwidth: a number, or a tensor of one element or [m]; log_weights [n] or None, which
-    need not be normalised. Gradients flow to whatever of x, data, bandwidth and log_weights requires
-    them. `prepared` is the scorefield.KDE.
+    data [n, d]; bandwidth: a number, or a tensor of one element or [m]; log_weights [n] or None,
+    which need not be normalised. Gradients flow to whatever of x, data, bandwidth and log_weights
+    requires them. `prepared` is the scorefield.KDE.
     """
 
-    def __init__(self, data: Tensor, bandwidth: Union[float, Tensor], *,
-                 log_weights: Optional[Tensor] = None, labels: Optional[Tensor] = None):  # fmt: skip
+    def __init__(
+        self,
+        data: Tensor,
+        bandwidth: Union[float, Tensor],
+        *,
+        log_weights: Optional[Tensor] = None,
+        labels: Optional[Tensor] = None,
+    ):
         weights = None
         if log_weights is not None:
             shifted = log_weights.detach()
