@@ -27,6 +27,8 @@ for python in python3 /usr/bin/python3; do
     if "$environment/bin/python" -c 'import torchdiffeq' 2>/dev/null; then
       "$environment/bin/python" "$here/ode_peers.py" "$library" "$build/peers/ode_torch.json"
     fi
+    PYTHONPATH=$here/../../capi/python SCOREFIELD_LIBRARY=$library \
+      "$python" "$here/loss_python.py" "$build/peers/loss_python.json"
     exec "$python" "$here/loss_torch.py" "$library" "$build/peers/loss_torch.json"
   fi
 done

@@ -333,7 +333,8 @@ class KDE:
 
         kde = cls(data, weights=weights, labels=labels)
         rule = _silverman(kde)
-        sigma = float(options.get("sigma") or 0.0)
+        sigma = options.get("sigma", 0.0)
+        sigma = float(max(sigma) if _arrays.is_array(sigma) else sigma)
         with kde.call_of("data", data) as call:
             address, ld = call.matrix("data", data)
             chosen = call.new("kde_loss_params", loss=_library.choice("SCF_LOSS_", loss, "loss"))
