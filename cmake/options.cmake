@@ -3,6 +3,7 @@
 
 option(SCF_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(SCF_BUILD_BENCH "Build the benchmarks" ${PROJECT_IS_TOP_LEVEL})
+option(SCF_BUILD_COMMAND "Build the command, the demo and the examples" ${PROJECT_IS_TOP_LEVEL})
 set(SCF_ENABLE_CUDA AUTO CACHE STRING "CUDA backend: AUTO (where a toolkit is found), ON, OFF")
 set_property(CACHE SCF_ENABLE_CUDA PROPERTY STRINGS AUTO ON OFF)
 set(SCF_EMULATE_CUDA AUTO CACHE STRING

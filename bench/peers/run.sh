@@ -68,5 +68,7 @@ if wanted flows; then
   fi
 fi
 if wanted losses && [ -n "$torch_python" ]; then
+  PYTHONPATH=$here/../../capi/python SCOREFIELD_LIBRARY=$library \
+    "$torch_python" "$here/loss_python.py" "$out/loss_python.json"
   "$torch_python" "$here/loss_torch.py" "$library" "$out/loss_torch.json"
 fi

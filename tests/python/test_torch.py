@@ -1,0 +1,207 @@
+import numpy as np
+import pytest
+import reference
+
+torch = pytest.importorskip("torch")
+import scorefield  # noqa: E402
+import scorefield.torch as st  # noqa: E402
+from scorefield import losses, ode  # noqa: E402
+
+M, D = 6, 3
+GENERATOR = torch.Generator().manual_seed(5)
+
+
+def made(*shape, grad=True, dtype=torch.float64):
+    return torch.randn(*shape, generator=GENERATOR, dtype=dtype).requires_grad_(grad)
+
+
+def plain(*shape):
+    return made(*shape, grad=False)
+
+
+MASK = torch.tensor([True, True, False, True, False, True])
+SIGMA = torch.linspace(0.4, 1.2, M, dtype=torch.float64)
+
+# Name: (loss of its differentiated inputs, shapes of these). Fixed arguments are drawn once.
+DATA, X, Z, V = plain(M, D), plain(M, D), plain(M, D), plain(M, D)
+LOSSES = {
+    "esm": (lambda s, **o: st.esm_loss(s, DATA, **o), [(M, D)]),
+    "ism": (st.ism_loss, [(M, D), (M,)]),
+    "dsm": (lambda s, **o: st.dsm_loss(s, 3, sigma=SIGMA, weighting=2, **o), [(M, D)]),
+    "dsm epsilon": (lambda s, **o: st.dsm_loss(s, Z, sigma=0.5, form="epsilon", **o), [(M, D)]),
+    "dsm v": (
+        lambda s, **o: st.dsm_loss(s, Z, sigma=SIGMA, x=X, form="v", weighting=SIGMA, **o),
+        [(M, D)],
+    ),
+    "ssm": (lambda s, h, **o: st.ssm_loss(s, h, 4, projections=2, **o), [(M, D), (2 * M, D)]),
+    "ssm-vr": (
+        lambda s, h, **o: st.ssm_loss(s, h, 4, variance_reduced=True, **o), [(M, D), (M, D)]
+    ),
+    "fdssm energy": (
+        lambda e, p, m, **o: st.fdssm_energy_loss(e, p, m, dimension=D, epsilon=0.4, **o),
+        [(M,), (M,), (M,)],
+    ),
+    "fdssm": (lambda p, m, **o: st.fdssm_loss(p, m, 4, epsilon=0.4, **o), [(M, D), (M, D)]),
+    "fddsm": (
+        lambda p, m, **o: st.fddsm_loss(p, m, 4, dimension=D, sigma=SIGMA, epsilon=0.4, **o),
+        [(M,), (M,)],
+    ),
+    "dde": (lambda s, **o: st.dde_loss(s, 4, sigma=SIGMA, weighting=2, **o), [(M, D)]),
+}  # fmt: skip
+OPTIONS = {
+    "mean": {},
+    "masked": {"mask": MASK, "per_dimension": True},
+    "none": {"reduction": "none"},
+    "none, masked": {"reduction": "none", "mask": MASK, "per_dimension": True},
+}
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("name", LOSSES)
+def test_losses_gradcheck(name, options):
+    loss, shapes = LOSSES[name]
+    inputs = [made(*shape) for shape in shapes]
+    assert torch.autograd.gradcheck(lambda *a: loss(*a, **options), inputs)
+    assert torch.autograd.gradgradcheck(lambda *a: loss(*a, **options), inputs)
+
+
+def test_losses_are_those_of_the_functions():
+    s = made(M, D)
+    assert st.esm_loss(s, DATA).item() == losses.esm(s.detach(), DATA).mean.item()
+    values = st.dsm_loss(s, 3, sigma=0.5, reduction="none")
+    assert torch.equal(values.detach(), losses.dsm(s.detach(), 3, sigma=0.5).values)
+    with pytest.raises(ValueError, match="reduction must be"):
+        st.esm_loss(s, DATA, reduction="sum")
+    with pytest.raises(scorefield.InvalidArgument, match="sigma"):
+        st.dsm_loss(s, 3, sigma=-0.5)
+
+
+def small_network():
+    torch.manual_seed(2)
+    return torch.nn.Sequential(
+        torch.nn.Linear(D, 8), torch.nn.Tanh(), torch.nn.Linear(8, D)
+    ).double()
+
+
+def test_losses_of_models():
+    """As written in PyTorch alone, to the parameters' gradients."""
+    network, x = small_network(), plain(M, D)
+    v = losses.ssm_probes(x, 4)
+
+    def gradients(loss):
+        return torch.cat([g.reshape(-1) for g in torch.autograd.grad(loss, network.parameters())])
+
+    jacobian = torch.stack([
+        torch.autograd.functional.jacobian(network, row, create_graph=True) for row in x
+    ])  # fmt: skip
+    products = torch.einsum("mij,mj->mi", jacobian, v)
+    expected = 0.5 * (network(x) * v).sum(1) ** 2 + (v * products).sum(1)
+    ours = st.ssm(network, x, 4)
+    assert torch.allclose(ours, expected.mean(), atol=1e-12)
+    assert torch.allclose(gradients(ours), gradients(expected.mean()), atol=1e-12)
+    moved = losses.dsm_perturb(x, 4, sigma=0.5)
+    expected = 0.5 * ((network(moved) + (moved - x) / 0.25) ** 2).sum(1).mean()
+    ours = st.dsm(network, x, 4, sigma=0.5)
+    assert torch.allclose(gradients(ours), gradients(expected), atol=1e-12)
+    plus, minus = losses.fdssm_perturb(x, 4, epsilon=0.1)
+    step, up, down = (plus - minus) / 2, network(plus), network(minus)
+    expected = ((up + down) ** 2).sum(1) / 8 + D / 0.02 * ((up - down) * step).sum(1)
+    ours = st.fdssm(network, x, 4, epsilon=0.1)
+    assert torch.allclose(gradients(ours), gradients(expected.mean()), atol=1e-10)
+    several = st.ssm(network, x, 4, projections=3, variance_reduced=True)
+    assert torch.isfinite(gradients(several)).all()
+
+
+@pytest.mark.parametrize("bandwidth", ["number", "shared", "each"])
+def test_kde_gradcheck(bandwidth):
+    data, x, log_weights = made(9, D), made(M, D), made(9)
+    h = {
+        "number": 0.7,
+        "shared": torch.tensor(0.7, dtype=torch.float64, requires_grad=True),
+        "each": torch.linspace(0.5, 1, M, dtype=torch.float64).requires_grad_(),
+    }[bandwidth]
+    given = [h] if isinstance(h, torch.Tensor) else []
+
+    def log_density(x, data, log_weights, h=0.7):
+        return st.KDE(data, h, log_weights=log_weights).log_density(x)
+
+    def score(x, data, log_weights, h=0.7):
+        return st.KDE(data, h, log_weights=log_weights).score(x)
+
+    for function in (log_density, score):
+        assert torch.autograd.gradcheck(function, (x, data, log_weights, *given))
+    kde = st.KDE(data.detach(), h.detach() if given else h)
+    assert torch.autograd.gradgradcheck(kde.log_density, (x,))
+
+    u = made(M, D)
+    (products,) = torch.autograd.grad(kde.score(x), x, u, create_graph=True)
+    with pytest.raises(NotImplementedError, match="up to the second order"):
+        torch.autograd.grad(products.sum(), x)
+
+
+def test_kde_values_and_options():
+    data, x = plain(20, D), plain(M, D)
+    kde = st.KDE(data, 0.5)
+    density, score, _, _ = reference.kde(data, x, 0.5)
+    reference.close(kde.log_density(x), density, "float64")
+    reference.close(kde.score(x), score, "float64")
+    halves = kde.score(x, bandwidth=torch.full((M,), 0.25, dtype=torch.float64))
+    assert torch.allclose(halves, kde.score(x, bandwidth=0.25))
+    own = st.KDE(data, 0.5).log_density(data, skip=torch.arange(20))
+    reference.close(own[0], reference.kde(data[1:], data[:1], 0.5)[0][0], "float64")
+
+
+def test_bandwidth_by_gradient_descent():
+    """The likelihood, each datum left out, falls to where the fit finds it."""
+    data = torch.randn(80, 2, dtype=torch.float64, generator=GENERATOR)
+    log_h = torch.tensor(0.0, dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.Adam([log_h], lr=0.05)
+    for _ in range(200):
+        loss = -st.KDE(data, log_h.exp()).log_density(data, skip=torch.arange(80)).mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    fitted = scorefield.KDE.fit(data)
+    assert log_h.exp().item() == pytest.approx(fitted.bandwidth, rel=1e-2)
+
+
+def test_fields_of_networks():
+    """Divergence, jvp and vjp by autograd: those of a Gaussian's score, known in closed form."""
+
+    def model(x, level):
+        variance = level.signal_scale**2 * torch.tensor([1.0, 4.0], dtype=x.dtype) + level.sigma**2
+        return -x / variance
+
+    x = torch.randn(9, 2, dtype=torch.float64, generator=GENERATOR)
+    flow = st.probability_flow(model, "vp")
+    normal = torch.distributions.Normal(0.0, torch.tensor([1.0, 2.0], dtype=torch.float64))
+    exact = normal.log_prob(x).sum(1)
+    found = ode.log_likelihood(flow, x)
+    assert torch.allclose(found.log_density, exact, atol=2e-3)
+    estimate = ode.log_likelihood(flow, x, trace="hutchinson", probes=20)
+    assert torch.allclose(estimate.log_density, exact, atol=2e-3)
+    g = torch.zeros(2, 9, 2, dtype=torch.float64)
+    g[1] = 1.0
+    gradient = ode.adjoint(flow, x, g).gradient
+    step = 1e-4
+    moved = [ode.solve(flow, x + sign * step, rtol=1e-9, atol=1e-9).x.sum(1) for sign in (1, -1)]
+    assert torch.allclose(gradient.sum(1), (moved[0] - moved[1]) / (2 * step), atol=1e-3)
+
+
+def test_float32_trains():
+    network = small_network().float()
+    x = made(64, D, grad=False, dtype=torch.float32)
+    optimiser = torch.optim.Adam(network.parameters(), lr=1e-2)
+    first = None
+    for step in range(200):
+        loss = st.dsm(network, x, step, sigma=0.5)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        first = first or loss.item()
+    assert loss.dtype == torch.float32 and loss.item() < 0.7 * first
+
+
+def test_tensors_on_the_cpu_only_touch_the_cpu():
+    assert np.shares_memory(X.numpy(), X.detach().numpy())
+    assert not torch.cuda.is_initialized()
