@@ -17,12 +17,10 @@ class HeaderError(Exception):
 
 @dataclass
 class Variable:
-    """An argument or a field. type: as C writes it, "const float*"; callback: of a field that is a
-    pointer to a function whose type has no name; length: of an array field, else 0."""
+    """An argument or a field. type: as C writes it, "const float*"; length: of an array, else 0."""
 
     name: str
     type: str
-    callback: "Function | None" = None
     length: int = 0
 
 
@@ -55,7 +53,7 @@ def _type(text):
 
 def _variable(text):
     match = re.fullmatch(r"\s*(.*?[\s*])(\w+)\s*(?:\[(\d+)\])?\s*", text, flags=re.DOTALL)
-    if not match:
+    if not match or "(" in text:  # a function pointer gets a typedef: bindings need the name
         raise HeaderError(f"not a variable: {text!r}")
     return Variable(match[2], _type(match[1]), length=int(match[3] or 0))
 
@@ -63,14 +61,6 @@ def _variable(text):
 def _arguments(text):
     text = text.strip()
     return [] if text == "void" else [_variable(part) for part in text.split(",")]
-
-
-def _field(text):
-    match = re.fullmatch(r"\s*(.+?)\(\*\s*(\w+)\)\s*\((.*)\)\s*", text, flags=re.DOTALL)
-    if match:
-        callback = Function(match[2], _type(match[1]), _arguments(match[3]))
-        return Variable(match[2], "", callback)
-    return _variable(text)
 
 
 def _take_constants(api, text):
@@ -97,7 +87,7 @@ def _take_declaration(api, text):
     match = re.fullmatch(r"typedef struct (\w+) \{(.*)\} \1", text, flags=re.DOTALL)
     if match:
         fields = [part for part in match[2].split(";") if part.strip()]
-        api.structs[match[1]] = [_field(part) for part in fields]
+        api.structs[match[1]] = [_variable(part) for part in fields]
         return
     match = re.fullmatch(r"typedef struct (\w+) \1", text)
     if match:

@@ -411,6 +411,9 @@ SCF_API scf_status scf_kde_dde_direction_f64(scf_context* context, const scf_kde
                                              const double* x, int64_t m, int64_t ldx,
                                              double* direction, int64_t ld_direction, void* stream);
 
+typedef int32_t (*scf_fit_progress_fn)(void* user, int32_t evaluations, double bandwidth,
+                                       double loss);
+
 /* The bandwidth in [least, most] that makes a loss least, each datum left out in turn as a query of
  * the others. `evaluations` counts losses. */
 typedef struct scf_bandwidth_fit {
@@ -423,9 +426,9 @@ typedef struct scf_bandwidth_fit {
   int32_t at_edge;         /* out 1 where the best is least or most: a better one may lie beyond */
   double bandwidth;        /* out */
   double loss;             /* out its mean there */
-  int32_t (*progress)(void* user, int32_t evaluations, double bandwidth, double loss);
-  /* in  called after each evaluation; a result other than 0 cancels; NULL */
-  void* progress_user; /* in */
+  scf_fit_progress_fn progress; /* in  called after each evaluation; a result other than 0 cancels;
+                                 * or NULL */
+  void* progress_user;          /* in */
 } scf_bandwidth_fit;
 
 SCF_API scf_status scf_bandwidth_fit_init(scf_bandwidth_fit* fit, uint32_t struct_size);

@@ -88,6 +88,8 @@ SCF_API scf_status scf_field_init(scf_field* field, uint32_t struct_size);
 #define SCF_TRACE_EXACT 1      /* the KDE's own divergence, or the function's */
 #define SCF_TRACE_HUTCHINSON 2 /* the mean of v.J v over K probes, fixed along a path */
 
+typedef int32_t (*scf_ode_progress_fn)(void* user, int64_t finished, int64_t m);
+
 typedef struct scf_ode_params {
   uint32_t struct_size;
   int32_t solver; /* SCF_ODE_*, default SCF_ODE_DOPRI5 */
@@ -119,7 +121,7 @@ typedef struct scf_ode_params {
   int64_t* steps_taken;   /* int64[m]: steps that were accepted */
   int64_t* steps_refused; /* int64[m] */
   /* Called between steps; a result other than 0 cancels. NULL: never. */
-  int32_t (*progress)(void* user, int64_t finished, int64_t m);
+  scf_ode_progress_fn progress;
   void* progress_user;
 } scf_ode_params;
 

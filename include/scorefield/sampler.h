@@ -300,6 +300,8 @@ typedef struct scf_model_request {
  * evaluation of this library, with a context of its own or the driver's. */
 typedef scf_status (*scf_model_fn)(void* user, const scf_model_request* request);
 
+typedef int32_t (*scf_sampler_progress_fn)(void* user, int64_t step, int64_t steps);
+
 /* Samplers. Step i goes from level i to level i + 1.
  *   SMLD   at level i, corrector_steps of Langevin with step_sizes[i]; with `denoise`, x0^ in the
  *          end
@@ -397,7 +399,7 @@ typedef struct scf_sampler_params {
   int64_t trajectory_every; /* k >= 1, default 1 */
   /* Called after every `progress_every` steps, when their work is done; a result other than 0
    * cancels. NULL: never. */
-  int32_t (*progress)(void* user, int64_t step, int64_t steps);
+  scf_sampler_progress_fn progress;
   void* progress_user;
   int64_t progress_every; /* >= 1, default 1 */
 } scf_sampler_params;
