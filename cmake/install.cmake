@@ -9,7 +9,7 @@ install(DIRECTORY include/scorefield DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
         COMPONENT development FILES_MATCHING PATTERN "*.h" PATTERN "*.hpp")
 # Compiled modules serve one compiler alone: Fortran's users compile the sources with theirs.
 install(DIRECTORY capi/fortran/ DESTINATION ${CMAKE_INSTALL_DATADIR}/scorefield/fortran
-        COMPONENT development FILES_MATCHING PATTERN "*.f90")
+        COMPONENT development FILES_MATCHING PATTERN "*.f90" PATTERN kde_score.f90 EXCLUDE)
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT library)
 
 # Two exports: users of the shared library need none of the packages that the static one does.

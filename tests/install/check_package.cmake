@@ -1,6 +1,6 @@
 # Installs the build into a prefix with a space in its path, moves the prefix, and builds and runs
-# separate projects against it. Arguments: BUILD_DIR, VERSION, CC, CXX, NINJA, GENERATOR, PKG_CONFIG,
-# LIBDIR, CONSUMER, WORK_DIR.
+# separate projects against it. Arguments: BUILD_DIR, VERSION, CC, CXX, FC (or ""), SOURCE_DIR,
+# NINJA, GENERATOR, PKG_CONFIG, LIBDIR, CONSUMER, WORK_DIR.
 cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/use_package.cmake)
 

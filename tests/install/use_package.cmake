@@ -78,6 +78,26 @@ function(use_package)
     check_program("pkg-config, ${kind}" ${WORK_DIR}/pkg-config-${kind} ${kind})
   endforeach()
 
+  # ---- Fortran: the installed sources, in the order that they need ---------------------------------
+  if(FC)
+    set(sources "")
+    foreach(name core kde random loss divergence schedule sampler ode scorefield)
+      list(APPEND sources ${prefix}/share/scorefield/fortran/${name}.f90)
+    endforeach()
+    run(COMMAND ${PKG_CONFIG} --libs scorefield OUTPUT flags)
+    separate_arguments(flags UNIX_COMMAND "${flags}")
+    file(MAKE_DIRECTORY ${WORK_DIR}/fortran)
+    run(COMMAND ${CMAKE_COMMAND} -E chdir ${WORK_DIR}/fortran ${FC} ${sources}
+                ${SOURCE_DIR}/capi/fortran/kde_score.f90 -o kde_score ${flags}
+                "-Wl,-rpath,${prefix}/${LIBDIR}")
+    run(COMMAND ${WORK_DIR}/fortran/kde_score OUTPUT output)
+    file(READ ${SOURCE_DIR}/tests/core/kde_score.expected.txt expected)
+    if(NOT "${output}\n" STREQUAL expected)
+      message(FATAL_ERROR "the Fortran program printed\n${output}")
+    endif()
+    message(STATUS "the installed Fortran modules compile and run")
+  endif()
+
   # ---- The command --------------------------------------------------------------------------------
   if(EXISTS ${prefix}/bin/scorefield)
     run(COMMAND ${prefix}/bin/scorefield info OUTPUT information)
