@@ -236,6 +236,11 @@ struct initialised : Struct {
   initialised() noexcept : Struct() { Init(this, sizeof(Struct)); }
 };
 
+/* Of sizes that the C call has yet to check: it wraps where it cannot be right. */
+[[nodiscard]] constexpr std::int64_t product(std::int64_t a, std::int64_t b) noexcept {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(a) * static_cast<std::uint64_t>(b));
+}
+
 /* Whether a matrix is absent or has that shape, and a vector is absent or that long. */
 template <class Errors, class T>
 [[nodiscard]] bool has_shape(Errors&& errors, const matrix_view<T>& matrix, std::int64_t rows,

@@ -94,9 +94,9 @@ void kde_divergence(scf_context* context, const scf_kde_divergence_params& param
                     void* stream = nullptr, Errors&& errors = Errors{}) {
   const std::int64_t components =
       params.divergence == SCF_DIVERGENCE_F2 ? scf_kde_dimension(params.p) : 1;
-  if (!detail::has_size(errors, x_integrand, params.m * components,
+  if (!detail::has_size(errors, x_integrand, detail::product(params.m, components),
                         "x_integrand must be as long as its points are many") ||
-      !detail::has_size(errors, y_integrand, params.n * components,
+      !detail::has_size(errors, y_integrand, detail::product(params.n, components),
                         "y_integrand must be as long as its points are many")) {
     return;
   }

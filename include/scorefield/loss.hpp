@@ -54,7 +54,7 @@ template <class T, class Errors = throwing>
 void ssm_perturb(scf_context* context, const scf_loss_params& params, std::int64_t m,
                  matrix_view<T> probes, void* stream = nullptr, Errors&& errors = Errors{}) {
   const std::int64_t d = probes.columns();
-  if (!detail::has_shape(errors, probes, params.projections * m, d,
+  if (!detail::has_shape(errors, probes, detail::product(params.projections, m), d,
                          "probes must have projections x m rows")) {
     return;
   }
@@ -151,7 +151,7 @@ void ssm_loss(scf_context* context, const scf_loss_params& params, matrix_view<T
               output_matrix<T> score_gradient, output_matrix<T> products_gradient, workspace memory,
               void* stream = nullptr, Errors&& errors = Errors{}) {
   const std::int64_t m = score.rows(), d = score.columns();
-  const std::int64_t rows = params.projections * m;
+  const std::int64_t rows = detail::product(params.projections, m);
   if (!detail::has_shape(errors, products, rows, d,
                          "products must have projections rows for each of score") ||
       !detail::has_shape(errors, score_gradient, m, d,

@@ -94,88 +94,70 @@ template <class T>
   return {static_cast<T*>(request.output), request.m, request.d, request.ld_output};
 }
 
+/* ---- Steps, and whole samplers. ---------------------------------------------------------------
+ */
+
+namespace detail {
+/* A step of x and output to next; `function`: the C one of dtype T. */
+template <class T, class Function, class Errors>
+void step(Function function, scf_context* context, const scf_step_params& params, matrix_view<T> x,
+          input_matrix<T> output, output_matrix<T> next, void* stream, Errors&& errors) {
+  const std::int64_t m = x.rows(), d = x.columns();
+  if (has_shape(errors, output, m, d, "output must have the rows and columns of x") &&
+      has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
+    errors(function(context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(),
+                    next.data(), next.ld(), stream));
+  }
+}
+}  // namespace detail
+
 template <class T, class Errors = throwing>
 void langevin_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                    input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                    Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_langevin_step_f32, scf_langevin_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(detail::of_dtype<T>(scf_langevin_step_f32, scf_langevin_step_f64), context,
+                  params, x, output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>
 void denoise_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                   input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                   Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_denoise_step_f32, scf_denoise_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(detail::of_dtype<T>(scf_denoise_step_f32, scf_denoise_step_f64), context, params,
+                  x, output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>
 void ancestral_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                     input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                     Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_ancestral_step_f32, scf_ancestral_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(detail::of_dtype<T>(scf_ancestral_step_f32, scf_ancestral_step_f64), context,
+                  params, x, output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>
 void ddim_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_ddim_step_f32, scf_ddim_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(detail::of_dtype<T>(scf_ddim_step_f32, scf_ddim_step_f64), context, params, x,
+                  output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>
 void reverse_diffusion_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                             input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                             Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_reverse_diffusion_step_f32, scf_reverse_diffusion_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(
+      detail::of_dtype<T>(scf_reverse_diffusion_step_f32, scf_reverse_diffusion_step_f64), context,
+      params, x, output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>
 void euler_maruyama_step(scf_context* context, const scf_step_params& params, matrix_view<T> x,
                          input_matrix<T> output, output_matrix<T> next, void* stream = nullptr,
                          Errors&& errors = Errors{}) {
-  const std::int64_t m = x.rows(), d = x.columns();
-  if (!detail::has_shape(errors, output, m, d, "output must have the rows and columns of x") ||
-      !detail::has_shape(errors, next, m, d, "next must have the rows and columns of x")) {
-    return;
-  }
-  errors(detail::of_dtype<T>(scf_euler_maruyama_step_f32, scf_euler_maruyama_step_f64)(
-      context, &params, m, d, x.data(), x.ld(), output.data(), output.ld(), next.data(), next.ld(),
-      stream));
+  detail::step<T>(detail::of_dtype<T>(scf_euler_maruyama_step_f32, scf_euler_maruyama_step_f64),
+                  context, params, x, output, next, stream, errors);
 }
 
 template <class T, class Errors = throwing>

@@ -2,7 +2,7 @@
 
 use crate::callback::Outcome;
 use crate::error::init;
-use crate::{sys, Buffer, Context, Kde, Matrix, Query, Real, Result};
+use crate::{sys, Buffer, Context, Kde, LossOptions, Matrix, Query, Real, Result};
 use std::os::raw::c_void;
 
 /// Which loss; ESM compares with the score of another KDE.
@@ -35,71 +35,12 @@ impl<T: Real> Loss<'_, T> {
     }
 }
 
-/// The numbers of `scf_loss_params`.
-#[derive(Clone, Copy, Debug)]
-pub struct LossOptions {
-    pub form: i32,
-    pub weighting: i32,
-    pub probe: i32,
-    pub weighting_exponent: f64,
-    pub sigma: f64,
-    pub signal_scale: f64,
-    pub epsilon: f64,
-    pub projections: i64,
-    pub variance_reduced: bool,
-    pub per_dimension: bool,
-    pub seed: u64,
-    pub offset: u64,
-    pub first_row: i64,
-}
-
-impl Default for LossOptions {
-    fn default() -> Self {
-        let params = init(sys::scf_loss_params_init);
-        LossOptions {
-            form: params.form,
-            weighting: params.weighting,
-            probe: params.probe,
-            weighting_exponent: params.weighting_exponent,
-            sigma: params.sigma,
-            signal_scale: params.signal_scale,
-            epsilon: params.epsilon,
-            projections: params.projections,
-            variance_reduced: params.variance_reduced != 0,
-            per_dimension: params.per_dimension != 0,
-            seed: params.seed,
-            offset: params.offset,
-            first_row: params.first_row,
-        }
-    }
-}
-
-impl LossOptions {
-    fn params(&self) -> sys::scf_loss_params {
-        let mut params = init(sys::scf_loss_params_init);
-        params.form = self.form;
-        params.weighting = self.weighting;
-        params.probe = self.probe;
-        params.weighting_exponent = self.weighting_exponent;
-        params.sigma = self.sigma;
-        params.signal_scale = self.signal_scale;
-        params.epsilon = self.epsilon;
-        params.projections = self.projections;
-        params.variance_reduced = self.variance_reduced.into();
-        params.per_dimension = self.per_dimension.into();
-        params.seed = self.seed;
-        params.offset = self.offset;
-        params.first_row = self.first_row;
-        params
-    }
-}
-
 /// Mean of a KDE's loss at the rows of x, and its standard error: `scf_kde_loss_*`.
 pub fn kde_loss<T: Real>(
     context: &Context,
     kde: &Kde<T>,
     loss: &Loss<T>,
-    options: &LossOptions,
+    options: &LossOptions<T>,
     x: Matrix<T>,
     query: &Query<T>,
 ) -> Result<(f64, f64)> {
@@ -114,6 +55,7 @@ pub fn kde_loss<T: Real>(
         which.data_kde = kde.as_ptr();
         which.data_query = &data_query;
     }
+    let with = options.params(context, m, d)?;
     let told = Buffer::from_slice(context, &[f64::NAN; 2])?;
     let mut outputs = init(sys::scf_loss_outputs_init);
     let place = crate::array::buffer_data(&told);
@@ -129,7 +71,7 @@ pub fn kde_loss<T: Real>(
                 context.as_ptr(),
                 kde.as_ptr(),
                 &which,
-                &options.params(),
+                &with,
                 pointer.cast(),
                 x.m(),
                 x.ld(),
@@ -184,12 +126,13 @@ pub fn fit_bandwidth<T: Real>(
     context: &Context,
     kde: &Kde<T>,
     loss: &Loss<T>,
-    options: &LossOptions,
+    options: &LossOptions<T>,
     data: Matrix<T>,
     (least, most): (f64, f64),
     progress: FitProgress,
 ) -> Result<BandwidthFit> {
     let pointer = data.checked(context, kde.size(), kde.dimension(), "data")?;
+    let with = options.params(context, kde.size(), kde.dimension())?;
     let mut which = init(sys::scf_kde_loss_params_init);
     which.loss = loss.code();
     let mut fit = init(sys::scf_bandwidth_fit_init);
@@ -208,7 +151,7 @@ pub fn fit_bandwidth<T: Real>(
                 context.as_ptr(),
                 kde.as_ptr(),
                 &which,
-                &options.params(),
+                &with,
                 pointer.cast(),
                 data.ld(),
                 &mut fit,
