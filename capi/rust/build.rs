@@ -5,7 +5,7 @@ use std::process::Command;
 fn pkg_config() -> Result<Vec<String>, String> {
     let program = std::env::var("PKG_CONFIG").unwrap_or_else(|_| "pkg-config".into());
     let output = Command::new(&program)
-        .args(["--variable=libdir", "scorefield"])
+        .args(["--print-errors", "--variable=libdir", "scorefield"])
         .output()
         .map_err(|error| format!("{program}: {error}"))?;
     if !output.status.success() {
@@ -13,7 +13,7 @@ fn pkg_config() -> Result<Vec<String>, String> {
     }
     Ok(String::from_utf8_lossy(&output.stdout)
         .lines()
-        .map(str::to_owned)
+        .map(|folder| folder.replace("\\ ", " ")) // pkg-config escapes spaces
         .filter(|folder| !folder.is_empty())
         .collect())
 }
@@ -25,7 +25,8 @@ fn main() {
     let folders = match std::env::var("SCOREFIELD_LIB_DIR") {
         Ok(folder) => vec![folder],
         Err(_) => pkg_config().unwrap_or_else(|error| {
-            panic!("libscorefield is not found: set SCOREFIELD_LIB_DIR, or install it ({error})")
+            eprintln!("libscorefield is not found: set SCOREFIELD_LIB_DIR, or install it.\n{error}");
+            std::process::exit(1)
         }),
     };
     for folder in &folders {

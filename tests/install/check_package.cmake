@@ -1,6 +1,6 @@
 # Installs the build into a prefix with a space in its path, moves the prefix, and builds and runs
-# separate projects against it. Arguments: BUILD_DIR, VERSION, CC, CXX, FC (or ""), SOURCE_DIR,
-# NINJA, GENERATOR, PKG_CONFIG, LIBDIR, CONSUMER, WORK_DIR.
+# separate projects against it. Arguments: BUILD_DIR, VERSION, CC, CXX, FC and CARGO (or ""),
+# SOURCE_DIR, NINJA, GENERATOR, PKG_CONFIG, LIBDIR, CONSUMER, WORK_DIR.
 cmake_minimum_required(VERSION 3.25)
 include(${CMAKE_CURRENT_LIST_DIR}/use_package.cmake)
 
@@ -11,6 +11,16 @@ run(COMMAND ${CMAKE_COMMAND} --install ${BUILD_DIR} --prefix ${first})
 file(RENAME ${first} ${prefix})
 
 use_package()
+
+# ---- Rust: the crate finds the library by pkg-config -----------------------------------------------
+if(CARGO)
+  run(COMMAND ${CMAKE_COMMAND} -E env --unset=SCOREFIELD_LIB_DIR CARGO_TARGET_DIR=${WORK_DIR}/rust
+              PKG_CONFIG=${PKG_CONFIG} "PKG_CONFIG_PATH=${prefix}/${LIBDIR}/pkgconfig"
+              ${CARGO} build --offline --quiet --manifest-path ${SOURCE_DIR}/capi/rust/Cargo.toml
+              --example kde_score)
+  run(COMMAND ${WORK_DIR}/rust/debug/examples/kde_score OUTPUT output)
+  check_kde_score("the Rust program" "${output}")
+endif()
 
 # ---- What cannot be found -------------------------------------------------------------------------
 foreach(case "99.0;shared;99.0" "${VERSION};nonsense;nonsense")

@@ -38,6 +38,15 @@ function(check_program name program kind)
   message(STATUS "${name}: ${output}")
 endfunction()
 
+# The output of the example that every language has.
+function(check_kde_score name output)
+  file(READ ${SOURCE_DIR}/tests/core/kde_score.expected.txt expected)
+  if(NOT "${output}\n" STREQUAL expected)
+    message(FATAL_ERROR "${name} printed\n${output}\nexpected\n${expected}")
+  endif()
+  message(STATUS "${name} compiles and runs")
+endfunction()
+
 # Builds and runs separate projects against the package: in C by find_package and by pkg-config, shared
 # and static, and in C++.
 function(use_package)
@@ -91,11 +100,7 @@ function(use_package)
                 ${SOURCE_DIR}/capi/fortran/kde_score.f90 -o kde_score ${flags}
                 "-Wl,-rpath,${prefix}/${LIBDIR}")
     run(COMMAND ${WORK_DIR}/fortran/kde_score OUTPUT output)
-    file(READ ${SOURCE_DIR}/tests/core/kde_score.expected.txt expected)
-    if(NOT "${output}\n" STREQUAL expected)
-      message(FATAL_ERROR "the Fortran program printed\n${output}")
-    endif()
-    message(STATUS "the installed Fortran modules compile and run")
+    check_kde_score("the Fortran program" "${output}")
   endif()
 
   # ---- The command --------------------------------------------------------------------------------

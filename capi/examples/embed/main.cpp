@@ -1,9 +1,11 @@
 // An engine that embeds the library: its own allocators, its own threads, its own streams. All
 // threads evaluate one prepared dataset at once and run samplers whose score is a callback of
-// theirs; what they get is, bit for bit, what one thread alone gets of the whole batch. Usage:
-// scorefield_embed [cpu|cuda]
+// theirs; what they get is, bit for bit, what one thread alone gets of the whole batch.
+//
+// Usage: scorefield_embed [cpu|cuda]
 #include <scorefield/scorefield.h>
 
+#include <cinttypes>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -106,9 +108,9 @@ void run(std::int32_t backend) {
   require(host.bytes() == 0 && device.bytes() == 0, "everything that was lent came back");
   require(host.mismatches() == 0 && device.mismatches() == 0,
           "with the size that it was lent with");
-  std::printf(
-      "%lld threads evaluated one dataset and sampled by it, %lld callbacks: as one thread\n",
-      static_cast<long long>(kWorkers), static_cast<long long>(kWorkers * kRounds * calls));
+  std::printf("%" PRId64 " threads evaluated one dataset and sampled by it, %" PRId64
+              " callbacks: as one thread\n",
+              kWorkers, kWorkers * kRounds * calls);
 }
 
 }  // namespace
