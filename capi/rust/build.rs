@@ -25,7 +25,9 @@ fn main() {
     let folders = match std::env::var("SCOREFIELD_LIB_DIR") {
         Ok(folder) => vec![folder],
         Err(_) => pkg_config().unwrap_or_else(|error| {
-            eprintln!("libscorefield is not found: set SCOREFIELD_LIB_DIR, or install it.\n{error}");
+            eprintln!(
+                "libscorefield is not found: set SCOREFIELD_LIB_DIR, or install it.\n{error}"
+            );
             std::process::exit(1)
         }),
     };
