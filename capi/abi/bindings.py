@@ -2,7 +2,8 @@
 constant with its value, every struct with its fields, and nothing else.
 
     bindings.py check rust|fortran|cpp --source DIR    fails, and says what differs
-    bindings.py show rust|fortran NAME...              how the binding declares it, to be pasted
+    bindings.py show rust|fortran|cpp NAME...          how the binding declares it, to be pasted
+    bindings.py layout rust|fortran STRUCT...          its part of the test of layouts, likewise
 
 What a declaration must be is derived from the headers (headers.py); the binding's own files are read
 as text, so that no compiler is needed. Offsets are another matter: each binding's tests compare them
@@ -81,6 +82,9 @@ class Rust:
 
     def show(self, name):
         return self.declarations()[name]
+
+    def layout(self, name):
+        return f"{name} {{ {', '.join(f.name for f in self.api.structs[name])} }}"
 
 
 class Fortran:
@@ -197,6 +201,13 @@ class Fortran:
         return "\n".join(text + [f"    end {kind} {name}"])
 
 
+    def layout(self, name):
+        call = '    call {}("{}", c_loc(s{}), c_sizeof(s{}))'.format
+        fields = [call("field", f.name, f"%{f.name}", f"%{f.name}") for f in self.api.structs[name]]
+        head = [f"  subroutine print_{name}()", f"    type({name}), target :: s"]
+        return "\n".join([*head, call("begin", name, "", ""), *fields, f"  end subroutine print_{name}"])
+
+
 def _wrapped(line, indent):
     """A Fortran statement in lines of at most 100 columns."""
     parts = textwrap.wrap(line, 96 - indent, break_long_words=False)
@@ -221,6 +232,9 @@ class Cpp:
                 declared[name] = f"using {alias} = detail::initialised<{name}, {name}_init>;"
         return declared
 
+    def show(self, name):
+        return self.declarations()[name]
+
     def found(self, text):
         text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
         for match in re.finditer(r"using (\w+) =\s+detail::initialised<\s*(\w+),\s*(\w+)>;", text):
@@ -235,9 +249,10 @@ LANGUAGES = {"rust": Rust, "fortran": Fortran, "cpp": Cpp}
 
 def differences(language, texts):
     """What is missing from the binding's texts, differs, is there twice, or should not be there."""
-    expected = language.declarations()
-    if isinstance(language, Fortran):  # which knows no case
-        expected = {name.lower(): text for name, text in expected.items()}
+    declarations = language.declarations()
+    spelling = {name.lower() if isinstance(language, Fortran) else name: name
+                for name in declarations}  # Fortran knows no case
+    expected = {found_as: declarations[name] for found_as, name in spelling.items()}
     found, problems = {}, []
     for text in texts:
         for name, declaration in language.found(text):
@@ -246,9 +261,9 @@ def differences(language, texts):
             found[name] = declaration
     for name, declaration in expected.items():
         if name not in found:
-            problems.append(f"{name} is missing; it should be\n  {declaration}")
+            problems.append(f"{name} is missing:\n{language.show(spelling[name])}")
         elif found[name] != declaration:
-            problems.append(f"{name} is\n  {found[name]}\nbut should be\n  {declaration}")
+            problems.append(f"{name} differs; it should be\n{language.show(spelling[name])}")
     problems += [f"{name}: the headers declare nothing like\n  {found[name]}"
                  for name in found if name not in expected]  # fmt: skip
     return problems
@@ -256,16 +271,20 @@ def differences(language, texts):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("action", choices=("check", "show"))
+    parser.add_argument("action", choices=("check", "show", "layout"))
     parser.add_argument("language", choices=LANGUAGES)
     parser.add_argument("names", nargs="*")
     parser.add_argument("--headers", type=pathlib.Path, default=ROOT / "include/scorefield")
     parser.add_argument("--source", type=pathlib.Path)
     arguments = parser.parse_args()
-    api = headers.read(arguments.headers)
+    try:
+        api = headers.read(arguments.headers)
+    except headers.HeaderError as error:
+        sys.exit(str(error))
     language = LANGUAGES[arguments.language](api)
-    if arguments.action == "show":
-        print("\n".join(language.show(name) for name in arguments.names))
+    if arguments.action != "check":
+        write = getattr(language, arguments.action)
+        print("\n".join(write(name) for name in arguments.names))
         return 0
     files = sorted(arguments.source.glob(language.pattern))
     if not files:
