@@ -3,6 +3,7 @@
 # make demo           the same, then runs the demo on real digits: build/demo
 # make bench          builds and runs the benchmarks
 # make peers          what others do on the same work, beside this (minutes; pip installs them in build/peers)
+# make deb            Debian packages of library, development files and command: build/deb/*.deb
 # make install        installs into PREFIX (default /usr/local; DESTDIR is honoured)
 # make test-cuda      the tests of the CUDA backend alone, on the GPU or else on the emulator ptxvm
 # make cuda-report    what each CUDA kernel takes of a multiprocessor, and its work for a pair
@@ -22,8 +23,8 @@ SOURCES = git ls-files -co --exclude-standard -- '*.c' '*.cpp' '*.h' '*.hpp' '*.
 TIDY_FILES = '/(capi|kernels|bench)/.*\.(c|cpp)$$'
 
 .DEFAULT_GOAL := all
-.PHONY: all packages test test-cuda demo bench peers install cuda-report format lint lint-format lint-tidy \
-        clean help
+.PHONY: all packages test test-cuda demo bench peers install deb cuda-report format lint lint-format \
+        lint-tidy clean help
 
 all: $(BUILD)/build.ninja
 	$(BUILD_TARGET)
@@ -50,6 +51,13 @@ demo bench peers cuda-report: $(BUILD)/build.ninja
 
 install: all
 	cmake --install "$(BUILD)" --prefix "$(PREFIX)"
+
+# Configured for /usr, so that libraries lie where Debian has them.
+deb: | packages
+	cmake -S . -B "$(BUILD)/deb" -G Ninja -DCMAKE_INSTALL_PREFIX=/usr -DSCF_BUILD_TESTS=OFF \
+	  -DSCF_BUILD_BENCH=OFF $(CMAKE_FLAGS)
+	cmake --build "$(BUILD)/deb" --parallel $(JOBS)
+	cd "$(BUILD)/deb" && cpack -G DEB
 
 format: | packages
 	$(SOURCES) | xargs clang-format -i

@@ -60,6 +60,13 @@ if(NOT SCF_ENABLE_CUDA STREQUAL "OFF")
 endif()
 message(STATUS "scorefield: CUDA backend ${SCF_HAS_CUDA}")
 
+# ---- Fortran: the binding's modules and their tests, where there is a compiler ---------------------
+include(CheckLanguage)
+check_language(Fortran)
+if(CMAKE_Fortran_COMPILER)
+  enable_language(Fortran)
+endif()
+
 # ---- Settings of every target ---------------------------------------------------------------------
 add_library(scf_options INTERFACE)
 target_compile_features(scf_options INTERFACE cxx_std_17)

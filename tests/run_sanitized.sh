@@ -7,7 +7,7 @@ set -eu
 build=$1
 sanitized=$2
 jobs=$3
-programs='capi_fuzz_test core_test kde_divergence_test kde_draw_test kde_errors_test kde_evaluate_test
+programs='capi_fuzz_test core_test cpp_binding_test kde_divergence_test kde_draw_test kde_errors_test kde_evaluate_test
   kde_loss_test loss_errors_test loss_samples_test ode_adjoint_test ode_errors_test ode_solvers_test random_test
   sampler_driver_test step_errors_test step_values_test'
 left_out='*cuda*:*HardProblems*:*TypicalRequests*:*Accuracy*:*Statistics*:*KnownValues*:*StandardErrors*'

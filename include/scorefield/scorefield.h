@@ -8,8 +8,9 @@
  *   divergence.h  how far a model is from data, with standard errors and gradients
  *   schedule.h    noise levels and the coefficients of the diffusions
  *   sampler.h     from noise to samples, step by step or as a whole
+ *   ode.h         flows, the log-densities that they carry, and their gradients
  *
- * C99; needs <stddef.h> and <stdint.h> only.
+ * In C++17: scorefield.hpp. C99; needs <stddef.h> and <stdint.h> only.
  */
 #ifndef SCOREFIELD_SCOREFIELD_H_
 #define SCOREFIELD_SCOREFIELD_H_

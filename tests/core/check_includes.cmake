@@ -32,6 +32,7 @@ endfunction()
 
 check(kernels "*.h;*.cpp;*.cu;*.cuh" NEVER "[<\"](scorefield/|capi/|[./]*capi/|[./]*include/)")
 check(include "*.h" ONLY "include <(stddef\\.h|stdint\\.h|scorefield/[a-z_]+\\.h)>")
+check(include "*.hpp" NEVER "[<\"]([./]*kernels/|[./]*capi/|common/|cuda)|\"")
 check(capi/examples "*.c;*.cpp;*.h" NEVER "[<\"]([./]*kernels/|[./]*common/|kde/|[./]*capi/)")
 if(EXISTS ${SOURCE_DIR}/capi/cli)
   check(capi/cli "*.cpp;*.h" NEVER "[<\"]([./]*kernels/|common/|kde/|[./]*(status|check|context|params)\\.h)")

@@ -1,0 +1,104 @@
+use crate::error::{check, init};
+use crate::{sys, Result};
+use std::ffi::{CStr, CString};
+use std::ptr::NonNull;
+
+/// Version of the library that is loaded: 10000 * major + 100 * minor + patch.
+pub fn version() -> i32 {
+    // SAFETY: takes nothing.
+    unsafe { sys::scf_version() }
+}
+
+/// Number of devices of a backend, `sys::SCF_BACKEND_*`.
+pub fn device_count(backend: i32) -> Result<i32> {
+    let mut count = 0;
+    // SAFETY: writes one number.
+    check(unsafe { sys::scf_device_count(backend, &mut count) })?;
+    Ok(count)
+}
+
+/// What a context is made with.
+#[derive(Clone, Debug, Default)]
+pub struct ContextOptions {
+    /// `sys::SCF_BACKEND_*`
+    pub backend: i32,
+    pub device: i32,
+    /// CPU threads; 0: all
+    pub threads: i32,
+    /// A SIMD target by name; None: the best one
+    pub cpu_target: Option<String>,
+}
+
+/// What calls run on: one thread at a time (`Send`, but not `Sync`).
+///
+/// ```compile_fail
+/// fn sync<T: Sync>() {}
+/// sync::<scorefield::Context>();
+/// ```
+#[derive(Debug)]
+pub struct Context {
+    handle: NonNull<sys::scf_context>,
+}
+
+// SAFETY: core.h: a context belongs to one thread at a time, and may change it. (A raw pointer makes it
+// neither Send nor Sync by itself.)
+unsafe impl Send for Context {}
+
+impl Context {
+    /// The CPU with all threads.
+    pub fn new() -> Result<Self> {
+        Self::with_options(&ContextOptions::default())
+    }
+
+    pub fn with_options(options: &ContextOptions) -> Result<Self> {
+        let mut params = init(sys::scf_context_params_init);
+        params.backend = options.backend;
+        params.device = options.device;
+        params.threads = options.threads;
+        let target = options.cpu_target.as_deref().map(CString::new).transpose();
+        let target = target.map_err(|_| crate::Error::argument("cpu_target holds a NUL"))?;
+        params.cpu_target = target.as_ref().map_or(std::ptr::null(), |name| name.as_ptr());
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: params is whole, and its string lives until the call is over.
+        check(unsafe { sys::scf_context_create(&params, &mut handle) })?;
+        Ok(Context { handle: NonNull::new(handle).expect("a context was made") })
+    }
+
+    /// For calls of [`sys`].
+    pub fn as_ptr(&self) -> *mut sys::scf_context {
+        self.handle.as_ptr()
+    }
+
+    pub fn backend(&self) -> i32 {
+        // SAFETY: the handle is alive, here and below.
+        unsafe { sys::scf_context_backend(self.as_ptr()) }
+    }
+    pub fn device(&self) -> i32 {
+        unsafe { sys::scf_context_device(self.as_ptr()) }
+    }
+    pub fn threads(&self) -> i32 {
+        unsafe { sys::scf_context_threads(self.as_ptr()) }
+    }
+    pub fn cpu_target(&self) -> String {
+        let name = unsafe { CStr::from_ptr(sys::scf_context_cpu_target(self.as_ptr())) };
+        name.to_string_lossy().into_owned()
+    }
+
+    /// Waits for the default stream, and reports what went wrong in it.
+    pub fn synchronize(&self) -> Result<()> {
+        check(unsafe { sys::scf_stream_synchronize(self.as_ptr(), std::ptr::null_mut()) })
+    }
+
+    /// What a call returns: its status, and on CUDA only when its work is done.
+    pub(crate) fn finish(&self, status: sys::scf_status) -> Result<()> {
+        check(status)?;
+        self.synchronize()
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        // SAFETY: once, and what borrows the context is gone.
+        unsafe { sys::scf_context_destroy(self.as_ptr()) }
+    }
+}

@@ -1,0 +1,41 @@
+# A call by scorefield.hpp costs what the call in C does: optimised, both are the same instructions.
+# Arguments: CXX, SOURCE, INCLUDE_DIR.
+cmake_minimum_required(VERSION 3.25)
+
+function(compile output)
+  execute_process(COMMAND ${CXX} -std=c++17 -O2 -S -o - -I ${INCLUDE_DIR} ${ARGN} ${SOURCE}
+                  OUTPUT_VARIABLE assembly RESULT_VARIABLE result ERROR_VARIABLE errors)
+  if(NOT result EQUAL 0)
+    message(FATAL_ERROR "${errors}")
+  endif()
+  # Instructions of this file's own functions, without labels: what both share from the header comes once
+  # more or not, as the compiler likes, and is left out.
+  set(kept "")
+  set(inside OFF)
+  string(REPLACE ";" "," assembly "${assembly}")
+  string(REPLACE "\n" ";" lines "${assembly}")
+  foreach(line ${lines})
+    if(line MATCHES "^_Z[0-9]+(step|draw|divergence)[A-Za-z0-9_]*:$")
+      set(inside ON)
+    elseif(line MATCHES "\\.cfi_endproc")
+      set(inside OFF)
+    elseif(inside AND line MATCHES "^\t[a-z]")
+      string(REGEX REPLACE "\\.L[A-Za-z0-9]+" "label" line "${line}")
+      list(APPEND kept "${line}")
+    endif()
+  endforeach()
+  set(${output} "${kept}" PARENT_SCOPE)
+endfunction()
+
+compile(by_cpp)
+compile(by_c -DBY_C)
+list(LENGTH by_c count)
+if(count LESS 30)
+  message(FATAL_ERROR "found only ${count} lines of code:\n${by_c}")
+endif()
+if(NOT by_cpp STREQUAL by_c)
+  string(REPLACE ";" "\n" by_cpp "${by_cpp}")
+  string(REPLACE ";" "\n" by_c "${by_c}")
+  message(FATAL_ERROR "in C++\n${by_cpp}\n\nin C\n${by_c}")
+endif()
+message(STATUS "the same ${count} lines")
