@@ -339,8 +339,7 @@ class Evaluation {
     }
     const double enough = kde_.d <= 64 ? 0.125 : 0.0625;
     const bool digits_to_spare = kde_.spread >= enough && h_squared >= enough * enough;
-    return sizeof(C) == sizeof(float) && !small_ && digits_to_spare ? ReferencePoint::kOrigin
-                                                                    : ReferencePoint::kQuery;
+    return !small_ && digits_to_spare ? ReferencePoint::kOrigin : ReferencePoint::kQuery;
   }
 
   C reference_point(ReferencePoint kind, double x, double a, double h_squared,
