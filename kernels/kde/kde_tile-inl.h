@@ -27,6 +27,16 @@ using scf::HWY_NAMESPACE::Exp2Many;
 // a squared distance then stops growing with d.
 inline constexpr std::int64_t kDimensionBlock = 64;
 
+// An array that stays in memory: a compiler that knows where the pointer comes from gives the array
+// registers, and has none left for the sums of an inner loop.
+template <class C>
+HWY_INLINE C* Memory(C* array) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  asm("" : "+r"(array) : : "memory");  // NOLINT(hicpp-no-assembler)
+#endif
+  return array;
+}
+
 // 32 vector registers rather than 16.
 inline constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86 != 0;
 
@@ -103,9 +113,9 @@ static_assert(kDepth % kDimensionBlock == 0, "blocks do not straddle depths");
 // group) to kVectors vectors of data starting at column c; `write(row, vector, sum)` takes each.
 template <bool kScaled, int kRows, int kVectors, class S, class D, class Write,
           class C = hn::TFromD<D>>
-HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c,
-                                 const C* HWY_RESTRICT x, const C* HWY_RESTRICT scale,
-                                 std::int64_t j0, std::int64_t j1, const Write& write) {
+HWY_NOINLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c,
+                                   const C* HWY_RESTRICT x, const C* HWY_RESTRICT scale,
+                                   std::int64_t j0, std::int64_t j1, const Write& write) {
   using V = hn::Vec<D>;
   constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
   const std::int64_t lanes = hn::Lanes(dc);
@@ -114,13 +124,9 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
     columns[v] = PanelColumn(tile, d, c + v * lanes);
   }
   // Sums of the blocks before the last, in memory: registers are for the sums of this one.
-  HWY_ALIGN C earlier[kRows * kVectors * hn::MaxLanes(D())];
+  HWY_ALIGN C earlier_sums[kRows * kVectors * hn::MaxLanes(D())];
+  C* const earlier = Memory(earlier_sums);
   const bool in_blocks = j1 - j0 > kDimensionBlock;
-  if (in_blocks) {
-    for (int i = 0; i < kRows * kVectors; ++i) {
-      hn::Store(hn::Zero(dc), dc, earlier + i * lanes);
-    }
-  }
   V sum[kRows][kVectors];
   for (std::int64_t j = j0;;) {
 #pragma GCC unroll 16
@@ -130,6 +136,7 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
         sum[r][v] = hn::Zero(dc);
       }
     }
+    const bool first = j == j0;
     for (const std::int64_t end = std::min(j1, j + kDimensionBlock); j < end; ++j) {
       V y[kVectors];
 #pragma GCC unroll 16
@@ -155,7 +162,7 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
         C* const at = earlier + (r * kVectors + v) * lanes;
-        hn::Store(hn::Add(hn::Load(dc, at), sum[r][v]), dc, at);
+        hn::Store(first ? sum[r][v] : hn::Add(hn::Load(dc, at), sum[r][v]), dc, at);
       }
     }
   }
@@ -178,9 +185,9 @@ inline constexpr std::int64_t kRun = 32;
 // kVectors vectors of coordinates from `at` on. kOrigin: every rho is 0, and is not subtracted: the
 // same result for less work.
 template <int kRows, int kVectors, int kGroup, bool kOrigin, class S, class C>
-HWY_INLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRICT p,
-                            const C* HWY_RESTRICT rho, std::int64_t rho_stride, std::int64_t c0,
-                            std::int64_t c1, double* sums, std::int64_t sums_stride) {
+HWY_NOINLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRICT p,
+                              const C* HWY_RESTRICT rho, std::int64_t rho_stride, std::int64_t c0,
+                              std::int64_t c1, double* sums, std::int64_t sums_stride) {
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
   const hn::CappedTag<C, kGroup> dc;
   using V = hn::Vec<decltype(dc)>;
@@ -190,7 +197,7 @@ HWY_INLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRIC
     const std::int64_t j = at + v * lanes;
     columns[v] = rows + j / kGroup * kTile * kGroup + j % kGroup;
   }
-  HWY_ALIGN C total[kRows * kVectors * hn::MaxLanes(hn::CappedTag<C, kGroup>())];
+  HWY_ALIGN C total_sums[kRows * kVectors * hn::MaxLanes(hn::CappedTag<C, kGroup>())];
   V point[kRows][kVectors];
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -199,10 +206,9 @@ HWY_INLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRIC
       point[r][v] = hn::LoadU(dc, rho + r * rho_stride + at + v * lanes);
     }
   }
-  for (int i = 0; i < kRows * kVectors; ++i) {
-    hn::Store(hn::Zero(dc), dc, total + i * lanes);
-  }
+  C* const total = Memory(total_sums);
   for (std::int64_t c = c0; c < c1;) {
+    const bool first = c == c0;
     V sum[kRows][kVectors];
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
@@ -231,7 +237,7 @@ HWY_INLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRIC
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
         C* const to = total + (r * kVectors + v) * lanes;
-        hn::Store(hn::Add(hn::Load(dc, to), sum[r][v]), dc, to);
+        hn::Store(first ? sum[r][v] : hn::Add(hn::Load(dc, to), sum[r][v]), dc, to);
       }
     }
   }
