@@ -35,6 +35,43 @@ double exact_rate(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t 
   return 0.5 / (kLn2 * h) / h;
 }
 
+// The same, kept in a range whose products in type C are no NaN: queries beyond it are evaluated in
+// double, or are far.
+template <class C>
+double bounded_rate(double rate) {
+  const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
+  return std::clamp(rate, 1 / limit, limit);
+}
+
+// What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double, and
+// may lie between two numbers of single precision; and a product may be rounded.
+inline double single_displacement(const CpuContext& context, double a) {
+  double displacement = 2 * std::abs(a - static_cast<double>(static_cast<float>(a)));
+  if (a != 1 && !kde_fuses_multiply_adds(context.targets())) {
+    displacement += 2 * a * kUnitSingle;
+  }
+  return displacement;
+}
+
+// Whether sums in single precision are numbers that mean something; `query` is the largest
+// |component| of x and h the bandwidth, in the stored unit. The largest weight is about 1; where it
+// is not, exponents are too large to say how large.
+inline bool single_in_range(double query, double h, double rate, double displacement,
+                            double reference, double mass) {
+  return query < 1e15 && rate > 1e-28 && rate < 1e28 && mass > 0.25 && std::isfinite(mass) &&
+         !is_far(reference, mass, rate) && displacement <= 5e-7 * h;
+}
+
+// Natural logarithm of the density of query i, from its sum mass 2^reference.
+template <class T>
+double log_density_of(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t i,
+                      double bandwidth, double reference, double mass) {
+  const DataClass& of = class_of(kde, queries, i);
+  const double visible = kde.visible_weight(of, skip_of(kde, queries, i));
+  return kLn2 * reference + std::log(mass) - std::log(visible) -
+         static_cast<double>(kde.d) * (0.918938533204672741780 + std::log(bandwidth));
+}
+
 inline constexpr std::int64_t kMaxChunks = 32;
 inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
@@ -57,6 +94,49 @@ inline Chunks chunks_of(std::int64_t begin, std::int64_t end) {
   const std::int64_t even = (end - base + kMaxChunks - 1) / kMaxChunks;
   const std::int64_t size = std::max(kMinChunk, (even + kTile - 1) / kTile * kTile);
   return {base, size, (end - base + size - 1) / size};
+}
+
+// ---- Tiles of queries
+// -----------------------------------------------------------------------------
+
+struct QueryTile {
+  const std::int64_t* order;  // indices of its queries
+  int count;
+  const DataClass* of;  // which they all see
+  Chunks chunks;
+};
+
+// Queries that a tile takes: whole groups, so that all threads have some, and that the last tile is
+// no small rest.
+template <class T>
+std::int64_t queries_a_tile(const CpuContext& context, const CpuKde<T>& kde, std::int64_t count) {
+  const std::int64_t groups = (count + kGroupRows - 1) / kGroupRows;
+  constexpr std::int64_t kMost = kTileQueries / kGroupRows;
+  std::int64_t tiles = (groups + kMost - 1) / kMost;
+  if (tiles * chunks_of(0, kde.n).count < context.threads()) {
+    tiles = context.threads();
+  }
+  return (groups + tiles - 1) / tiles * kGroupRows;
+}
+
+// Fills up to `most` tiles from order[done..count), which is sorted by class, and advances done.
+template <class T>
+std::int64_t list_tiles(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                        const std::int64_t* order, std::int64_t count, std::int64_t& done,
+                        QueryTile* tiles, std::int64_t most) {
+  const std::int64_t size = queries_a_tile(context, kde, count);
+  std::int64_t listed = 0;
+  while (listed < most && done < count) {
+    const DataClass* of = &class_of(kde, queries, order[done]);
+    std::int64_t end = done + 1;
+    while (end < count && end - done < size && &class_of(kde, queries, order[end]) == of) {
+      ++end;
+    }
+    tiles[listed++] = {order + done, static_cast<int>(end - done), of,
+                       chunks_of(of->begin, of->end)};
+    done = end;
+  }
+  return listed;
 }
 
 // ---- The merged state of a query
@@ -203,7 +283,8 @@ class Evaluation {
                    FarList* far = nullptr) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
-      const std::int64_t tiles = list_tiles(order, count, done);
+      const std::int64_t tiles =
+          list_tiles(context_, kde_, queries_, order, count, done, tile_list_, tiles_);
       run_tiles(tiles, Pass::kFirst);
       context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int thread) {
         const Tile& tile = tile_list_[slot / kTileQueries];
@@ -241,12 +322,7 @@ class Evaluation {
 
   enum class Pass { kFirst, kSecond };
 
-  struct Tile {
-    const std::int64_t* order;  // indices of its queries
-    int count;
-    const DataClass* of;
-    Chunks chunks;
-  };
+  using Tile = QueryTile;
 
   struct Scratch {
     double* rate;
@@ -279,35 +355,6 @@ class Evaluation {
     s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
     s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
     return s;
-  }
-
-  // Whole groups of queries, so that all threads have some, and that the last tile is no small
-  // rest.
-  std::int64_t queries_a_tile(std::int64_t count) const {
-    const std::int64_t groups = (count + kGroupRows - 1) / kGroupRows;
-    constexpr std::int64_t kMost = kTileQueries / kGroupRows;
-    std::int64_t tiles = (groups + kMost - 1) / kMost;
-    if (tiles * chunks_of(0, kde_.n).count < context_.threads()) {
-      tiles = context_.threads();
-    }
-    return (groups + tiles - 1) / tiles * kGroupRows;
-  }
-
-  // Fills tile_list_ from order[done..count), advancing done; a tile's queries see one class.
-  std::int64_t list_tiles(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
-    const std::int64_t most = queries_a_tile(count);
-    std::int64_t tiles = 0;
-    while (tiles < tiles_ && done < count) {
-      const DataClass* of = &class_of(kde_, queries_, order[done]);
-      std::int64_t end = done + 1;
-      while (end < count && end - done < most && &class_of(kde_, queries_, order[end]) == of) {
-        ++end;
-      }
-      tile_list_[tiles++] = {order + done, static_cast<int>(end - done), of,
-                             chunks_of(of->begin, of->end)};
-      done = end;
-    }
-    return tiles;
   }
 
   double* partial_of(std::int64_t slot, std::int64_t chunk) const {
@@ -383,7 +430,7 @@ class Evaluation {
       const ReferencePoint kind = reference_kind(a, h_squared);
       s.origin[q] = kind == ReferencePoint::kOrigin ? 1 : 0;
       s.scale[q] = static_cast<C>(a);
-      s.rate[q] = rate_of(i);
+      s.rate[q] = bounded_rate<C>(exact_rate(kde_, queries_, i));
       s.skip[q] = skip_of(kde_, queries_, i);
       task.scaled = task.scaled || s.scale[q] != C(1);
       task.rho_is_x = score_only_ && !task.scaled;
@@ -466,13 +513,6 @@ class Evaluation {
     return h * h;
   }
 
-  // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN: queries beyond
-  // it are evaluated in double, or are far.
-  double rate_of(std::int64_t i) const {
-    const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
-    return std::clamp(exact_rate(kde_, queries_, i), 1 / limit, limit);
-  }
-
   // Merges the chunks of a query into its state, and writes the first-order outputs.
   void finish_first(std::int64_t slot, std::int64_t i, int thread) {
     const Tile& tile = tile_list_[slot / kTileQueries];
@@ -536,7 +576,8 @@ class Evaluation {
       extent.query = kde_.to_stored(largest_of(queries_.x + i * queries_.ld, kde_.d));
     }
     if (outputs_.log_density != nullptr) {
-      outputs_.log_density[i] = static_cast<S>(log_density(i, state[0], mass));
+      outputs_.log_density[i] = static_cast<S>(
+          log_density_of(kde_, queries_, i, bandwidth_of(queries_, i), state[0], mass));
     }
     if (outputs_.effective_sample_size != nullptr) {
       outputs_.effective_sample_size[i] = static_cast<S>(mass * mass / state[3]);
@@ -602,14 +643,6 @@ class Evaluation {
         denoised[j] = static_cast<S>(from_stored(mean[j]));
       }
     }
-  }
-
-  double log_density(std::int64_t i, double reference, double mass) const {
-    const DataClass& of = class_of(kde_, queries_, i);
-    const double visible = kde_.visible_weight(of, skip_of(kde_, queries_, i));
-    const auto d = static_cast<double>(kde_.d);
-    return kLn2 * reference + std::log(mass) - std::log(visible) -
-           d * (0.918938533204672741780 + std::log(bandwidth_of(queries_, i)));
   }
 
   // a^2 tr Cov / h^4 - d / h^2, the trace in the stored unit.
@@ -731,17 +764,9 @@ class Evaluation {
     const ReferencePoint kind = reference_kind(a, relative_h_squared(i));
     moments.shift_size = kind == ReferencePoint::kOrigin ? 0 : extent.shift;
     const double rate = exact_rate(kde_, queries_, i);
-    // The largest weight is about 1; where it is not, exponents are too large to say how large.
-    const bool in_range = extent.query < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0.25 &&
-                          std::isfinite(state.mass) && std::isfinite(moments.offset_square) &&
-                          !is_far(state.reference, state.mass, rate);
-    // What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double,
-    // and may lie between two numbers of type C; and a product may be rounded.
-    double displacement = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
-    if (a != 1 && !kde_fuses_multiply_adds(context_.targets())) {
-      displacement += 2 * a * kUnitSingle;
-    }
-    if (!in_range || displacement > 5e-7 * h) {
+    if (!single_in_range(extent.query, h, rate, single_displacement(context_, a), state.reference,
+                         state.mass) ||
+        !std::isfinite(moments.offset_square)) {
       return true;
     }
     if (!moments_) {

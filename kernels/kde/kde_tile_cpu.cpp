@@ -307,15 +307,11 @@ class TileOfData {
   }
 
   void Add(const QueryBlock& block) const {
-    R* const distances = reinterpret_cast<R*>(task_.distances);
-    if (task_.scaled) {
-      TileDistances<true>(task_, block, panels_, w0_, w1_, distances);
-    } else {
-      TileDistances<false>(task_, block, panels_, w0_, w1_, distances);
-    }
+    const R* const distances = Distances(block);
     bool counts[kTileQueries / kGroupRows] = {};  // of each group of queries
     for (int q = block.begin; q < block.end; ++q) {
-      const bool seen = AddRow(q, distances + (q - block.begin) * kTile);
+      const bool seen = AddRow(q, task_.rate[q], distances + (q - block.begin) * kTile,
+                               task_.partials + q * task_.stride);
       counts[q / kGroupRows] = counts[q / kGroupRows] || seen;
     }
     if (!task_.sums) {
@@ -328,11 +324,31 @@ class TileOfData {
     }
   }
 
+  // The sums of each query at each of `count` rates, from one computation of the distances.
+  void AddCurve(const QueryBlock& block, const double* rates, std::int64_t count) const {
+    const R* const distances = Distances(block);
+    for (int q = block.begin; q < block.end; ++q) {
+      for (std::int64_t g = 0; g < count; ++g) {
+        (void)AddRow(q, rates[g], distances + (q - block.begin) * kTile,
+                     task_.partials + q * task_.stride + g * kCurveSize);
+      }
+    }
+  }
+
  private:
-  bool AddRow(int q, const R* distances) const {
-    double* const partial = task_.partials + q * task_.stride;
+  const R* Distances(const QueryBlock& block) const {
+    R* const distances = reinterpret_cast<R*>(task_.distances);
+    if (task_.scaled) {
+      TileDistances<true>(task_, block, panels_, w0_, w1_, distances);
+    } else {
+      TileDistances<false>(task_, block, panels_, w0_, w1_, distances);
+    }
+    return distances;
+  }
+
+  bool AddRow(int q, double rate, const R* distances, double* partial) const {
     C* const posterior = task_.posterior + q * kTile;
-    const Row<R, C> row = {w0_, w1_, static_cast<R>(task_.rate[q]), distances, addends_, posterior};
+    const Row<R, C> row = {w0_, w1_, static_cast<R>(rate), distances, addends_, posterior};
     const std::int64_t skip = task_.skip[q] - first_;
     const bool skips = skip >= c0_ && skip < c1_;
     const R addend = skips ? addends_[skip] : R(0);
@@ -347,19 +363,18 @@ class TileOfData {
       std::fill(posterior + w0_, posterior + w1_, C(0));
     }
     if (task_.layout.top > 0) {
-      RankRow(q, row, skip);
+      RankRow(rate, row, skip, partial);
     }
     return counts;
   }
 
-  void RankRow(int q, const Row<R, C>& row, std::int64_t skip) const {
-    double* const partial = task_.partials + q * task_.stride;
+  void RankRow(double rate, const Row<R, C>& row, std::int64_t skip, double* partial) const {
     const double* const kept = partial + task_.layout.top_exponents();
     const auto* const places =
         reinterpret_cast<const std::int64_t*>(partial + task_.layout.top_positions());
     for (std::int64_t c = c0_; c < c1_; ++c) {
       const auto distance = static_cast<double>(row.distances[c]);
-      const double t = static_cast<double>(row.addends[c]) - task_.rate[q] * distance;
+      const double t = static_cast<double>(row.addends[c]) - rate * distance;
       if (c != skip && std::isfinite(distance) &&
           (places[task_.layout.top - 1] < 0 || t >= kept[task_.layout.top - 1])) {
         KeepTop(*task_.kde, task_.layout, partial, t, first_ + c);
@@ -436,20 +451,42 @@ void Begin(const ChunkTask<S, C>& task) {
   std::fill(task.posterior + task.queries * kTile, task.posterior + rows * kTile, C(0));
 }
 
-template <class R, class S, class C>
-void TileChunk(const ChunkTask<S, C>& task) {
+// Calls add(tile of data, block of queries) for all of them.
+template <class R, class S, class C, class Add>
+void ForEachTile(const ChunkTask<S, C>& task, const Add& add) {
   task.context->note_target_ran(HWY_TARGET);
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  Begin(task);
   const std::int64_t tile_bytes = kTile * task.kde->d * static_cast<std::int64_t>(sizeof(S));
   const int together = tile_bytes <= kFirstCacheBytes ? kGroupRows : kTileQueries;
   HWY_ALIGN R addends[kTile];
   for (std::int64_t tile = task.begin / kTile; tile * kTile < task.end; ++tile) {
     const TileOfData<R, S, C> data(task, addends, tile);
     for (int q = 0; q < task.queries; q += together) {
-      data.Add({q, std::min(q + together, task.queries)});
+      add(data, QueryBlock{q, std::min(q + together, task.queries)});
     }
   }
+}
+
+template <class R, class S, class C>
+void TileChunk(const ChunkTask<S, C>& task) {
+  Begin(task);
+  ForEachTile<R>(task,
+                 [](const TileOfData<R, S, C>& data, const QueryBlock& block) { data.Add(block); });
+}
+
+template <class R, class S, class C>
+void CurveChunk(const ChunkTask<S, C>& task, const double* rates, std::int64_t count) {
+  for (int q = 0; q < task.queries; ++q) {
+    double* const partials = task.partials + q * task.stride;
+    std::fill_n(partials, count * kCurveSize, 0.0);
+    for (std::int64_t g = 0; g < count; ++g) {
+      partials[g * kCurveSize + PartialLayout::kReference] =
+          -std::numeric_limits<double>::infinity();
+    }
+  }
+  ForEachTile<R>(task, [=](const TileOfData<R, S, C>& data, const QueryBlock& block) {
+    data.AddCurve(block, rates, count);
+  });
 }
 
 bool FusesMultiplyAdds() {
@@ -462,6 +499,16 @@ void TileChunkF32(const ChunkTask<float, float>& task) {
   } else {
     TileChunk<double>(task);
   }
+}
+void CurveChunkF32(const ChunkTask<float, float>& task, const double* rates, std::int64_t count) {
+  if (task.kde->d <= kSingleDimension) {
+    CurveChunk<float>(task, rates, count);
+  } else {
+    CurveChunk<double>(task, rates, count);
+  }
+}
+void CurveChunkF64(const ChunkTask<double, double>& task, const double* rates, std::int64_t count) {
+  CurveChunk<double>(task, rates, count);
 }
 void TileChunkF64(const ChunkTask<double, double>& task) {
   TileChunk<double>(task);
@@ -480,6 +527,8 @@ namespace scf::kde {
 HWY_EXPORT(FusesMultiplyAdds);
 HWY_EXPORT(TileChunkF32);
 HWY_EXPORT(TileChunkF64);
+HWY_EXPORT(CurveChunkF32);
+HWY_EXPORT(CurveChunkF64);
 HWY_EXPORT(TileChunkF32InF64);
 
 bool kde_fuses_multiply_adds(std::int64_t targets) {
@@ -497,6 +546,17 @@ void kde_tile_chunk(std::int64_t targets, const ChunkTask<double, double>& task)
 template <>
 void kde_tile_chunk(std::int64_t targets, const ChunkTask<float, double>& task) {
   HWY_DISPATCH_TABLE(TileChunkF32InF64)[dispatch_index(targets)](task);
+}
+
+template <>
+void kde_curve_chunk(std::int64_t targets, const ChunkTask<float, float>& task, const double* rates,
+                     std::int64_t count) {
+  HWY_DISPATCH_TABLE(CurveChunkF32)[dispatch_index(targets)](task, rates, count);
+}
+template <>
+void kde_curve_chunk(std::int64_t targets, const ChunkTask<double, double>& task,
+                     const double* rates, std::int64_t count) {
+  HWY_DISPATCH_TABLE(CurveChunkF64)[dispatch_index(targets)](task, rates, count);
 }
 
 }  // namespace scf::kde
