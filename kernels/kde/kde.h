@@ -187,6 +187,13 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
                        const Outputs<T>& outputs, void* workspace, void* stream);
 
 template <class T>
+std::size_t kde_curve_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
+                                     const Queries<T>& queries, std::int64_t count);
+template <class T>
+void kde_curve_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                    const Curve<T>& curve, void* workspace, void* stream);
+
+template <class T>
 std::size_t kde_gradient_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
                                         const Queries<T>& queries, const Gradients<T>& gradients);
 

@@ -51,7 +51,8 @@ class CurveEvaluation {
     scratch_size_ = scratch.used();
     scratch_ = arena.take<char>(static_cast<std::int64_t>(scratch_size_), context_.threads());
     Outputs<T> outputs;
-    outputs.log_density = reinterpret_cast<T*>(this);  // any that is not null
+    T any{};
+    outputs.log_density = &any;
     repair_ = arena.take<char>(static_cast<std::int64_t>(
         kde_evaluate_in_double_workspace_cpu(context_, kde_, queries_, outputs)));
   }

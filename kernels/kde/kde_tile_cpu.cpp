@@ -27,7 +27,7 @@
 #include <limits>
 
 #include "common/simd.h"
-#include "kde/kde_tile-inl.h"
+#include "kde/kde_reference-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::kde {
@@ -83,29 +83,6 @@ void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S
   }
 }
 
-inline void Rescale(double* partial, std::int64_t size, double factor) {
-  if (factor == 0) {
-    std::fill(partial + PartialLayout::kMass, partial + size, 0.0);
-    return;
-  }
-  for (std::int64_t i = PartialLayout::kMass; i < size; ++i) {
-    partial[i] *= i == PartialLayout::kSquares ? factor * factor : factor;
-  }
-}
-
-// Raises the reference to at least `largest`; sums so far are rescaled by a power of two.
-inline void RaiseReference(double* partial, const PartialLayout& layout, double largest) {
-  const double reference = std::ceil(largest);
-  const double previous = partial[PartialLayout::kReference];
-  if (!(reference > previous)) {
-    return;
-  }
-  partial[PartialLayout::kReference] = reference;
-  if (previous > -std::numeric_limits<double>::infinity()) {
-    Rescale(partial, PartialLayout::kSums + layout.padded, RescaleFactor(previous, reference));
-  }
-}
-
 // Keeps the `top` largest exponents, ties by lowest original index.
 template <class S>
 void KeepTop(const CpuKde<S>& kde, const PartialLayout& layout, double* partial, double t,
@@ -152,10 +129,6 @@ struct Row {
   const R* addends;    // [kTile] log2 of weights, kUnseen<R> where the query does not see
   C* posterior;        // [kTile]
 };
-
-// Of data that a query does not see: no weight, and nothing that is not finite.
-template <class R>
-inline constexpr R kUnseen = -std::numeric_limits<R>::max() / 4;
 
 struct RowSums {
   double mass;
@@ -254,8 +227,6 @@ HWY_NOINLINE double LargestExponent(const Row<R, C>& row) {
 template <class R, class C>
 bool AddWeights(const Row<R, C>& row, bool general, const PartialLayout& layout, double* partial) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
-  // Weights of up to this keep sums, and sums of squares, finite.
-  constexpr double kMostMass = 4294967296.0;
   constexpr double kLeastMass = sizeof(C) == 4 ? 0x1p-60 : 0x1p-110;
   if (partial[PartialLayout::kReference] == kNone) {
     RaiseReference(partial, layout, LargestExponent(row));
