@@ -93,7 +93,8 @@ std::size_t checked_evaluate_workspace(const scf_context& context, const scf_kde
                                        const scf_kde_outputs& outputs) {
   Arrays arrays;
   const auto& prepared = prepared_of<T>(kde);
-  const auto queries = queries_of<T>(kde, m, params, arrays);
+  auto queries = queries_of<T>(kde, m, params, arrays);
+  queries.tolerance = params.tolerance;
   const auto translated = outputs_of<T>(kde, m, params, outputs, arrays);
   return m == 0 ? 0 : evaluate_workspace(context, prepared, queries, translated);
 }
@@ -112,6 +113,7 @@ scf_status evaluate(scf_context* context, const scf_kde* kde, const T* x, std::i
     Arrays arrays;
     auto queries = queries_of<T>(*kde, m, known, arrays);
     const auto translated = outputs_of<T>(*kde, m, known, wanted, arrays);
+    queries.tolerance = known.tolerance;
     set_x(queries, x, ldx, *kde, arrays);
     if (m == 0) {
       return;

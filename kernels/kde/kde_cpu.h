@@ -8,9 +8,11 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kde/kde.h"
+#include "kde/kde_boxes_cpu.h"
 #include "kde/kde_draw.h"
 
 namespace scf::kde {
@@ -76,6 +78,8 @@ class CpuKde {
   HostArray<double> mean;
   HostArray<double> variance;
   double spread = 0;
+  // What evaluations with a tolerance skip data by, or null.
+  std::unique_ptr<const BoxIndex<T>> boxes;
 
   [[nodiscard]] std::int64_t padded() const noexcept { return groups * group; }
   [[nodiscard]] std::int64_t original_index(std::int64_t at) const noexcept {

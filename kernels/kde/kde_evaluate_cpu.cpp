@@ -42,6 +42,7 @@ void write_nan_row(const Outputs<T>& outputs, std::int64_t d, std::int64_t i) {
   if (outputs.top_indices != nullptr) {
     std::fill_n(outputs.top_indices + i * outputs.top, outputs.top, std::int64_t{-1});
   }
+  write_report(outputs, i, Method::kDense, 0);
 }
 
 // The lists of indices, and the evaluation's own needs after them.
@@ -50,28 +51,86 @@ struct Lists {
   Lists(Arena& arena, std::int64_t m)
       : order(arena.take<std::int64_t>(m)),
         flagged(arena.take<std::int64_t>(m)),
-        far{arena.take<std::int64_t>(m), 0} {}
+        far{arena.take<std::int64_t>(m), 0},
+        declined{arena.take<std::int64_t>(m), 0} {}
   std::int64_t* order;
   std::int64_t* flagged;
-  FarList far;
+  QueryList far;
+  QueryList declined;
 };
 
 template <class S, class C>
 std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                   const Outputs<S>& outputs, Passes passes) {
+                   const Outputs<S>& outputs, Passes passes, Method method = Method::kDense) {
   Arena arena(nullptr);
-  Evaluation<S, C>(context, kde, queries, outputs, passes).carve(arena);
+  Evaluation<S, C>(context, kde, queries, outputs, passes, method).carve(arena);
   return arena.used();
 }
 
+// The method that queries are tried with before they are evaluated dense, or kDense. Jacobian
+// products and the most probable data are dense.
+template <class S>
+Method method_for(const CpuKde<S>& kde, const Queries<S>& queries, const Outputs<S>& outputs) {
+  const bool first_pass =
+      outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr && outputs.top == 0;
+  if (!(queries.tolerance > 0) || !first_pass || kde.boxes == nullptr) {
+    return Method::kDense;
+  }
+  return Method::kBoxes;
+}
+
+// Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
+// number. Lengths and rates within a range where bounds neither over- nor underflow.
+template <class S>
+std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t* order,
+                           std::int64_t count, QueryList& declined) {
+  std::int64_t kept = 0;
+  for (std::int64_t at = 0; at < count; ++at) {
+    const std::int64_t i = order[at];
+    const S* const x = queries.x + i * queries.ld;
+    const double rate = exact_rate(kde, queries, i);
+    const double a = scale_of(queries, i);
+    bool suits = &class_of(kde, queries, i) == &kde.all && rate > 1e-28 && rate < 1e28 &&
+                 a > 1e-6 && a < 1e6;
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      suits = suits && std::abs(kde.to_stored(static_cast<double>(x[j]))) < 1e15;
+    }
+    (suits ? order[kept++] : declined.queries[declined.count++]) = i;
+  }
+  return kept;
+}
+
 template <class S, class C>
-std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                      const Outputs<S>& outputs, Passes passes, Arena arena,
-                      const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
-                      FarList* far) {
+std::int64_t evaluate_dense(const CpuContext& context, const CpuKde<S>& kde,
+                            const Queries<S>& queries, const Outputs<S>& outputs, Passes passes,
+                            Arena arena, const std::int64_t* order, std::int64_t count,
+                            std::int64_t* flagged, QueryList* far) {
   Evaluation<S, C> evaluation(context, kde, queries, outputs, passes);
   evaluation.carve(arena);
   return evaluation.run(order, count, flagged, far);
+}
+
+// One pass, by a method that may skip mass where there is one and it pays; the other queries dense.
+// `order` is used up.
+template <class S, class C>
+std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                      const Outputs<S>& outputs, Arena arena, std::int64_t* order,
+                      std::int64_t count, Lists<S>& lists, QueryList* far) {
+  const Method method = method_for(kde, queries, outputs);
+  if (method == Method::kDense) {
+    return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
+                                lists.flagged, far);
+  }
+  QueryList& declined = lists.declined;
+  declined.count = 0;
+  count = keep_suitable(kde, queries, order, count, declined);
+  Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
+  Arena pieces = arena;
+  evaluation.carve(pieces);
+  const std::int64_t flags = evaluation.run(order, count, lists.flagged, far, &declined);
+  sort_queries(queries, declined.queries, declined.count);
+  return flags + evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena,
+                                      declined.queries, declined.count, lists.flagged + flags, far);
 }
 
 }  // namespace
@@ -97,9 +156,10 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
                        const PosteriorSummaries& summaries, void* workspace) {
   const Outputs<T> none;
   Arena arena(workspace);
-  FarList far = {arena.take<std::int64_t>(queries.m), 0};
+  QueryList far = {arena.take<std::int64_t>(queries.m), 0};
   const Arena rest = arena;
-  Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, summaries);
+  Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, Method::kDense,
+                                   summaries);
   evaluation.carve(arena);
   evaluation.run(order, count, nullptr, &far);
   kde_far_cpu(context, kde, queries, none, summaries, far.queries, far.count, rest);
@@ -139,9 +199,12 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
+  const Method method = method_for(kde, queries, outputs);
   const std::size_t bytes =
       std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, T>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, double>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kTwo),
                 kde_far_workspace_cpu(context, kde, outputs)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));
@@ -162,21 +225,25 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
   // Jacobian products are made, and the most probable data ranked, in double always: single
   // precision swaps near ties.
-  const std::int64_t* order = lists.order;
+  std::int64_t* order = lists.order;
   std::int64_t left = count;
   if (outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr) {
     if (sizeof(T) == sizeof(float) && outputs.top == 0) {
-      left = evaluate<T, T>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                            lists.flagged, nullptr);
+      left = evaluate<T, T>(context, kde, queries, outputs, arena, order, left, lists, nullptr);
       order = lists.flagged;
     }
-    left = evaluate<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                               lists.flagged, &lists.far);
+    left =
+        evaluate<T, double>(context, kde, queries, outputs, arena, order, left, lists, &lists.far);
     order = lists.flagged;
   }
-  evaluate<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left, nullptr,
-                      &lists.far);
+  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left,
+                            nullptr, &lists.far);
   kde_far_cpu(context, kde, queries, outputs, {}, lists.far.queries, lists.far.count, arena);
+  for (std::int64_t at = 0; at < lists.far.count; ++at) {
+    const std::int64_t i = lists.far.queries[at];
+    const DataClass& of = class_of(kde, queries, i);
+    write_report(outputs, i, Method::kDense, of.end - of.begin);
+  }
 }
 
 template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<float>&,

@@ -40,6 +40,19 @@ inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
                                              << 20;  // of a batch's partial sums, about
 inline constexpr int kTilesPerThread = 4;
+inline constexpr double kMostSummed = 0.4;  // of the data: where boxes sum more, dense is faster
+
+// By what a query was evaluated, and how many data.
+template <class T>
+void write_report(const Outputs<T>& outputs, std::int64_t i, Method method,
+                  std::int64_t evaluated) {
+  if (outputs.method != nullptr) {
+    outputs.method[i] = static_cast<std::int32_t>(method);
+  }
+  if (outputs.evaluated != nullptr) {
+    outputs.evaluated[i] = evaluated;
+  }
+}
 
 // ---- Chunks
 // --------------------------------------------------------------------------------------
@@ -75,8 +88,8 @@ inline constexpr std::int64_t kStateScalars = 4;
 // ---- One evaluation
 // ------------------------------------------------------------------------------
 
-// The far queries (kde_far_cpu.h) that evaluations come across.
-struct FarList {
+// Queries that evaluations come across and leave to others: the far ones (kde_far_cpu.h), say.
+struct QueryList {
   std::int64_t* queries;
   std::int64_t count;
 };
@@ -89,8 +102,14 @@ template <class S, class C>
 class Evaluation {
  public:
   Evaluation(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-             const Outputs<S>& outputs, Passes passes, const PosteriorSummaries& summaries = {})
-      : context_(context), kde_(kde), queries_(queries), outputs_(outputs), summaries_(summaries) {
+             const Outputs<S>& outputs, Passes passes, Method method = Method::kDense,
+             const PosteriorSummaries& summaries = {})
+      : context_(context),
+        kde_(kde),
+        queries_(queries),
+        outputs_(outputs),
+        method_(method),
+        summaries_(summaries) {
     layout_ = {kde.padded(), outputs.top};
     tangent_ = outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
     second_ = passes == Passes::kTwo;
@@ -101,7 +120,8 @@ class Evaluation {
                (!kExact && outputs.denoised != nullptr);
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
-    max_chunks_ = chunks_of(0, kde.n).count + 1;  // a label's range may straddle one more
+    // A label's range may straddle one more. Boxes are one chunk.
+    max_chunks_ = method == Method::kBoxes ? 1 : chunks_of(0, kde.n).count + 1;
     const std::size_t per_tile =
         sizeof(double) * static_cast<std::size_t>(layout_.size() * max_chunks_ * kTileQueries);
     const std::int64_t fitting = static_cast<std::int64_t>(kPartialBytes / per_tile);
@@ -115,6 +135,7 @@ class Evaluation {
     tile_list_ = arena.take<Tile>(tiles_);
     partials_ = arena.take<double>(slots * max_chunks_ * layout_.size());
     states_ = arena.take<double>(slots * (kStateScalars + layout_.padded));
+    evaluated_ = method_ == Method::kDense ? nullptr : arena.take<std::int64_t>(slots);
     scratch_size_ = 0;
     Arena scratch(nullptr);
     take_scratch(scratch);
@@ -125,16 +146,17 @@ class Evaluation {
   // Evaluates the queries listed in `order`, which is sorted by class; writes the indices of those
   // that need more than C's precision, or than one pass, to `flagged`, which may be `order` itself,
   // and returns their number. None are looked for where `flagged` is null. In double, queries that
-  // are far are put on `far` instead, where that is given; their outputs mean nothing yet.
+  // are far are put on `far` instead, where that is given; their outputs mean nothing yet. So are
+  // those that a method other than the dense one declines, on `declined`.
   std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
-                   FarList* far = nullptr) {
+                   QueryList* far = nullptr, QueryList* declined = nullptr) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
       const std::int64_t tiles = list_tiles(order, count, done);
       run_tiles(tiles, Pass::kFirst);
       context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int) {
         const Tile& tile = tile_list_[slot / kTileQueries];
-        if (slot % kTileQueries < tile.count) {
+        if (slot % kTileQueries < tile.count && !is_declined(slot)) {
           finish_first(slot, tile.order[slot % kTileQueries]);
         }
       });
@@ -147,10 +169,12 @@ class Evaluation {
           }
         });
       }
-      for (std::int64_t t = 0; t < tiles && (flagged != nullptr || far != nullptr); ++t) {
+      for (std::int64_t t = 0; t < tiles; ++t) {
         for (int q = 0; q < tile_list_[t].count; ++q) {
           const std::int64_t i = tile_list_[t].order[q];
-          if (far != nullptr && query_is_far(t * kTileQueries + q, i)) {
+          if (is_declined(t * kTileQueries + q)) {
+            declined->queries[declined->count++] = i;
+          } else if (far != nullptr && query_is_far(t * kTileQueries + q, i)) {
             far->queries[far->count++] = i;
           } else if (flagged != nullptr && needs_more(t * kTileQueries + q, i)) {
             flagged[flags++] = i;
@@ -185,6 +209,7 @@ class Evaluation {
     C* tangent;
     double* distances;
     C* posterior;
+    double* slack;
   };
 
   Scratch take_scratch(Arena& arena) const {
@@ -201,9 +226,18 @@ class Evaluation {
       s.mean = arena.take<C>(kTileQueries * d);
       s.tangent = arena.take<C>(kTileQueries * d);
     }
-    s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
-    s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
+    if (method_ == Method::kBoxes) {
+      s.slack = arena.take<double>(kTileQueries);
+    } else {
+      s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
+      s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
+    }
     return s;
+  }
+
+  // Whether the method left this query to the dense one.
+  bool is_declined(std::int64_t slot) const {
+    return method_ != Method::kDense && evaluated_[slot] < 0;
   }
 
   // Fills tile_list_ from order[done..count), advancing done; a tile's queries see one class.
@@ -216,8 +250,9 @@ class Evaluation {
              &class_of(kde_, queries_, order[end]) == of) {
         ++end;
       }
-      tile_list_[tiles++] = {order + done, static_cast<int>(end - done), of,
-                             chunks_of(of->begin, of->end)};
+      tile_list_[tiles++] = {
+          order + done, static_cast<int>(end - done), of,
+          method_ == Method::kDense ? chunks_of(of->begin, of->end) : Chunks{of->begin, kde_.n, 1}};
       done = end;
     }
     return tiles;
@@ -265,11 +300,38 @@ class Evaluation {
         return kde_second_chunk(context_.targets(), task);
       }
     }
-    if (small_) {
+    if (method_ == Method::kBoxes) {
+      run_boxes(task, tile, tile_index * kTileQueries, scratch.slack);
+    } else if (small_) {
       kde_small_chunk(context_.targets(), task);
     } else {
       kde_tile_chunk(context_.targets(), task);
     }
+  }
+
+  void run_boxes(const ChunkTask<S, C>& chunk, const Tile& tile, std::int64_t first_slot,
+                 double* slack) {
+    for (int q = 0; q < tile.count; ++q) {
+      slack[q] = displacement(scale_of(queries_, tile.order[q]));
+    }
+    BoxTask<S, C> task;
+    task.chunk = &chunk;
+    task.log2_tolerance = std::log2(queries_.tolerance);
+    task.most_leaves =
+        static_cast<std::int64_t>(kMostSummed * static_cast<double>(kde_.n)) / BoxIndex<S>::kLeaf;
+    task.slack = slack;
+    task.evaluated = evaluated_ + first_slot;
+    kde_boxes_chunk(context_.targets(), task);
+  }
+
+  // What rounding may move a coordinate of a y by, |y| < 2: a shared signal scale is a double, and
+  // may lie between two numbers of type C; and a product may be rounded.
+  double displacement(double a) const {
+    double moved = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
+    if (a != 1 && !kde_fuses_multiply_adds(context_.targets())) {
+      moved += 2 * a * (kExact ? kUnitDouble : kUnitSingle);
+    }
+    return moved;
   }
 
   // Converts a tile's queries to the stored unit and the kernels' layouts.
@@ -398,6 +460,8 @@ class Evaluation {
       }
     }
     write_first(i, state);
+    write_report(outputs_, i, method_,
+                 method_ == Method::kDense ? tile.of->end - tile.of->begin : evaluated_[slot]);
     if (summaries_.mean != nullptr) {
       summaries_.log2_sum[i] = reference + std::log2(state[1]);
       std::copy_n(state + kStateScalars, layout_.padded, summaries_.mean + i * layout_.padded);
@@ -589,13 +653,8 @@ class Evaluation {
     const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0.25 &&
                           std::isfinite(state.mass) && std::isfinite(moments.offset_square) &&
                           !is_far(state.reference, state.mass, rate);
-    // What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double,
-    // and may lie between two numbers of type C; and a product may be rounded.
-    double displacement = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
-    if (a != 1 && !kde_fuses_multiply_adds(context_.targets())) {
-      displacement += 2 * a * kUnitSingle;
-    }
-    if (!in_range || displacement > 5e-7 * h) {
+    // What moves a y is over h^2 an error of the score.
+    if (!in_range || displacement(a) > 5e-7 * h) {
       return true;
     }
     if (!moments_) {
@@ -624,6 +683,7 @@ class Evaluation {
   const CpuKde<S>& kde_;
   const Queries<S>& queries_;
   const Outputs<S>& outputs_;
+  Method method_;
   PosteriorSummaries summaries_;
   PartialLayout layout_;
   bool tangent_, second_, sums_, moments_, small_, score_only_;
@@ -632,6 +692,7 @@ class Evaluation {
   Tile* tile_list_ = nullptr;
   double* partials_ = nullptr;
   double* states_ = nullptr;
+  std::int64_t* evaluated_ = nullptr;  // by a method other than the dense one; -1: declined
   char* scratch_ = nullptr;
   std::size_t scratch_size_ = 0;
 };
