@@ -260,7 +260,7 @@ class BoxQuery {
   // tolerance allows, of what the sum is at least, from the leaf that is summed. README.md.
   double Cut() const {
     const double rate = task_.rate[q_];
-    const double slack = limits_.slack[q_];
+    const double slack = limits_.slack[q_] * std::sqrt(static_cast<double>(kD));  // of a distance
     const double farthest = 61 - reference_;  // rate r^2 of data that the sum so far is made of
     const double margin = kRounding * farthest + 2 * slack * std::sqrt(rate * farthest) +
                           rate * slack * slack + 0x1p-9;

@@ -14,6 +14,7 @@
 #include "kde/kde.h"
 #include "kde/kde_boxes_cpu.h"
 #include "kde/kde_draw.h"
+#include "kde/kde_screen_cpu.h"
 
 namespace scf::kde {
 
@@ -80,6 +81,7 @@ class CpuKde {
   double spread = 0;
   // What evaluations with a tolerance skip data by, or null.
   std::unique_ptr<const BoxIndex<T>> boxes;
+  std::unique_ptr<const ScreenIndex> screen;
 
   [[nodiscard]] std::int64_t padded() const noexcept { return groups * group; }
   [[nodiscard]] std::int64_t original_index(std::int64_t at) const noexcept {

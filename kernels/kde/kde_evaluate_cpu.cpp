@@ -55,6 +55,7 @@ struct Lists {
         declined{arena.take<std::int64_t>(m), 0} {}
   std::int64_t* order;
   std::int64_t* flagged;
+  std::int64_t served = 0;  // of those flagged, the first so many are not to be evaluated dense
   QueryList far;
   QueryList declined;
 };
@@ -73,31 +74,49 @@ template <class S>
 Method method_for(const CpuKde<S>& kde, const Queries<S>& queries, const Outputs<S>& outputs) {
   const bool first_pass =
       outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr && outputs.top == 0;
-  if (!(queries.tolerance > 0) || !first_pass || kde.boxes == nullptr) {
+  if (!(queries.tolerance > 0) || !first_pass) {
     return Method::kDense;
   }
-  return Method::kBoxes;
+  return kde.boxes != nullptr    ? Method::kBoxes
+         : kde.screen != nullptr ? Method::kScreen
+                                 : Method::kDense;
 }
 
 // Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
 // number. Lengths and rates within a range where bounds neither over- nor underflow.
 template <class S>
-std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t* order,
-                           std::int64_t count, QueryList& declined) {
+std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Method method,
+                           std::int64_t* order, std::int64_t count, QueryList& declined) {
   std::int64_t kept = 0;
   for (std::int64_t at = 0; at < count; ++at) {
     const std::int64_t i = order[at];
     const S* const x = queries.x + i * queries.ld;
     const double rate = exact_rate(kde, queries, i);
     const double a = scale_of(queries, i);
-    bool suits = &class_of(kde, queries, i) == &kde.all && rate > 1e-28 && rate < 1e28 &&
-                 a > 1e-6 && a < 1e6;
+    const DataClass& of = class_of(kde, queries, i);
+    bool suits =
+        method == Method::kBoxes ? &of == &kde.all : of.end - of.begin >= ScreenIndex::kLeastData;
+    suits = suits && rate > 1e-28 && rate < 1e28 && a > 1e-6 && a < 1e6;
     for (std::int64_t j = 0; j < kde.d; ++j) {
       suits = suits && std::abs(kde.to_stored(static_cast<double>(x[j]))) < 1e15;
     }
     (suits ? order[kept++] : declined.queries[declined.count++]) = i;
   }
   return kept;
+}
+
+constexpr std::int64_t kSampleQueries = 48;
+constexpr std::int64_t kLeastSampled = 4 * kSampleQueries;
+
+// Takes queries spread over a list out of it, and returns how many are left.
+std::int64_t take_sample(std::int64_t* order, std::int64_t count, std::int64_t* sample) {
+  const std::int64_t stride = count / kSampleQueries;
+  std::int64_t taken = 0;
+  std::int64_t left = 0;
+  for (std::int64_t at = 0; at < count; ++at) {
+    (at % stride == 0 && taken < kSampleQueries ? sample[taken++] : order[left++]) = order[at];
+  }
+  return left;
 }
 
 template <class S, class C>
@@ -110,27 +129,46 @@ std::int64_t evaluate_dense(const CpuContext& context, const CpuKde<S>& kde,
   return evaluation.run(order, count, flagged, far);
 }
 
-// One pass, by a method that may skip mass where there is one and it pays; the other queries dense.
-// `order` is used up.
+// One pass, by a method that may skip mass where there is one and it pays; the other queries dense,
+// and so are those of `order` beyond the first `served`. `order` is used up.
 template <class S, class C>
 std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
                       const Outputs<S>& outputs, Arena arena, std::int64_t* order,
-                      std::int64_t count, Lists<S>& lists, QueryList* far) {
+                      std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
   const Method method = method_for(kde, queries, outputs);
   if (method == Method::kDense) {
     return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
                                 lists.flagged, far);
   }
   QueryList& declined = lists.declined;
-  declined.count = 0;
-  count = keep_suitable(kde, queries, order, count, declined);
+  std::copy_n(order + served, count - served, declined.queries);
+  declined.count = count - served;
+  count = keep_suitable(kde, queries, method, order, served, declined);
   Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
   Arena pieces = arena;
   evaluation.carve(pieces);
-  const std::int64_t flags = evaluation.run(order, count, lists.flagged, far, &declined);
+  std::int64_t sample_flags[kSampleQueries];
+  std::int64_t sample_flag_count = 0;
+  if (method == Method::kScreen && count >= kLeastSampled) {
+    // A screen costs nearly as much as may be lost: whether it pays is found out from a few.
+    std::int64_t sample[kSampleQueries];
+    count = take_sample(order, count, sample);
+    const std::int64_t before = declined.count;
+    sample_flag_count = evaluation.run(sample, kSampleQueries, sample_flags, far, &declined);
+    if (2 * (declined.count - before) > kSampleQueries) {
+      std::copy_n(order, count, declined.queries + declined.count);
+      declined.count += count;
+      count = 0;
+    }
+  }
+  std::int64_t flags = evaluation.run(order, count, lists.flagged, far, &declined);
+  std::copy_n(sample_flags, sample_flag_count, lists.flagged + flags);
+  flags += sample_flag_count;
+  lists.served = flags;
   sort_queries(queries, declined.queries, declined.count);
-  return flags + evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena,
-                                      declined.queries, declined.count, lists.flagged + flags, far);
+  flags += evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena,
+                                declined.queries, declined.count, lists.flagged + flags, far);
+  return flags;
 }
 
 }  // namespace
@@ -227,13 +265,16 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
   // precision swaps near ties.
   std::int64_t* order = lists.order;
   std::int64_t left = count;
+  std::int64_t served = count;
   if (outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr) {
     if (sizeof(T) == sizeof(float) && outputs.top == 0) {
-      left = evaluate<T, T>(context, kde, queries, outputs, arena, order, left, lists, nullptr);
+      left =
+          evaluate<T, T>(context, kde, queries, outputs, arena, order, left, left, lists, nullptr);
       order = lists.flagged;
+      served = lists.served;
     }
-    left =
-        evaluate<T, double>(context, kde, queries, outputs, arena, order, left, lists, &lists.far);
+    left = evaluate<T, double>(context, kde, queries, outputs, arena, order, left,
+                               std::min(served, left), lists, &lists.far);
     order = lists.flagged;
   }
   evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left,

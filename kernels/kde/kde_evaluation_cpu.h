@@ -40,7 +40,9 @@ inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
                                              << 20;  // of a batch's partial sums, about
 inline constexpr int kTilesPerThread = 4;
-inline constexpr double kMostSummed = 0.4;  // of the data: where boxes sum more, dense is faster
+// Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
+inline constexpr double kMostSummed = 0.4;
+inline constexpr double kMostListed = 0.15;
 
 // By what a query was evaluated, and how many data.
 template <class T>
@@ -120,8 +122,8 @@ class Evaluation {
                (!kExact && outputs.denoised != nullptr);
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
-    // A label's range may straddle one more. Boxes are one chunk.
-    max_chunks_ = method == Method::kBoxes ? 1 : chunks_of(0, kde.n).count + 1;
+    // A label's range may straddle one more. Other methods take all data at once.
+    max_chunks_ = method == Method::kDense ? chunks_of(0, kde.n).count + 1 : 1;
     const std::size_t per_tile =
         sizeof(double) * static_cast<std::size_t>(layout_.size() * max_chunks_ * kTileQueries);
     const std::int64_t fitting = static_cast<std::int64_t>(kPartialBytes / per_tile);
@@ -197,6 +199,15 @@ class Evaluation {
     Chunks chunks;
   };
 
+  // A tile's queries on their way to the screen.
+  struct ScreenScratchpad {
+    double* u;
+    double* v;
+    float* mapped;
+    float* scale;
+    char* kernel;
+  };
+
   struct Scratch {
     double* rate;
     double* reference;
@@ -209,7 +220,8 @@ class Evaluation {
     C* tangent;
     double* distances;
     C* posterior;
-    double* slack;
+    double* slack;  // of the methods that are not dense
+    ScreenScratchpad screen;
   };
 
   Scratch take_scratch(Arena& arena) const {
@@ -226,8 +238,16 @@ class Evaluation {
       s.mean = arena.take<C>(kTileQueries * d);
       s.tangent = arena.take<C>(kTileQueries * d);
     }
-    if (method_ == Method::kBoxes) {
+    if (method_ != Method::kDense) {
       s.slack = arena.take<double>(kTileQueries);
+      if (method_ == Method::kScreen) {
+        const ScreenIndex& screen = *kde_.screen;
+        s.screen.u = arena.take<double>(ScreenIndex::kRows * d);
+        s.screen.v = arena.take<double>(ScreenIndex::kRows * (screen.pitch + 1));
+        s.screen.mapped = arena.take<float>(kTileQueries * screen.mapped());
+        s.screen.scale = arena.take<float>(kTileQueries);
+        s.screen.kernel = arena.take<char>(static_cast<std::int64_t>(kde_screen_scratch(kde_)));
+      }
     } else {
       s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
       s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
@@ -242,12 +262,16 @@ class Evaluation {
 
   // Fills tile_list_ from order[done..count), advancing done; a tile's queries see one class.
   std::int64_t list_tiles(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
+    // A tile of another method is one task: there are to be as many as threads.
+    const std::int64_t most =
+        method_ == Method::kDense
+            ? kTileQueries
+            : std::clamp<std::int64_t>(count / context_.threads(), kGroupRows, kTileQueries);
     std::int64_t tiles = 0;
     while (tiles < tiles_ && done < count) {
       const DataClass* of = &class_of(kde_, queries_, order[done]);
       std::int64_t end = done + 1;
-      while (end < count && end - done < kTileQueries &&
-             &class_of(kde_, queries_, order[end]) == of) {
+      while (end < count && end - done < most && &class_of(kde_, queries_, order[end]) == of) {
         ++end;
       }
       tile_list_[tiles++] = {
@@ -302,6 +326,8 @@ class Evaluation {
     }
     if (method_ == Method::kBoxes) {
       run_boxes(task, tile, tile_index * kTileQueries, scratch.slack);
+    } else if (method_ == Method::kScreen) {
+      run_screen(task, tile, tile_index * kTileQueries, scratch);
     } else if (small_) {
       kde_small_chunk(context_.targets(), task);
     } else {
@@ -322,6 +348,56 @@ class Evaluation {
     task.slack = slack;
     task.evaluated = evaluated_ + first_slot;
     kde_boxes_chunk(context_.targets(), task);
+  }
+
+  void run_screen(const ChunkTask<S, C>& chunk, const Tile& tile, std::int64_t first_slot,
+                  const Scratch& scratch) {
+    const ScreenIndex& index = *kde_.screen;
+    const ScreenScratchpad& pad = scratch.screen;
+    const std::int64_t d = kde_.d;
+    for (int first = 0; first < kTileQueries; first += static_cast<int>(ScreenIndex::kRows)) {
+      double x_norms[ScreenIndex::kRows];
+      double norms[ScreenIndex::kRows];
+      for (int r = 0; r < ScreenIndex::kRows; ++r) {
+        const std::int64_t i = tile.order[std::min(first + r, tile.count - 1)];
+        const double a = scale_of(queries_, i);
+        double squares = 0;
+        for (std::int64_t j = 0; j < d; ++j) {
+          const double xj = kde_.to_stored(static_cast<double>(queries_.x[i * queries_.ld + j]));
+          pad.u[r * d + j] = xj - a * index.centre[j];
+          squares += xj * xj;
+        }
+        x_norms[r] = std::sqrt(squares);
+      }
+      kde_screen_map(context_.targets(), index, pad.u, pad.v, norms);
+      for (int r = 0; r < ScreenIndex::kRows; ++r) {
+        const int q = first + r;
+        const double* const v = pad.v + r * (index.pitch + 1);
+        float* const to =
+            pad.mapped + q / kGroupRows * kGroupRows * index.mapped() + q % kGroupRows;
+        for (std::int64_t k = 0; k < index.k; ++k) {
+          to[k * kGroupRows] = static_cast<float>(v[k]);
+        }
+        to[index.k * kGroupRows] = static_cast<float>(v[index.pitch]);
+        const double a = scale_of(queries_, tile.order[std::min(q, tile.count - 1)]);
+        pad.scale[q] = static_cast<float>(a);
+        const double product = a == 1 ? 0 : 3 * kUnitSingle * a * index.largest_norm;
+        scratch.slack[q] = index.map_error(norms[r], x_norms[r], a) +
+                           a * index.map_error(index.largest_norm, index.largest_norm, 1) +
+                           product + std::sqrt(static_cast<double>(d)) * displacement(a);
+      }
+    }
+    ScreenTask<S, C> task;
+    task.chunk = &chunk;
+    task.log2_tolerance = std::log2(queries_.tolerance);
+    task.visible = tile.of->weight;
+    task.most = kMostListed;
+    task.mapped = pad.mapped;
+    task.scale = pad.scale;
+    task.slack = scratch.slack;
+    task.evaluated = evaluated_ + first_slot;
+    task.scratch = pad.kernel;
+    kde_screen_chunk(context_.targets(), task);
   }
 
   // What rounding may move a coordinate of a y by, |y| < 2: a shared signal scale is a double, and
