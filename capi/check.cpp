@@ -79,6 +79,12 @@ void require_finite(double value, const char* name) {
   }
 }
 
+void require_fraction(double value, const char* name) {
+  if (!(value >= 0 && value < 1)) {
+    fail_argument(std::string(name) + " must be in [0, 1), got " + shown(value));
+  }
+}
+
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name) {
   if (ld < d) {
     fail_argument(std::string(name) + " must be >= d = " + std::to_string(d) + ", got " +

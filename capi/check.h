@@ -24,6 +24,8 @@ void require_zero(std::int64_t value, const char* name);
 void require_positive(double value, const char* name);
 void require_not_negative(double value, const char* name);
 void require_finite(double value, const char* name);
+// In [0, 1).
+void require_fraction(double value, const char* name);
 
 // A leading dimension: at least d.
 void require_leading_dimension(std::int64_t ld, std::int64_t d, const char* name);

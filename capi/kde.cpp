@@ -17,6 +17,9 @@ namespace {
 
 static_assert(kde::kAnyLabel == SCF_KDE_ANY_LABEL);
 static_assert(kde::kMaxTop == SCF_KDE_MAX_TOP);
+static_assert(static_cast<int>(kde::Method::kDense) == SCF_KDE_METHOD_DENSE);
+static_assert(static_cast<int>(kde::Method::kBoxes) == SCF_KDE_METHOD_BOXES);
+static_assert(static_cast<int>(kde::Method::kScreen) == SCF_KDE_METHOD_SCREEN);
 static_assert(kde::kBadBandwidth == SCF_KDE_STATUS_BAD_BANDWIDTH);
 static_assert(kde::kBadSignalScale == SCF_KDE_STATUS_BAD_SIGNAL_SCALE);
 static_assert(kde::kBadSkip == SCF_KDE_STATUS_BAD_SKIP);
@@ -93,7 +96,8 @@ std::size_t checked_evaluate_workspace(const scf_context& context, const scf_kde
                                        const scf_kde_outputs& outputs) {
   Arrays arrays;
   const auto& prepared = prepared_of<T>(kde);
-  const auto queries = queries_of<T>(kde, m, params, arrays);
+  auto queries = queries_of<T>(kde, m, params, arrays);
+  queries.tolerance = params.tolerance;
   const auto translated = outputs_of<T>(kde, m, params, outputs, arrays);
   return m == 0 ? 0 : evaluate_workspace(context, prepared, queries, translated);
 }
@@ -112,6 +116,7 @@ scf_status evaluate(scf_context* context, const scf_kde* kde, const T* x, std::i
     Arrays arrays;
     auto queries = queries_of<T>(*kde, m, known, arrays);
     const auto translated = outputs_of<T>(*kde, m, known, wanted, arrays);
+    queries.tolerance = known.tolerance;
     set_x(queries, x, ldx, *kde, arrays);
     if (m == 0) {
       return;

@@ -37,10 +37,18 @@ kde::Dataset<T> dataset_of(const T* data, std::int64_t n, std::int64_t d, std::i
   require_leading_dimension(ld, d, "ld");
   require_pointer(data, "data");
   require_zero(params.reserved, "params.reserved");
+  require_within(params.index, 0, 1, "params.index");
+  require_zero(params.reserved_index, "params.reserved_index");
   (void)extent_of("data", data, n, d, ld, sizeof(T));
   (void)extent_of("weights", params.weights, n, 1, 1, sizeof(T));
   (void)extent_of("labels", params.labels, n, 1, 1, sizeof(std::int32_t));
-  return {data, n, d, ld, static_cast<const T*>(params.weights), params.labels};
+  return {data,
+          n,
+          d,
+          ld,
+          static_cast<const T*>(params.weights),
+          params.labels,
+          params.index == 1 ? kde::Index::kBuilt : kde::Index::kNone};
 }
 
 // ---- Queries and outputs -----------------------------------------------------------------------
@@ -59,6 +67,7 @@ inline void check_query_scalars(const scf_kde_query_params& params, LeastBandwid
   if (params.signal_scales == nullptr) {
     require_positive(params.signal_scale, "signal_scale");
   }
+  require_fraction(params.tolerance, "tolerance");
 }
 
 // The queries but for x, which the workspace functions do not have.
@@ -127,6 +136,8 @@ kde::Outputs<T> outputs_of(const scf_kde& kde, std::int64_t m, const scf_kde_que
   add_array(list, "top_indices", outputs.top_indices, m, params.top, params.top,
             sizeof(std::int64_t));
   add_array(list, "top_weights", outputs.top_weights, m, params.top, params.top, sizeof(T));
+  add_array(list, "evaluated", outputs.evaluated, m, 1, 1, sizeof(std::int64_t));
+  add_array(list, "method", outputs.method, m, 1, 1, sizeof(std::int32_t));
   return {static_cast<T*>(outputs.log_density),
           static_cast<T*>(outputs.score),
           outputs.ld_score,
@@ -139,7 +150,9 @@ kde::Outputs<T> outputs_of(const scf_kde& kde, std::int64_t m, const scf_kde_que
           static_cast<T*>(outputs.effective_sample_size),
           outputs.top_indices,
           static_cast<T*>(outputs.top_weights),
-          params.top};
+          params.top,
+          outputs.evaluated,
+          outputs.method};
 }
 
 template <class T>

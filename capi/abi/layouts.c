@@ -65,6 +65,8 @@ static void print_kde(void) {
   FIELD(scf_kde_params, reserved);
   FIELD(scf_kde_params, weights);
   FIELD(scf_kde_params, labels);
+  FIELD(scf_kde_params, index);
+  FIELD(scf_kde_params, reserved_index);
   END(scf_kde_params);
 
   STRUCT(scf_kde_query_params);
@@ -79,6 +81,7 @@ static void print_kde(void) {
   FIELD(scf_kde_query_params, tangent);
   FIELD(scf_kde_query_params, ld_tangent);
   FIELD(scf_kde_query_params, status);
+  FIELD(scf_kde_query_params, tolerance);
   END(scf_kde_query_params);
 
   STRUCT(scf_kde_outputs);
@@ -96,6 +99,8 @@ static void print_kde(void) {
   FIELD(scf_kde_outputs, effective_sample_size);
   FIELD(scf_kde_outputs, top_indices);
   FIELD(scf_kde_outputs, top_weights);
+  FIELD(scf_kde_outputs, evaluated);
+  FIELD(scf_kde_outputs, method);
   END(scf_kde_outputs);
 
   STRUCT(scf_kde_gradients);

@@ -3,6 +3,7 @@
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -60,6 +61,10 @@ class ResultFiles {
   std::vector<std::unique_ptr<OutputFile>> files_;
 };
 
+// By SCF_KDE_METHOD_*.
+constexpr std::array<const char*, 3> kMethodNames = {"dense", "boxes", "screen"};
+static_assert(SCF_KDE_METHOD_DENSE == 0 && SCF_KDE_METHOD_BOXES == 1 && SCF_KDE_METHOD_SCREEN == 2);
+
 struct Summary {
   std::int64_t n = 0;
   std::int64_t m = 0;
@@ -68,6 +73,8 @@ struct Summary {
   double seconds = 0;
   double mean_log_density = 0;
   double mean_hyvarinen = 0;
+  double mean_evaluated = 0;                       // data a query
+  std::int64_t methods[kMethodNames.size()] = {};  // queries by each
   Machine machine;
   std::vector<std::string> files;
 
@@ -80,6 +87,9 @@ void check_options(const KdeOptions& options) {
   check_compute_options(options.compute);
   require_positive("--bandwidth", options.bandwidth);
   require_positive("--signal-scale", options.signal_scale);
+  if (!(options.tolerance >= 0 && options.tolerance < 1)) {
+    throw InputError(format("--tolerance must be in [0, 1), got %g", options.tolerance));
+  }
   if (options.leave_one_out && !options.query.empty()) {
     throw InputError("--leave-one-out is for the data as their own queries: without --query");
   }
@@ -114,6 +124,11 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
   json["bandwidth"] = options.bandwidth;
   json["signal_scale"] = options.signal_scale;
   json["leave_one_out"] = options.leave_one_out;
+  json["tolerance"] = options.tolerance;
+  for (std::size_t i = 0; i < kMethodNames.size(); ++i) {
+    json["methods"][kMethodNames[i]] = summary.methods[i];
+  }
+  json["mean_evaluated"] = summary.mean_evaluated;
   json["device"] = summary.machine.device;
   json["dtype"] = dtype_name(summary.dtype);
   json["threads"] = summary.machine.threads;
@@ -135,6 +150,16 @@ std::string to_text(const KdeOptions& options, const Summary& summary) {
                                          : "");
   text += format("bandwidth         %g\n", options.bandwidth);
   if (options.signal_scale != 1) text += format("signal scale      %g\n", options.signal_scale);
+  if (options.tolerance > 0) {
+    text += format("tolerance         %g: %.6g of %lld data a query;", options.tolerance,
+                   summary.mean_evaluated, static_cast<long long>(summary.n));
+    for (std::size_t i = 0; i < kMethodNames.size(); ++i) {
+      if (summary.methods[i] > 0) {
+        text += format(" %lld %s", static_cast<long long>(summary.methods[i]), kMethodNames[i]);
+      }
+    }
+    text += "\n";
+  }
   text += "device            " + summary.machine.description + "\n";
   text += format("seconds           %.3g (%.3g pairs/s)\n", summary.seconds,
                  summary.pairs_per_second());
@@ -159,14 +184,19 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 
   const Context context = make_context(options.compute);
   ResultFiles files(options, summary.dtype, summary.m, summary.d);
-  Estimate<T> estimate(context, data.values, summary.d, data.weights);
+  Estimate<T> estimate(context, data.values, summary.d, data.weights, options.tolerance > 0);
   std::vector<std::int64_t> skip;
   if (options.leave_one_out) skip = each_in_turn(summary.n);
-  Queries<T> queries{own ? data.values.data() : separate.data(), summary.m, options.bandwidth,
-                     options.signal_scale, skip.empty() ? nullptr : skip.data()};
+  Queries<T> queries{own ? data.values.data() : separate.data(),
+                     summary.m,
+                     options.bandwidth,
+                     options.signal_scale,
+                     skip.empty() ? nullptr : skip.data(),
+                     options.tolerance};
   Wanted wanted;
   wanted.score = wanted.divergence = true;
   wanted.denoised = !options.out.empty();
+  wanted.method = true;
   {
     Progress progress("queries", summary.m);
     summary.seconds = estimate.evaluate(queries, wanted, &progress, [&](const Batch<T>& batch) {
@@ -175,6 +205,8 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
         summary.mean_log_density += static_cast<double>(batch.log_density[i]);
         summary.mean_hyvarinen +=
             hyvarinen_of_row(batch.score.data() + i * summary.d, summary.d, batch.divergence[i]);
+        summary.mean_evaluated += static_cast<double>(batch.evaluated[i]);
+        ++summary.methods[batch.method[i]];
       }
       files.write(batch);
     });
@@ -182,6 +214,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   files.commit();
   summary.mean_log_density /= static_cast<double>(summary.m);
   summary.mean_hyvarinen /= static_cast<double>(summary.m);
+  summary.mean_evaluated /= static_cast<double>(summary.m);
   summary.machine = machine_of(context);
   summary.files = files.paths();
   print(options.compute.json ? to_json(options, summary) : to_text(options, summary));

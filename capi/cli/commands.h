@@ -41,6 +41,7 @@ struct KdeOptions {
   std::string query;
   double bandwidth = 0;
   double signal_scale = 1;
+  double tolerance = 0;
   bool leave_one_out = false;
   std::string out;
 };

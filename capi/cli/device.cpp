@@ -74,13 +74,14 @@ void DeviceBuffer::download(void* host, std::size_t bytes) const {
 
 template <class T>
 PreparedKde<T>::PreparedKde(const Context& context, const std::vector<T>& data, std::int64_t d,
-                            const std::vector<T>& weights) {
+                            const std::vector<T>& weights, bool index) {
   throw_if_interrupted();
   DeviceBuffer device_data(context);
   DeviceBuffer device_weights(context);
   scf_kde_params params;
   check_status(scf_kde_params_init(&params, sizeof params));
   if (!weights.empty()) params.weights = device_weights.upload_values(weights);
+  params.index = index ? 1 : 0;
   const T* const values = device_data.upload_values(data);
   const auto n = static_cast<std::int64_t>(data.size()) / d;
   scf_kde* kde = nullptr;

@@ -81,9 +81,10 @@ class DeviceBuffer {
 template <class T>
 class PreparedKde {
  public:
-  // data [n, d]; weights [n] or empty; both in host memory, copied.
+  // data [n, d]; weights [n] or empty; both in host memory, copied. `index`: whether evaluations
+  // with a tolerance may skip data.
   PreparedKde(const Context& context, const std::vector<T>& data, std::int64_t d,
-              const std::vector<T>& weights = {});
+              const std::vector<T>& weights = {}, bool index = false);
 
   [[nodiscard]] const scf_kde* get() const { return kde_.get(); }
   [[nodiscard]] std::int64_t n() const { return scf_kde_size(get()); }

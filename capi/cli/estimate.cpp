@@ -26,9 +26,9 @@ V* reserve_output(bool wanted, std::int64_t count, std::vector<V>& host, DeviceB
 
 template <class T>
 Estimate<T>::Estimate(const Context& context, const std::vector<T>& data, std::int64_t d,
-                      const std::vector<T>& weights)
+                      const std::vector<T>& weights, bool index)
     : context_(context),
-      kde_(context, data, d, weights),
+      kde_(context, data, d, weights, index),
       x_(context),
       skip_(context),
       log_density_(context),
@@ -36,6 +36,8 @@ Estimate<T>::Estimate(const Context& context, const std::vector<T>& data, std::i
       denoised_(context),
       divergence_(context),
       nearest_(context),
+      evaluated_(context),
+      method_(context),
       workspace_(context),
       status_(context),
       // One scalar operation a nanosecond: slower than any kernel, so that the first batch is
@@ -87,6 +89,7 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   params.bandwidth = queries.bandwidth;
   params.signal_scale = queries.signal_scale;
   params.top = wanted.nearest ? 1 : 0;
+  params.tolerance = queries.tolerance;
   params.status = status_.clear();
   if (queries.skip != nullptr) {
     params.skip = static_cast<const std::int64_t*>(skip_.upload(
@@ -101,6 +104,8 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   outputs.ld_denoised = d();
   outputs.divergence = reserve_output(wanted.divergence, m, batch.divergence, divergence_);
   outputs.top_indices = reserve_output(wanted.nearest, m, batch.nearest, nearest_);
+  outputs.evaluated = reserve_output(wanted.method, m, batch.evaluated, evaluated_);
+  outputs.method = reserve_output(wanted.method, m, batch.method, method_);
 
   const T* const rows = queries.x + batch.first * d();
   const auto* const x = static_cast<const T*>(
@@ -116,6 +121,8 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   denoised_.download_values(batch.denoised);
   divergence_.download_values(batch.divergence);
   nearest_.download_values(batch.nearest);
+  evaluated_.download_values(batch.evaluated);
+  method_.download_values(batch.method);
   status_.download();
   context_.synchronize();
   status_.check();

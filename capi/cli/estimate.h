@@ -1,5 +1,6 @@
 // A prepared dataset and queries of it, evaluated batch by batch, so that progress can be shown and
-// Ctrl-C works. Results do not depend on the batches: the library promises that of each query.
+// Ctrl-C works. Results do not depend on the batches: the library promises that of each query
+// without a tolerance, and with one they stay within it.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +19,7 @@ struct Queries {
   double bandwidth = 0;
   double signal_scale = 1;
   const std::int64_t* skip = nullptr;  // [m]: datum left out for each query; or null
+  double tolerance = 0;                // share of a query's mass that may be skipped
 };
 
 // What to compute besides the log-density.
@@ -26,6 +28,7 @@ struct Wanted {
   bool denoised = false;
   bool divergence = false;
   bool nearest = false;  // index of the most probable datum
+  bool method = false;   // how each query was evaluated, and over how many data
 };
 
 // Results of queries [first, first + count), in host memory; empty where not wanted.
@@ -33,19 +36,22 @@ template <class T>
 struct Batch {
   std::int64_t first = 0;
   std::int64_t count = 0;
-  std::vector<T> log_density;         // [count]
-  std::vector<T> score;               // [count, d]
-  std::vector<T> denoised;            // [count, d]
-  std::vector<T> divergence;          // [count]
-  std::vector<std::int64_t> nearest;  // [count]
+  std::vector<T> log_density;           // [count]
+  std::vector<T> score;                 // [count, d]
+  std::vector<T> denoised;              // [count, d]
+  std::vector<T> divergence;            // [count]
+  std::vector<std::int64_t> nearest;    // [count]
+  std::vector<std::int64_t> evaluated;  // [count]
+  std::vector<std::int32_t> method;     // [count], SCF_KDE_METHOD_*
 };
 
 template <class T>
 class Estimate {
  public:
-  // data [n, d]; weights [n] or empty; both in host memory, copied.
+  // data [n, d]; weights [n] or empty; both in host memory, copied. `index`: for queries with a
+  // tolerance.
   Estimate(const Context& context, const std::vector<T>& data, std::int64_t d,
-           const std::vector<T>& weights = {});
+           const std::vector<T>& weights = {}, bool index = false);
 
   [[nodiscard]] const Context& context() const { return context_; }
   [[nodiscard]] const PreparedKde<T>& kde() const { return kde_; }
@@ -66,7 +72,8 @@ class Estimate {
 
   const Context& context_;
   PreparedKde<T> kde_;
-  DeviceBuffer x_, skip_, log_density_, score_, denoised_, divergence_, nearest_, workspace_;
+  DeviceBuffer x_, skip_, log_density_, score_, denoised_, divergence_, nearest_, evaluated_,
+      method_, workspace_;
   QueryStatus status_;
   double seconds_per_query_;  // a guess at first, then as measured
 };

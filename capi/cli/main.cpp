@@ -84,6 +84,10 @@ void add_kde(CLI::App& app, KdeOptions& options) {
   command->add_option("--bandwidth", options.bandwidth, "Bandwidth h > 0")->required();
   command->add_option("--signal-scale", options.signal_scale, "Scale a > 0 of the data")
       ->capture_default_str();
+  command
+      ->add_option("--tolerance", options.tolerance,
+                   "Share of each query's mass in [0, 1) that may be skipped")
+      ->capture_default_str();
   command->add_flag("--leave-one-out", options.leave_one_out,
                     "Leave each datum out of the estimate at itself");
   command

@@ -40,11 +40,16 @@ typedef struct scf_kde scf_kde;
 
 typedef struct scf_kde_params {
   uint32_t struct_size;
-  uint32_t reserved;     /* 0 */
-  const void* weights;   /* T[n] of the function's dtype, >= 0, finite, not all zero; normalised by
-                          * the library. NULL (default): 1/n each. Device memory, copied. */
-  const int32_t* labels; /* int32[n], any value but SCF_KDE_ANY_LABEL; NULL (default): unlabelled.
-                          * Device memory, copied. */
+  uint32_t reserved;      /* 0 */
+  const void* weights;    /* T[n] of the function's dtype, >= 0, finite, not all zero; normalised by
+                           * the library. NULL (default): 1/n each. Device memory, copied. */
+  const int32_t* labels;  /* int32[n], any value but SCF_KDE_ANY_LABEL; NULL (default): unlabelled.
+                           * Device memory, copied. */
+  int32_t index;          /* 1: also build what evaluations with a tolerance skip data by (below);
+                           * 0 (default): they are dense. On the CPU it takes about as much memory
+                           * as the data once more, and the time of a few hundred queries. On CUDA
+                           * it means nothing yet. */
+  int32_t reserved_index; /* 0 */
 } scf_kde_params;
 
 SCF_API scf_status scf_kde_params_init(scf_kde_params* params, uint32_t struct_size);
@@ -89,7 +94,25 @@ typedef struct scf_kde_query_params {
   const void* tangent;       /* T[m, ld_tangent], v of the Jacobian outputs, or NULL */
   int64_t ld_tangent;        /* >= d; default 0 */
   uint32_t* status;          /* one device word, or NULL: bits below are OR-ed in, never cleared */
+  double tolerance; /* in [0, 1): the mass that may be skipped, see below; 0 (default): none.
+                     * scf_kde_evaluate_* alone heeds it */
 } scf_kde_query_params;
+
+/* Tolerance. With a tolerance tau > 0 and a dataset that was created with an index, data may be
+ * left out of a query's sums whose weights add up to at most tau times the sum of all weights that
+ * the query sees: proven, with the rounding of every step, in kernels/kde/README.md. Results are
+ * those of the posterior that is left, so log p  is too small by -log(1 - tau) at most; m      is
+ * off by at most tau D, and the score by at most tau a D / h^2, where D is the largest distance
+ * between a datum and the mean of those that are left: the data's diameter at most. The promise of
+ * accuracy above holds for the posterior that is left. Each query chooses its own method, from what
+ * it would cost; one whose data all count, or nearly, is evaluated dense. Jacobian products,
+ * quadratic forms and most probable data, queries that see one label alone, queries that are far
+ * (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense always;
+ * so are CUDA contexts. */
+#define SCF_KDE_METHOD_DENSE 0  /* all data */
+#define SCF_KDE_METHOD_BOXES 1  /* those in boxes whose weight may count, d <= 6 */
+#define SCF_KDE_METHOD_SCREEN 2 /* those whose distance along a few directions lets them, d >= 32 \
+                                 */
 
 SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);
 
@@ -120,6 +143,9 @@ typedef struct scf_kde_outputs {
   void* effective_sample_size; /* T[m], in [1, n] */
   int64_t* top_indices;        /* int64[m, K]; needs top = K >= 1; -1 where fewer data are seen */
   void* top_weights;           /* T[m, K]: p_k, largest first; 0 where fewer data are seen */
+  int64_t* evaluated;          /* int64[m]: how many data's terms were summed; of no meaning for a
+                                * query that sets a status bit */
+  int32_t* method;             /* int32[m]: SCF_KDE_METHOD_*, by which they were */
 } scf_kde_outputs;
 
 SCF_API scf_status scf_kde_outputs_init(scf_kde_outputs* outputs, uint32_t struct_size);
@@ -137,7 +163,8 @@ SCF_API scf_status scf_kde_evaluate_workspace(scf_context* context, const scf_kd
  * Allocates nothing that grows with the work, never synchronises; CUDA: can be captured in a graph.
  * The context must be of the kde's backend and device, the function of the kde's dtype.
  * Determinism: bit-for-bit repeatable on one build and device; independent of the thread count; a
- * query's results are independent of how the batch is split and of its batch-mates. */
+ * query's results are independent of how the batch is split and of its batch-mates. With a
+ * tolerance above 0 they may depend on both. */
 SCF_API scf_status scf_kde_evaluate_f32(scf_context* context, const scf_kde* kde, const float* x,
                                         int64_t m, int64_t ldx, const scf_kde_query_params* params,
                                         const scf_kde_outputs* outputs, void* workspace,

@@ -33,6 +33,12 @@ enum StatusBit : std::uint32_t {
   kBadQuery = 32,
 };
 
+// By which data a query was evaluated: the SCF_KDE_METHOD_* of the public header.
+enum class Method : std::int32_t { kDense = 0, kBoxes = 1, kScreen = 2 };
+
+// Whether what evaluations with a tolerance skip data by is prepared too.
+enum class Index { kNone, kBuilt };
+
 // A dataset to prepare. weights and labels may be null.
 template <class T>
 struct Dataset {
@@ -42,6 +48,7 @@ struct Dataset {
   std::int64_t ld;
   const T* weights;            // [n]
   const std::int32_t* labels;  // [n]
+  Index index = Index::kNone;
 };
 
 // A batch of queries; arrays may be null, then the scalar beside them counts.
@@ -59,6 +66,7 @@ struct Queries {
   const T* tangent = nullptr;            // [m, ld_tangent]
   std::int64_t ld_tangent = 0;
   std::uint32_t* status = nullptr;  // one word
+  double tolerance = 0;             // share of a query's sum that evaluations may leave out
 };
 
 // Outputs; null ones are not computed. jacobian_product and quadratic_form need the tangent.
@@ -77,6 +85,8 @@ struct Outputs {
   std::int64_t* top_indices = nullptr;  // [m, top]
   T* top_weights = nullptr;             // [m, top]
   int top = 0;
+  std::int64_t* evaluated = nullptr;  // [m] data whose terms were summed
+  std::int32_t* method = nullptr;     // [m] Method
 };
 
 // L = sum_i ( log_density_weights[i] log p(x_i) + score_weights[i,:] . s(x_i)

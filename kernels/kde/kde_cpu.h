@@ -8,10 +8,13 @@
 
 #include <cmath>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "kde/kde.h"
+#include "kde/kde_boxes_cpu.h"
 #include "kde/kde_draw.h"
+#include "kde/kde_screen_cpu.h"
 
 namespace scf::kde {
 
@@ -76,6 +79,9 @@ class CpuKde {
   HostArray<double> mean;
   HostArray<double> variance;
   double spread = 0;
+  // What evaluations with a tolerance skip data by, or null.
+  std::unique_ptr<const BoxIndex<T>> boxes;
+  std::unique_ptr<const ScreenIndex> screen;
 
   [[nodiscard]] std::int64_t padded() const noexcept { return groups * group; }
   [[nodiscard]] std::int64_t original_index(std::int64_t at) const noexcept {

@@ -108,7 +108,8 @@ class CurveEvaluation {
     }
     for (std::int64_t done = 0; done < count;) {
       const std::int64_t tiles =
-          list_tiles(context_, kde_, queries_, order_, count, done, tile_list_, tiles_);
+          list_tiles(kde_, queries_, order_, count, done, queries_a_tile(context_, kde_, count),
+                     tile_list_, tiles_);
       context_.parallel_for(tiles * max_chunks_, [&](std::int64_t index, int thread) {
         if (index % max_chunks_ < tile_list_[index / max_chunks_].chunks.count) {
           run_chunk(index / max_chunks_, index % max_chunks_, thread, curve.count);
@@ -168,7 +169,7 @@ class CurveEvaluation {
     const QueryTile& tile = tile_list_[slot / kTileQueries];
     const std::int64_t i = tile.order[slot % kTileQueries];
     const double query = kde_.to_stored(largest_of(queries_.x + i * queries_.ld, kde_.d));
-    const double displacement = single_displacement(context_, scale_of(queries_, i));
+    const double moved = displacement<float>(context_, scale_of(queries_, i));
     for (std::int64_t g = 0; g < curve.count; ++g) {
       const auto partial = [&](std::int64_t c) { return partial_of(slot, c) + g * kCurveSize; };
       double reference = -kInfinity;
@@ -182,10 +183,9 @@ class CurveEvaluation {
       }
       const double h = curve.bandwidths[g];
       const double rate = exact_rate(kde_, at(h), i);
-      const bool good =
-          sizeof(T) == sizeof(double)
-              ? !is_far(reference, mass, rate)
-              : single_in_range(query, kde_.to_stored(h), rate, displacement, reference, mass);
+      const bool good = sizeof(T) == sizeof(double) ? !is_far(reference, mass, rate)
+                                                    : single_in_range(query, kde_.to_stored(h),
+                                                                      rate, moved, reference, mass);
       flags_[slot * together_ + g] = good ? 0 : 1;
       curve.log_density[g * curve.ld + i] =
           static_cast<T>(log_density_of(kde_, queries_, i, h, reference, mass));

@@ -42,6 +42,7 @@ void write_nan_row(const Outputs<T>& outputs, std::int64_t d, std::int64_t i) {
   if (outputs.top_indices != nullptr) {
     std::fill_n(outputs.top_indices + i * outputs.top, outputs.top, std::int64_t{-1});
   }
+  write_report(outputs, i, Method::kDense, 0);
 }
 
 // The lists of indices, and the evaluation's own needs after them.
@@ -50,28 +51,124 @@ struct Lists {
   Lists(Arena& arena, std::int64_t m)
       : order(arena.take<std::int64_t>(m)),
         flagged(arena.take<std::int64_t>(m)),
-        far{arena.take<std::int64_t>(m), 0} {}
+        far{arena.take<std::int64_t>(m), 0},
+        declined{arena.take<std::int64_t>(m), 0} {}
   std::int64_t* order;
   std::int64_t* flagged;
-  FarList far;
+  std::int64_t served = 0;  // of those flagged, the first so many are not to be evaluated dense
+  QueryList far;
+  QueryList declined;
 };
 
 template <class S, class C>
 std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                   const Outputs<S>& outputs, Passes passes) {
+                   const Outputs<S>& outputs, Passes passes, Method method = Method::kDense) {
   Arena arena(nullptr);
-  Evaluation<S, C>(context, kde, queries, outputs, passes).carve(arena);
+  Evaluation<S, C>(context, kde, queries, outputs, passes, method).carve(arena);
   return arena.used();
 }
 
+// The method that queries are tried with before they are evaluated dense, or kDense. Jacobian
+// products and the most probable data are dense.
+template <class S>
+Method method_for(const CpuKde<S>& kde, const Queries<S>& queries, const Outputs<S>& outputs) {
+  const bool first_pass =
+      outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr && outputs.top == 0;
+  if (!(queries.tolerance > 0) || !first_pass) {
+    return Method::kDense;
+  }
+  return kde.boxes != nullptr    ? Method::kBoxes
+         : kde.screen != nullptr ? Method::kScreen
+                                 : Method::kDense;
+}
+
+// Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
+// number. Lengths and rates within a range where bounds neither over- nor underflow.
+template <class S>
+std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Method method,
+                           std::int64_t* order, std::int64_t count, QueryList& declined) {
+  std::int64_t kept = 0;
+  for (std::int64_t at = 0; at < count; ++at) {
+    const std::int64_t i = order[at];
+    const S* const x = queries.x + i * queries.ld;
+    const double rate = exact_rate(kde, queries, i);
+    const double a = scale_of(queries, i);
+    const DataClass& of = class_of(kde, queries, i);
+    bool suits =
+        method == Method::kBoxes ? &of == &kde.all : of.end - of.begin >= ScreenIndex::kLeastData;
+    suits = suits && rate > 1e-28 && rate < 1e28 && a > 1e-6 && a < 1e6;
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      suits = suits && std::abs(kde.to_stored(static_cast<double>(x[j]))) < 1e15;
+    }
+    (suits ? order[kept++] : declined.queries[declined.count++]) = i;
+  }
+  return kept;
+}
+
+constexpr std::int64_t kSampleQueries = 48;
+constexpr std::int64_t kLeastSampled = 4 * kSampleQueries;
+
+// Takes queries spread over a list out of it, and returns how many are left.
+std::int64_t take_sample(std::int64_t* order, std::int64_t count, std::int64_t* sample) {
+  const std::int64_t stride = count / kSampleQueries;
+  std::int64_t taken = 0;
+  std::int64_t left = 0;
+  for (std::int64_t at = 0; at < count; ++at) {
+    (at % stride == 0 && taken < kSampleQueries ? sample[taken++] : order[left++]) = order[at];
+  }
+  return left;
+}
+
 template <class S, class C>
-std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-                      const Outputs<S>& outputs, Passes passes, Arena arena,
-                      const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
-                      FarList* far) {
+std::int64_t evaluate_dense(const CpuContext& context, const CpuKde<S>& kde,
+                            const Queries<S>& queries, const Outputs<S>& outputs, Passes passes,
+                            Arena arena, const std::int64_t* order, std::int64_t count,
+                            std::int64_t* flagged, QueryList* far) {
   Evaluation<S, C> evaluation(context, kde, queries, outputs, passes);
   evaluation.carve(arena);
   return evaluation.run(order, count, flagged, far);
+}
+
+// One pass, by a method that may skip mass where there is one and it pays; the other queries dense,
+// and so are those of `order` beyond the first `served`. `order` is used up.
+template <class S, class C>
+std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                      const Outputs<S>& outputs, Arena arena, std::int64_t* order,
+                      std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
+  const Method method = method_for(kde, queries, outputs);
+  if (method == Method::kDense) {
+    return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
+                                lists.flagged, far);
+  }
+  QueryList& declined = lists.declined;
+  std::copy_n(order + served, count - served, declined.queries);
+  declined.count = count - served;
+  count = keep_suitable(kde, queries, method, order, served, declined);
+  Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
+  Arena pieces = arena;
+  evaluation.carve(pieces);
+  std::int64_t sample_flags[kSampleQueries];
+  std::int64_t sample_flag_count = 0;
+  if (method == Method::kScreen && count >= kLeastSampled) {
+    // A screen costs nearly as much as may be lost: whether it pays is found out from a few.
+    std::int64_t sample[kSampleQueries];
+    count = take_sample(order, count, sample);
+    const std::int64_t before = declined.count;
+    sample_flag_count = evaluation.run(sample, kSampleQueries, sample_flags, far, &declined);
+    if (2 * (declined.count - before) > kSampleQueries) {
+      std::copy_n(order, count, declined.queries + declined.count);
+      declined.count += count;
+      count = 0;
+    }
+  }
+  std::int64_t flags = evaluation.run(order, count, lists.flagged, far, &declined);
+  std::copy_n(sample_flags, sample_flag_count, lists.flagged + flags);
+  flags += sample_flag_count;
+  lists.served = flags;
+  sort_queries(queries, declined.queries, declined.count);
+  flags += evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena,
+                                declined.queries, declined.count, lists.flagged + flags, far);
+  return flags;
 }
 
 }  // namespace
@@ -97,9 +194,10 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
                        const PosteriorSummaries& summaries, void* workspace) {
   const Outputs<T> none;
   Arena arena(workspace);
-  FarList far = {arena.take<std::int64_t>(queries.m), 0};
+  QueryList far = {arena.take<std::int64_t>(queries.m), 0};
   const Arena rest = arena;
-  Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, summaries);
+  Evaluation<T, double> evaluation(context, kde, queries, none, Passes::kOne, Method::kDense,
+                                   summaries);
   evaluation.carve(arena);
   evaluation.run(order, count, nullptr, &far);
   kde_far_cpu(context, kde, queries, none, summaries, far.queries, far.count, rest);
@@ -123,8 +221,8 @@ void kde_evaluate_in_double_cpu(const CpuContext& context, const CpuKde<T>& kde,
                                 const Queries<T>& queries, const Outputs<T>& outputs,
                                 const std::int64_t* order, std::int64_t count, void* workspace) {
   Arena arena(workspace);
-  FarList far = {arena.take<std::int64_t>(queries.m), 0};
-  evaluate<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, count, nullptr,
+  QueryList far = {arena.take<std::int64_t>(queries.m), 0};
+  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, count, nullptr,
                       &far);
   kde_far_cpu(context, kde, queries, outputs, {}, far.queries, far.count, arena);
 }
@@ -163,9 +261,12 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
+  const Method method = method_for(kde, queries, outputs);
   const std::size_t bytes =
       std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, T>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne),
+                needed<T, double>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kTwo),
                 kde_far_workspace_cpu(context, kde, outputs)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));
@@ -186,21 +287,28 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
   // Jacobian products are made, and the most probable data ranked, in double always: single
   // precision swaps near ties.
-  const std::int64_t* order = lists.order;
+  std::int64_t* order = lists.order;
   std::int64_t left = count;
+  std::int64_t served = count;
   if (outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr) {
     if (sizeof(T) == sizeof(float) && outputs.top == 0) {
-      left = evaluate<T, T>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                            lists.flagged, nullptr);
+      left =
+          evaluate<T, T>(context, kde, queries, outputs, arena, order, left, left, lists, nullptr);
       order = lists.flagged;
+      served = lists.served;
     }
-    left = evaluate<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, left,
-                               lists.flagged, &lists.far);
+    left = evaluate<T, double>(context, kde, queries, outputs, arena, order, left,
+                               std::min(served, left), lists, &lists.far);
     order = lists.flagged;
   }
-  evaluate<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left, nullptr,
-                      &lists.far);
+  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kTwo, arena, order, left,
+                            nullptr, &lists.far);
   kde_far_cpu(context, kde, queries, outputs, {}, lists.far.queries, lists.far.count, arena);
+  for (std::int64_t at = 0; at < lists.far.count; ++at) {
+    const std::int64_t i = lists.far.queries[at];
+    const DataClass& of = class_of(kde, queries, i);
+    write_report(outputs, i, Method::kDense, of.end - of.begin);
+  }
 }
 
 template std::size_t kde_summarise_workspace_cpu(const CpuContext&, const CpuKde<float>&,

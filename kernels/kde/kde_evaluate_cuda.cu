@@ -251,6 +251,7 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));
   }
+  launch_dense_report(queries.m, data.n, outputs.evaluated, outputs.method, stream);
 }
 
 template std::size_t kde_evaluate_workspace_cuda(const CudaContext&, const CudaKde<float>&,

@@ -43,23 +43,25 @@ double bounded_rate(double rate) {
   return std::clamp(rate, 1 / limit, limit);
 }
 
-// What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double, and
-// may lie between two numbers of single precision; and a product may be rounded.
-inline double single_displacement(const CpuContext& context, double a) {
-  double displacement = 2 * std::abs(a - static_cast<double>(static_cast<float>(a)));
+// What rounding in type C may move a coordinate of a y by, |y| < 2: a shared signal scale is a
+// double, and may lie between two numbers of type C; and a product may be rounded. Over h^2 it is
+// an error of the score.
+template <class C>
+double displacement(const CpuContext& context, double a) {
+  double moved = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
   if (a != 1 && !kde_fuses_multiply_adds(context.targets())) {
-    displacement += 2 * a * kUnitSingle;
+    moved += 2 * a * (sizeof(C) == sizeof(double) ? kUnitDouble : kUnitSingle);
   }
-  return displacement;
+  return moved;
 }
 
 // Whether sums in single precision are numbers that mean something; `query` is the largest
 // |component| of x and h the bandwidth, in the stored unit. The largest weight is about 1; where it
 // is not, exponents are too large to say how large.
-inline bool single_in_range(double query, double h, double rate, double displacement,
-                            double reference, double mass) {
+inline bool single_in_range(double query, double h, double rate, double moved, double reference,
+                            double mass) {
   return query < 1e15 && rate > 1e-28 && rate < 1e28 && mass > 0.25 && std::isfinite(mass) &&
-         !is_far(reference, mass, rate) && displacement <= 5e-7 * h;
+         !is_far(reference, mass, rate) && moved <= 5e-7 * h;
 }
 
 // Natural logarithm of the density of query i, from its sum mass 2^reference.
@@ -77,6 +79,21 @@ inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
                                              << 20;  // of a batch's partial sums, about
 inline constexpr int kTilesPerThread = 4;
+// Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
+inline constexpr double kMostSummed = 0.4;
+inline constexpr double kMostListed = 0.15;
+
+// By what a query was evaluated, and how many data.
+template <class T>
+void write_report(const Outputs<T>& outputs, std::int64_t i, Method method,
+                  std::int64_t evaluated) {
+  if (outputs.method != nullptr) {
+    outputs.method[i] = static_cast<std::int32_t>(method);
+  }
+  if (outputs.evaluated != nullptr) {
+    outputs.evaluated[i] = evaluated;
+  }
+}
 
 // ---- Chunks
 // --------------------------------------------------------------------------------------
@@ -119,12 +136,12 @@ std::int64_t queries_a_tile(const CpuContext& context, const CpuKde<T>& kde, std
   return (groups + tiles - 1) / tiles * kGroupRows;
 }
 
-// Fills up to `most` tiles from order[done..count), which is sorted by class, and advances done.
+// Fills up to `most` tiles of up to `size` queries from order[done..count), which is sorted by
+// class, and advances done.
 template <class T>
-std::int64_t list_tiles(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
-                        const std::int64_t* order, std::int64_t count, std::int64_t& done,
-                        QueryTile* tiles, std::int64_t most) {
-  const std::int64_t size = queries_a_tile(context, kde, count);
+std::int64_t list_tiles(const CpuKde<T>& kde, const Queries<T>& queries, const std::int64_t* order,
+                        std::int64_t count, std::int64_t& done, std::int64_t size, QueryTile* tiles,
+                        std::int64_t most) {
   std::int64_t listed = 0;
   while (listed < most && done < count) {
     const DataClass* of = &class_of(kde, queries, order[done]);
@@ -226,8 +243,8 @@ class ExactScale {
 // ---- One evaluation
 // ------------------------------------------------------------------------------
 
-// The far queries (kde_far_cpu.h) that evaluations come across.
-struct FarList {
+// Queries that evaluations come across and leave to others: the far ones (kde_far_cpu.h), say.
+struct QueryList {
   std::int64_t* queries;
   std::int64_t count;
 };
@@ -240,8 +257,14 @@ template <class S, class C>
 class Evaluation {
  public:
   Evaluation(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
-             const Outputs<S>& outputs, Passes passes, const PosteriorSummaries& summaries = {})
-      : context_(context), kde_(kde), queries_(queries), outputs_(outputs), summaries_(summaries) {
+             const Outputs<S>& outputs, Passes passes, Method method = Method::kDense,
+             const PosteriorSummaries& summaries = {})
+      : context_(context),
+        kde_(kde),
+        queries_(queries),
+        outputs_(outputs),
+        method_(method),
+        summaries_(summaries) {
     layout_ = {kde.padded(), outputs.top};
     tangent_ = outputs.jacobian_product != nullptr || outputs.quadratic_form != nullptr;
     second_ = passes == Passes::kTwo;
@@ -252,7 +275,8 @@ class Evaluation {
                (!kExact && outputs.denoised != nullptr);
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
-    max_chunks_ = chunks_of(0, kde.n).count + 1;  // a label's range may straddle one more
+    // A label's range may straddle one more. Other methods take all data at once.
+    max_chunks_ = method == Method::kDense ? chunks_of(0, kde.n).count + 1 : 1;
     const std::size_t per_tile =
         sizeof(double) * static_cast<std::size_t>(layout_.size() * max_chunks_ * kTileQueries);
     const std::int64_t fitting = static_cast<std::int64_t>(kPartialBytes / per_tile);
@@ -268,6 +292,7 @@ class Evaluation {
     states_ = arena.take<double>(slots * (kStateScalars + layout_.padded));
     away_ = arena.take<double>(context_.threads() * layout_.padded);
     rho_ = arena.take<C>(context_.threads() * layout_.padded);
+    evaluated_ = method_ == Method::kDense ? nullptr : arena.take<std::int64_t>(slots);
     scratch_size_ = 0;
     Arena scratch(nullptr);
     take_scratch(scratch);
@@ -278,17 +303,17 @@ class Evaluation {
   // Evaluates the queries listed in `order`, which is sorted by class; writes the indices of those
   // that need more than C's precision, or than one pass, to `flagged`, which may be `order` itself,
   // and returns their number. None are looked for where `flagged` is null. In double, queries that
-  // are far are put on `far` instead, where that is given; their outputs mean nothing yet.
+  // are far are put on `far` instead, where that is given; their outputs mean nothing yet. So are
+  // those that a method other than the dense one declines, on `declined`.
   std::int64_t run(const std::int64_t* order, std::int64_t count, std::int64_t* flagged,
-                   FarList* far = nullptr) {
+                   QueryList* far = nullptr, QueryList* declined = nullptr) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
-      const std::int64_t tiles =
-          list_tiles(context_, kde_, queries_, order, count, done, tile_list_, tiles_);
+      const std::int64_t tiles = list_some(order, count, done);
       run_tiles(tiles, Pass::kFirst);
       context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int thread) {
         const Tile& tile = tile_list_[slot / kTileQueries];
-        if (slot % kTileQueries < tile.count) {
+        if (slot % kTileQueries < tile.count && !is_declined(slot)) {
           finish_first(slot, tile.order[slot % kTileQueries], thread);
         }
       });
@@ -301,12 +326,14 @@ class Evaluation {
           }
         });
       }
-      for (std::int64_t t = 0; t < tiles && (flagged != nullptr || far != nullptr); ++t) {
+      for (std::int64_t t = 0; t < tiles; ++t) {
         for (int q = 0; q < tile_list_[t].count; ++q) {
           const std::int64_t i = tile_list_[t].order[q];
           const auto verdict =
               static_cast<Verdict>(static_cast<int>(state_of(t * kTileQueries + q).verdict));
-          if (far != nullptr && verdict == Verdict::kFar) {
+          if (is_declined(t * kTileQueries + q)) {
+            declined->queries[declined->count++] = i;
+          } else if (far != nullptr && verdict == Verdict::kFar) {
             far->queries[far->count++] = i;
           } else if (flagged != nullptr && verdict != Verdict::kGood) {
             flagged[flags++] = i;
@@ -324,6 +351,15 @@ class Evaluation {
 
   using Tile = QueryTile;
 
+  // A tile's queries on their way to the screen.
+  struct ScreenScratchpad {
+    double* u;
+    double* v;
+    float* mapped;
+    float* scale;
+    char* kernel;
+  };
+
   struct Scratch {
     double* rate;
     double* reference;
@@ -336,6 +372,8 @@ class Evaluation {
     C* tangent;
     double* distances;
     C* posterior;
+    double* slack;  // of the methods that are not dense
+    ScreenScratchpad screen;
   };
 
   Scratch take_scratch(Arena& arena) const {
@@ -352,9 +390,43 @@ class Evaluation {
       s.mean = arena.take<C>(kTileQueries * d);
       s.tangent = arena.take<C>(kTileQueries * d);
     }
-    s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
-    s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
+    if (method_ != Method::kDense) {
+      s.slack = arena.take<double>(kTileQueries);
+      if (method_ == Method::kScreen) {
+        const ScreenIndex& screen = *kde_.screen;
+        s.screen.u = arena.take<double>(ScreenIndex::kRows * d);
+        s.screen.v = arena.take<double>(ScreenIndex::kRows * (screen.pitch + 1));
+        s.screen.mapped = arena.take<float>(kTileQueries * screen.mapped());
+        s.screen.scale = arena.take<float>(kTileQueries);
+        s.screen.kernel = arena.take<char>(static_cast<std::int64_t>(kde_screen_scratch(kde_)));
+      }
+    } else {
+      s.distances = arena.take<double>((second_ ? 3 : 1) * kTileQueries * CpuKde<S>::kTile);
+      s.posterior = arena.take<C>(kTileQueries * CpuKde<S>::kTile);
+    }
     return s;
+  }
+
+  // Whether the method left this query to the dense one.
+  bool is_declined(std::int64_t slot) const {
+    return method_ != Method::kDense && evaluated_[slot] < 0;
+  }
+
+  // Fills tile_list_ from order[done..count), advancing done.
+  std::int64_t list_some(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
+    if (method_ == Method::kDense) {
+      return list_tiles(kde_, queries_, order, count, done, queries_a_tile(context_, kde_, count),
+                        tile_list_, tiles_);
+    }
+    // A tile of another method is one task, of all data: there are to be as many as threads.
+    const std::int64_t size =
+        std::clamp<std::int64_t>(count / context_.threads(), kGroupRows, kTileQueries);
+    const std::int64_t listed =
+        list_tiles(kde_, queries_, order, count, done, size, tile_list_, tiles_);
+    for (std::int64_t t = 0; t < listed; ++t) {
+      tile_list_[t].chunks = {tile_list_[t].of->begin, kde_.n, 1};
+    }
+    return listed;
   }
 
   double* partial_of(std::int64_t slot, std::int64_t chunk) const {
@@ -399,11 +471,81 @@ class Evaluation {
         return kde_second_chunk(context_.targets(), task);
       }
     }
-    if (small_) {
+    if (method_ == Method::kBoxes) {
+      run_boxes(task, tile, tile_index * kTileQueries, scratch.slack);
+    } else if (method_ == Method::kScreen) {
+      run_screen(task, tile, tile_index * kTileQueries, scratch);
+    } else if (small_) {
       kde_small_chunk(context_.targets(), task);
     } else {
       kde_tile_chunk(context_.targets(), task);
     }
+  }
+
+  void run_boxes(const ChunkTask<S, C>& chunk, const Tile& tile, std::int64_t first_slot,
+                 double* slack) {
+    for (int q = 0; q < tile.count; ++q) {
+      slack[q] = displacement<C>(context_, scale_of(queries_, tile.order[q]));
+    }
+    BoxTask<S, C> task;
+    task.chunk = &chunk;
+    task.log2_tolerance = std::log2(queries_.tolerance);
+    task.most_leaves =
+        static_cast<std::int64_t>(kMostSummed * static_cast<double>(kde_.n)) / BoxIndex<S>::kLeaf;
+    task.slack = slack;
+    task.evaluated = evaluated_ + first_slot;
+    kde_boxes_chunk(context_.targets(), task);
+  }
+
+  void run_screen(const ChunkTask<S, C>& chunk, const Tile& tile, std::int64_t first_slot,
+                  const Scratch& scratch) {
+    const ScreenIndex& index = *kde_.screen;
+    const ScreenScratchpad& pad = scratch.screen;
+    const std::int64_t d = kde_.d;
+    for (int first = 0; first < kTileQueries; first += static_cast<int>(ScreenIndex::kRows)) {
+      double x_norms[ScreenIndex::kRows];
+      double norms[ScreenIndex::kRows];
+      for (int r = 0; r < ScreenIndex::kRows; ++r) {
+        const std::int64_t i = tile.order[std::min(first + r, tile.count - 1)];
+        const double a = scale_of(queries_, i);
+        double squares = 0;
+        for (std::int64_t j = 0; j < d; ++j) {
+          const double xj = kde_.to_stored(static_cast<double>(queries_.x[i * queries_.ld + j]));
+          pad.u[r * d + j] = xj - a * index.centre[j];
+          squares += xj * xj;
+        }
+        x_norms[r] = std::sqrt(squares);
+      }
+      kde_screen_map(context_.targets(), index, pad.u, pad.v, norms);
+      for (int r = 0; r < ScreenIndex::kRows; ++r) {
+        const int q = first + r;
+        const double* const v = pad.v + r * (index.pitch + 1);
+        float* const to =
+            pad.mapped + q / kGroupRows * kGroupRows * index.mapped() + q % kGroupRows;
+        for (std::int64_t k = 0; k < index.k; ++k) {
+          to[k * kGroupRows] = static_cast<float>(v[k]);
+        }
+        to[index.k * kGroupRows] = static_cast<float>(v[index.pitch]);
+        const double a = scale_of(queries_, tile.order[std::min(q, tile.count - 1)]);
+        pad.scale[q] = static_cast<float>(a);
+        const double product = a == 1 ? 0 : 3 * kUnitSingle * a * index.largest_norm;
+        scratch.slack[q] = index.map_error(norms[r], x_norms[r], a) +
+                           a * index.map_error(index.largest_norm, index.largest_norm, 1) +
+                           product +
+                           std::sqrt(static_cast<double>(d)) * displacement<C>(context_, a);
+      }
+    }
+    ScreenTask<S, C> task;
+    task.chunk = &chunk;
+    task.log2_tolerance = std::log2(queries_.tolerance);
+    task.visible = tile.of->weight;
+    task.most = kMostListed;
+    task.mapped = pad.mapped;
+    task.scale = pad.scale;
+    task.slack = scratch.slack;
+    task.evaluated = evaluated_ + first_slot;
+    task.scratch = pad.kernel;
+    kde_screen_chunk(context_.targets(), task);
   }
 
   // Converts a tile's queries to the stored unit and the kernels' layouts.
@@ -556,6 +698,8 @@ class Evaluation {
     } else if (needs_more(state_of(slot), i, extent)) {
       state[4] = static_cast<double>(Verdict::kNeedsMore);
     }
+    write_report(outputs_, i, method_,
+                 method_ == Method::kDense ? tile.of->end - tile.of->begin : evaluated_[slot]);
     if (summaries_.mean != nullptr) {
       summaries_.log2_sum[i] = reference + std::log2(state[1]);
       std::copy_n(state + kStateScalars, layout_.padded, summaries_.mean + i * layout_.padded);
@@ -764,7 +908,7 @@ class Evaluation {
     const ReferencePoint kind = reference_kind(a, relative_h_squared(i));
     moments.shift_size = kind == ReferencePoint::kOrigin ? 0 : extent.shift;
     const double rate = exact_rate(kde_, queries_, i);
-    if (!single_in_range(extent.query, h, rate, single_displacement(context_, a), state.reference,
+    if (!single_in_range(extent.query, h, rate, displacement<float>(context_, a), state.reference,
                          state.mass) ||
         !std::isfinite(moments.offset_square)) {
       return true;
@@ -795,6 +939,7 @@ class Evaluation {
   const CpuKde<S>& kde_;
   const Queries<S>& queries_;
   const Outputs<S>& outputs_;
+  Method method_;
   PosteriorSummaries summaries_;
   PartialLayout layout_;
   bool tangent_, second_, sums_, moments_, small_, score_only_;
@@ -805,6 +950,7 @@ class Evaluation {
   double* states_ = nullptr;
   double* away_ = nullptr;  // a m - x and rho of the query that a thread finishes
   C* rho_ = nullptr;
+  std::int64_t* evaluated_ = nullptr;  // by a method other than the dense one; -1: declined
   char* scratch_ = nullptr;
   std::size_t scratch_size_ = 0;
 };

@@ -46,6 +46,13 @@ void launch_setup(const DataView<T>& data, const Queries<T>& queries, std::int64
 void launch_compaction(const std::uint8_t* flags, std::uint8_t mask, std::int64_t count,
                        std::int32_t* list, std::int32_t* list_size, void* stream);
 
+// ---- kde_report_cuda.cu
+// --------------------------------------------------------------------------
+
+// Says of m queries that they were evaluated dense, over n data; null outputs are not written.
+void launch_dense_report(std::int64_t m, std::int64_t n, std::int64_t* evaluated,
+                         std::int32_t* method, void* stream);
+
 // ---- kde_merge_cuda.cu
 // ---------------------------------------------------------------------------
 

@@ -305,6 +305,14 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
   kde->panels = HostArray<T>(allocator, tiles * CpuKde<T>::kTile * kde->d);
   kde->rows = HostArray<T>(allocator, tiles * CpuKde<T>::kTile * kde->padded());
   context.parallel_for(tiles, [&](std::int64_t tile, int) { copy_tile(data, *kde, tile); });
+  if (data.index == Index::kBuilt) {
+    if (kde->d <= BoxIndex<T>::kMaxDimension && kde->n >= BoxIndex<T>::kLeastData) {
+      kde->boxes = kde_build_boxes_cpu(context, *kde);
+    }
+    if (kde->d >= ScreenIndex::kLeastDimension && kde->n >= ScreenIndex::kLeastData) {
+      kde->screen = kde_build_screen_cpu(context, *kde);
+    }
+  }
   return kde;
 }
 

@@ -42,6 +42,18 @@ void check_query_arrays(const CpuKde<T>& kde, const Queries<T>& queries,
 template <class T>
 [[nodiscard]] bool query_is_finite(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t i);
 
+// Sorts a list of queries by label.
+template <class T>
+void sort_queries(const Queries<T>& queries, std::int64_t* order, std::int64_t count) {
+  if (queries.labels == nullptr) {
+    return;
+  }
+  // Not a stable sort, which allocates: the index breaks ties.
+  std::sort(order, order + count, [&](std::int64_t a, std::int64_t b) {
+    return queries.labels[a] != queries.labels[b] ? queries.labels[a] < queries.labels[b] : a < b;
+  });
+}
+
 // Writes the indices of the finite queries to `order`, sorted by label, and returns their number;
 // the others go to reject(i) and set the status bit. `finite(i)` may ask for more than
 // query_is_finite.
@@ -59,12 +71,7 @@ std::int64_t order_queries(const CpuKde<T>& kde, const Queries<T>& queries, std:
       *queries.status |= kBadQuery;
     }
   }
-  if (queries.labels != nullptr) {
-    // Not a stable sort, which allocates: the index breaks ties.
-    std::sort(order, order + count, [&](std::int64_t a, std::int64_t b) {
-      return queries.labels[a] != queries.labels[b] ? queries.labels[a] < queries.labels[b] : a < b;
-    });
-  }
+  sort_queries(queries, order, count);
   return count;
 }
 

@@ -55,6 +55,9 @@ TEST(KdeCommand, JsonHasEveryKeyAndTheirTypes) {
   EXPECT_EQ(json["bandwidth"], .03);
   EXPECT_EQ(json["signal_scale"], 1.0);
   EXPECT_EQ(json["leave_one_out"], false);
+  EXPECT_EQ(json["tolerance"], 0.0);
+  EXPECT_EQ(json["mean_evaluated"], 4.0);
+  EXPECT_EQ(json["methods"], Json({{"dense", 1}, {"boxes", 0}, {"screen", 0}}));
   EXPECT_EQ(json["device"], "cpu");
   EXPECT_EQ(json["threads"], 1);
   EXPECT_TRUE(json["files"].empty());
@@ -63,6 +66,28 @@ TEST(KdeCommand, JsonHasEveryKeyAndTheirTypes) {
               1e-9 * json["pairs_per_second"].get<double>());
   EXPECT_TRUE(json["mean_log_density"].is_number_float());
   EXPECT_TRUE(json["mean_hyvarinen"].is_number_float());
+}
+
+// A grid whose far corners weigh nothing at a small bandwidth.
+TEST(KdeCommand, ToleranceSkipsDataAndSaysSo) {
+  const ScratchFolder scratch;
+  std::vector<double> grid;
+  for (int i = 0; i < 64; ++i) {
+    for (int j = 0; j < 64; ++j) {
+      grid.push_back(i);
+      grid.push_back(j);
+    }
+  }
+  const std::string data = scratch.write("grid.npy", npy_of(grid, 64 * 64, 2));
+  const Json dense = run_json({"kde", data, "--bandwidth", "0.5"});
+  const Json json = run_json({"kde", data, "--bandwidth", "0.5", "--tolerance", "1e-9"});
+  EXPECT_EQ(json["tolerance"], 1e-9);
+  EXPECT_EQ(json["methods"]["boxes"], 64 * 64);
+  EXPECT_LT(json["mean_evaluated"].get<double>(), 0.3 * 64 * 64);
+  EXPECT_NEAR(json["mean_log_density"].get<double>(), dense["mean_log_density"].get<double>(),
+              1e-9);
+  EXPECT_LE(json["mean_log_density"].get<double>(),
+            dense["mean_log_density"].get<double>() + 1e-12);
 }
 
 // One datum y: p is a Gaussian about a y, so every output has a closed form.

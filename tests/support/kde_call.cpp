@@ -19,6 +19,7 @@ PreparedKde<T>::PreparedKde(const Context& context, const KdeProblem<T>& problem
   require_success(scf_kde_params_init(&params, sizeof params), "scf_kde_params_init");
   params.weights = weights.data();
   params.labels = labels.data();
+  params.index = problem.index ? 1 : 0;
   scf_kde* kde = nullptr;
   require_success(
       kde_create<T>(context.get(), data.data(), problem.n, problem.d, ld, &params, &kde),
@@ -51,6 +52,7 @@ QueryBlock<T>::QueryBlock(const Context& context, const KdeProblem<T>& problem,
   params.tangent = tangent_.data();
   params.ld_tangent = tangent_.ld();
   params.status = status_.data();
+  params.tolerance = problem.tolerance;
 }
 
 template <class T>
@@ -79,7 +81,9 @@ EvaluateCall<T>::EvaluateCall(const Context& owner, const scf_kde* prepared,
       top_indices_(owner, wanted.has(Output::kTopIndices), 1, problem.m * problem.top,
                    problem.m * problem.top),
       top_weights_(owner, wanted.has(Output::kTopWeights), 1, problem.m * problem.top,
-                   problem.m * problem.top) {
+                   problem.m * problem.top),
+      evaluated_(owner, problem.index || problem.tolerance > 0, 1, problem.m, problem.m),
+      method_(owner, problem.index || problem.tolerance > 0, 1, problem.m, problem.m) {
   require_success(scf_kde_outputs_init(&outputs, sizeof outputs), "scf_kde_outputs_init");
   outputs.log_density = log_density_.data();
   outputs.score = score_.data();
@@ -93,6 +97,8 @@ EvaluateCall<T>::EvaluateCall(const Context& owner, const scf_kde* prepared,
   outputs.effective_sample_size = effective_sample_size_.data();
   outputs.top_indices = top_indices_.data();
   outputs.top_weights = top_weights_.data();
+  outputs.evaluated = evaluated_.data();
+  outputs.method = method_.data();
 }
 
 template <class T>
@@ -131,7 +137,9 @@ KdeResults<T> EvaluateCall<T>::results() const {
           effective_sample_size_.dense(),
           top_indices_.dense(),
           top_weights_.dense(),
-          queries.status_word()};
+          queries.status_word(),
+          evaluated_.dense(),
+          method_.dense()};
 }
 
 template <class T>
@@ -140,14 +148,16 @@ bool EvaluateCall<T>::canaries_intact() const {
          denoised_.canaries_intact() && divergence_.canaries_intact() &&
          jacobian_product_.canaries_intact() && quadratic_form_.canaries_intact() &&
          effective_sample_size_.canaries_intact() && top_indices_.canaries_intact() &&
-         top_weights_.canaries_intact();
+         top_weights_.canaries_intact() && evaluated_.canaries_intact() &&
+         method_.canaries_intact();
 }
 
 template <class T>
 bool EvaluateCall<T>::outputs_untouched() const {
   return log_density_.untouched() && score_.untouched() && denoised_.untouched() &&
          divergence_.untouched() && jacobian_product_.untouched() && quadratic_form_.untouched() &&
-         effective_sample_size_.untouched() && top_indices_.untouched() && top_weights_.untouched();
+         effective_sample_size_.untouched() && top_indices_.untouched() &&
+         top_weights_.untouched() && evaluated_.untouched() && method_.untouched();
 }
 
 template <class T>

@@ -96,6 +96,8 @@ class EvaluateCall {
   DeviceMatrix<T> effective_sample_size_;
   DeviceMatrix<std::int64_t> top_indices_;
   DeviceMatrix<T> top_weights_;
+  DeviceMatrix<std::int64_t> evaluated_;
+  DeviceMatrix<std::int32_t> method_;
 };
 
 // The whole of it: evaluates `wanted`, checks success and canaries, returns what came out.

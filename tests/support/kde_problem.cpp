@@ -38,6 +38,8 @@ std::string describe(const KdeProblem<T>& problem) {
   if (!problem.skip.empty()) text << " skip";
   if (!problem.tangent.empty()) text << " tangent";
   if (problem.top > 0) text << " top=" << problem.top;
+  if (problem.tolerance > 0) text << " tolerance=" << problem.tolerance;
+  if (problem.index) text << " index";
   if (!problem.note.empty()) text << " (" << problem.note << ")";
   return text.str();
 }

@@ -29,6 +29,8 @@ struct KdeProblem {
   double bandwidth = std::numeric_limits<double>::quiet_NaN();
   double signal_scale = 1;
   int top = 0;
+  double tolerance = 0;  // of an evaluation
+  bool index = false;    // whether the dataset is created with one
 
   std::uint64_t seed = 0;
   std::string note;  // what is particular about the case
@@ -110,6 +112,8 @@ struct KdeResults {
   std::vector<std::int64_t> top_indices;
   std::vector<T> top_weights;
   std::uint32_t status_word = 0;
+  std::vector<std::int64_t> evaluated;  // these two of a problem with an index or a tolerance
+  std::vector<std::int32_t> method;
 };
 
 }  // namespace scf::test

@@ -1,0 +1,591 @@
+// CPU kernel of the KDE for large d with a tolerance.
+//
+//   in   a tile of up to 48 queries, a range of the data;   out  its PartialLayout per query
+//
+// Per kScreened data, in the caches of a core:
+//   1. distances of the k + 1 mapped numbers, register tiles of 6 queries x 2 (4) vectors of data:
+//      (k + 1) / d of what distances cost, from data that are as much smaller;
+//   2. per query, the datum that is nearest so is summed, if it may count: what the sum is at least
+//      then says how near the others must be;
+//   3. those that are, in lists: distances in d dimensions, a row of the data at a time, weights,
+//      and sums of p (y - rho) over what still counts.
+//
+// README.md beside this file proves what is left out. A query's arithmetic does not depend on the
+// other queries of its tile.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kde/kde_screen_cpu.cpp"
+#include <hwy/foreach_target.h>
+// foreach_target.h comes first
+#include <hwy/highway.h>
+
+#include <cmath>
+#include <limits>
+#include <new>
+
+#include "common/simd.h"
+#include "kde/kde_screen_cpu.h"
+#include "kde/kde_tile-inl.h"
+
+#ifndef SCF_KDE_SCREEN_CPU_ONCE_
+#define SCF_KDE_SCREEN_CPU_ONCE_
+namespace scf::kde {
+
+inline constexpr std::int64_t kScreened = 4096;  // data at a time
+inline constexpr std::int64_t kListed = 256;     // data that are summed at a time
+
+// Scratch of a thread.
+template <class C>
+struct ScreenScratch {
+  ScreenScratch(void* base, std::int64_t padded) {
+    Arena arena(base);
+    distances = arena.take<float>(kTileQueries * kScreened);
+    list = arena.take<std::int64_t>(kScreened);
+    x = arena.take<C>(padded);
+    sums = arena.take<C>(padded);
+    bytes = arena.used();
+  }
+  float* distances;    // [kTileQueries][kScreened], mapped and squared
+  std::int64_t* list;  // positions
+  C* x;                // the query, padded
+  C* sums;             // of a run of data
+  std::size_t bytes;
+};
+
+}  // namespace scf::kde
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace scf::kde {
+namespace HWY_NAMESPACE {
+
+// ---- The map -----------------------------------------------------------------------------------
+
+inline constexpr int kRows = static_cast<int>(ScreenIndex::kRows);
+inline constexpr int kSide = 2;  // vectors side by side
+
+void Map(const ScreenIndex& index, const double* HWY_RESTRICT u, double* HWY_RESTRICT v,
+         double* HWY_RESTRICT norms) {
+  const hn::CappedTag<double, 4> dd;
+  using V = hn::Vec<decltype(dd)>;
+  const std::int64_t lanes = hn::Lanes(dd);
+  const std::int64_t stride = index.pitch + 1;
+  for (std::int64_t i = 0; i < index.pitch; i += kSide * lanes) {
+    V sum[kRows][kSide];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int s = 0; s < kSide; ++s) {
+        sum[r][s] = hn::Zero(dd);
+      }
+    }
+    const double* w = index.w.data() + i;
+    for (std::int64_t j = 0; j < index.d; ++j, w += index.pitch) {
+      V wj[kSide];
+#pragma GCC unroll 16
+      for (int s = 0; s < kSide; ++s) {
+        wj[s] = hn::LoadU(dd, w + s * lanes);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const V uj = hn::Set(dd, u[r * index.d + j]);
+#pragma GCC unroll 16
+        for (int s = 0; s < kSide; ++s) {
+          sum[r][s] = hn::MulAdd(uj, wj[s], sum[r][s]);
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int s = 0; s < kSide; ++s) {
+        hn::StoreU(sum[r][s], dd, v + r * stride + i + s * lanes);
+      }
+    }
+  }
+  for (int r = 0; r < kRows; ++r) {
+    double squares = 0;
+    for (std::int64_t j = 0; j < index.d; ++j) {
+      squares += u[r * index.d + j] * u[r * index.d + j];
+    }
+    double mapped = 0;
+    for (std::int64_t i = 0; i < index.k; ++i) {
+      mapped += v[r * stride + i] * v[r * stride + i];
+    }
+    v[r * stride + index.pitch] = std::sqrt(std::max(0.0, squares - mapped));
+    norms[r] = std::sqrt(squares);
+  }
+}
+
+void Accumulate(const ScreenIndex& index, const double* HWY_RESTRICT u,
+                const double* HWY_RESTRICT v, double* HWY_RESTRICT sums) {
+  const hn::CappedTag<double, 4> dd;
+  using V = hn::Vec<decltype(dd)>;
+  const std::int64_t lanes = hn::Lanes(dd);
+  for (std::int64_t i = 0; i < index.pitch; i += lanes) {
+    V rows[kRows];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+      rows[r] = hn::LoadU(dd, v + r * (index.pitch + 1) + i);
+    }
+    for (std::int64_t j = 0; j < index.d; ++j) {
+      double* const to = sums + j * index.pitch + i;
+      V sum = hn::LoadU(dd, to);
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        sum = hn::MulAdd(hn::Set(dd, u[r * index.d + j]), rows[r], sum);
+      }
+      hn::StoreU(sum, dd, to);
+    }
+  }
+}
+
+// ---- Distances of mapped numbers ---------------------------------------------------------------
+
+// To the data [base, base + tiles * kTile), kScreened at most.
+template <bool kScaled>
+void MappedDistances(const ScreenIndex& index, const float* mapped, const float* scale, int queries,
+                     std::int64_t base, std::int64_t tiles, float* HWY_RESTRICT distances) {
+  constexpr std::int64_t kTile = CpuKde<float>::kTile;
+  constexpr int kVectors = TileVectors<kScaled>();
+  const hn::ScalableTag<float> df;
+  const std::int64_t lanes = hn::Lanes(df);
+  const std::int64_t n1 = index.mapped();
+  for (std::int64_t t = 0; t < tiles; ++t) {
+    const float* const panels = index.panels.data() + (base + t * kTile) * n1;
+    for (std::int64_t c = 0; c < kTile; c += kVectors * lanes) {
+      for (int q = 0; q < queries; q += kGroupRows) {
+        float* const out = distances + q * kScreened + t * kTile + c;
+        SquaredDistances<kScaled, kGroupRows, kVectors>(
+            df, panels, n1, c, mapped + q * n1, scale + q, 0, n1,
+            [&](int r, int v, hn::Vec<decltype(df)> sum) {
+              hn::StoreU(sum, df, out + r * kScreened + v * lanes);
+            });
+      }
+    }
+  }
+}
+
+// The least of distances[0, count), and where it first is.
+std::int64_t Nearest(const float* HWY_RESTRICT distances, std::int64_t count, float* least) {
+  const hn::ScalableTag<float> df;
+  const std::int64_t lanes = hn::Lanes(df);
+  auto smallest = hn::Set(df, std::numeric_limits<float>::infinity());
+  std::int64_t c = 0;
+  for (; c + lanes <= count; c += lanes) {
+    smallest = hn::Min(smallest, hn::LoadU(df, distances + c));
+  }
+  float result = hn::GetLane(hn::MinOfLanes(df, smallest));
+  for (; c < count; ++c) {
+    result = std::min(result, distances[c]);
+  }
+  *least = result;
+  const auto wanted = hn::Set(df, result);
+  for (c = 0; c + lanes <= count; c += lanes) {
+    if (!hn::AllFalse(df, hn::Eq(hn::LoadU(df, distances + c), wanted))) {
+      break;
+    }
+  }
+  for (; c < count; ++c) {
+    if (distances[c] == result) {
+      return c;
+    }
+  }
+  return -1;
+}
+
+// How many of distances[0, count) are below `limit`.
+std::int64_t CountNearer(const float* HWY_RESTRICT distances, std::int64_t count, float limit) {
+  const hn::ScalableTag<float> df;
+  const std::int64_t lanes = hn::Lanes(df);
+  const auto bound = hn::Set(df, limit);
+  std::int64_t nearer = 0;
+  std::int64_t c = 0;
+  for (; c + lanes <= count; c += lanes) {
+    nearer +=
+        static_cast<std::int64_t>(hn::CountTrue(df, hn::Lt(hn::LoadU(df, distances + c), bound)));
+  }
+  for (; c < count; ++c) {
+    nearer += distances[c] < limit ? 1 : 0;
+  }
+  return nearer;
+}
+
+// Writes the places in [0, count) nearer than `limit`, rising, plus `first`; returns their number.
+std::int64_t ListNearer(const float* HWY_RESTRICT distances, std::int64_t count, float limit,
+                        std::int64_t first, std::int64_t* HWY_RESTRICT list) {
+  const hn::ScalableTag<float> df;
+  const std::int64_t lanes = hn::Lanes(df);
+  const auto bound = hn::Set(df, limit);
+  std::int64_t listed = 0;
+  std::int64_t c = 0;
+  for (; c + lanes <= count; c += lanes) {
+    if (hn::AllFalse(df, hn::Lt(hn::LoadU(df, distances + c), bound))) {
+      continue;
+    }
+    for (std::int64_t i = c; i < c + lanes; ++i) {
+      list[listed] = first + i;
+      listed += distances[i] < limit ? 1 : 0;
+    }
+  }
+  for (; c < count; ++c) {
+    if (distances[c] < limit) {
+      list[listed++] = first + c;
+    }
+  }
+  return listed;
+}
+
+// ---- One query ---------------------------------------------------------------------------------
+
+template <class S, class C>
+class ScreenQuery {
+  static constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  static constexpr double kUnit = sizeof(C) == 4 ? 0x1p-24 : 0x1p-53;
+  using D = hn::CappedTag<C, CpuKde<S>::kPanel>;
+  using V = hn::Vec<D>;
+
+ public:
+  ScreenQuery(const ScreenTask<S, C>& task, const ScreenScratch<C>& scratch, int q)
+      : task_(*task.chunk),
+        limits_(task),
+        scratch_(scratch),
+        q_(q),
+        partial_(task_.partials + q * task_.stride),
+        rate_(task_.rate[q]) {
+    const auto d = static_cast<double>(task_.kde->d);
+    // Of a distance: what a lane rounds in kFlushed dimensions, and what follows in double.
+    rounding_ =
+        2 * (static_cast<double>(kFlushed) / static_cast<double>(hn::Lanes(D())) + 24) * kUnit +
+        4 * d * 0x1p-53;
+    log2_visible_ = std::log2(limits_.visible);
+    std::fill_n(partial_, task_.layout.size(), 0.0);
+    partial_[PartialLayout::kReference] = -std::numeric_limits<double>::infinity();
+  }
+
+  // Restores what a query is between two parts of the data: its own row of x.
+  void Enter() const {
+    const std::int64_t d = task_.kde->d;
+    for (std::int64_t j = 0; j < d; ++j) {
+      scratch_.x[j] = task_.x[(q_ / kGroupRows * d + j) * kGroupRows + q_ % kGroupRows];
+    }
+    std::fill(scratch_.x + d, scratch_.x + task_.layout.padded, C(0));
+  }
+
+  // The squared mapped distance from which on data do not count, rounded upwards.
+  [[nodiscard]] float Limit() const {
+    if (!(partial_[PartialLayout::kMass] > 0)) {
+      return std::numeric_limits<float>::infinity();
+    }
+    // Data count above this exponent; weights are at most 1.
+    const double radius = std::sqrt(std::max(0.0, -cut_) / rate_) * (1 + 0x1p-40);
+    const double reach = radius + limits_.slack[q_];
+    const double mapped_rounding =
+        4 * (static_cast<double>(task_.kde->screen->mapped()) + 8) * 0x1p-24;
+    const double limit = reach * reach * (1 + mapped_rounding);
+    return limit < 1e37 ? std::nextafter(static_cast<float>(limit * (1 + 0x1p-22)),
+                                         std::numeric_limits<float>::infinity())
+                        : std::numeric_limits<float>::infinity();
+  }
+
+  // Sums the data at these positions that still count.
+  HWY_NOINLINE void Add(const std::int64_t* list, std::int64_t count) {
+    for (std::int64_t i = 0; i < count; i += kListed) {
+      AddSome(list + i, std::min(kListed, count - i));
+      Update();
+    }
+  }
+
+  [[nodiscard]] std::int64_t evaluated() const { return evaluated_; }
+
+ private:
+  static constexpr std::int64_t kFlushed = 256;  // dimensions whose squares are summed in type C
+
+  const S* Row(std::int64_t at) const {
+    return task_.kde->rows.data() + at / kTile * kTile * task_.kde->padded() +
+           at % kTile * task_.kde->group;
+  }
+
+  double LogWeight(std::int64_t at) const {
+    const auto& log2_weights = task_.kde->log2_weights;
+    return log2_weights.empty() ? 0 : log2_weights[at];
+  }
+
+  HWY_INLINE V Difference(const S* y, std::int64_t j) const {
+    const D dc;
+    const V yj = LoadAs(dc, y);
+    const V xj = hn::LoadU(dc, scratch_.x + j);
+    return task_.scaled ? hn::MulSub(hn::Set(dc, task_.scale[q_]), yj, xj) : hn::Sub(yj, xj);
+  }
+
+  HWY_INLINE double SquaredDistance(std::int64_t at) const {
+    const D dc;
+    const CpuKde<S>& kde = *task_.kde;
+    const std::int64_t lanes = hn::Lanes(dc);
+    const S* row = Row(at);
+    const std::int64_t step = kTile * kde.group;
+    double total = 0;
+    for (std::int64_t g0 = 0; g0 < kde.groups; g0 += kFlushed / CpuKde<S>::kPanel) {
+      const std::int64_t g1 = std::min(kde.groups, g0 + kFlushed / CpuKde<S>::kPanel);
+      V even = hn::Zero(dc);
+      V odd = hn::Zero(dc);
+      for (std::int64_t g = g0; g < g1; ++g, row += step) {
+        const std::int64_t j = g * kde.group;
+        for (std::int64_t l = 0; l < CpuKde<S>::kPanel; l += 2 * lanes) {
+          const V first = Difference(row + l, j + l);
+          even = hn::MulAdd(first, first, even);
+          if (l + lanes < CpuKde<S>::kPanel) {
+            const V second = Difference(row + l + lanes, j + l + lanes);
+            odd = hn::MulAdd(second, second, odd);
+          }
+        }
+      }
+      total += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, hn::Add(even, odd))));
+    }
+    return total;
+  }
+
+  void AddSome(const std::int64_t* list, std::int64_t count) {
+    std::int64_t places[kListed];
+    double squared[kListed];
+    double exponents[kListed];
+    std::int64_t kept = 0;
+    double largest = -std::numeric_limits<double>::infinity();
+    for (std::int64_t i = 0; i < count; ++i) {
+      const std::int64_t at = list[i];
+      if (at == task_.skip[q_]) {
+        continue;
+      }
+      const double r2 = SquaredDistance(at);
+      // Its own distance may say that it does not count after all.
+      if (partial_[PartialLayout::kMass] > 0 &&
+          -rate_ * r2 * (1 - rounding_) + 2 * std::sqrt(r2 * rate_) * root_slack() <= cut_) {
+        continue;
+      }
+      places[kept] = at;
+      squared[kept] = r2;
+      exponents[kept] = LogWeight(at) - rate_ * r2;
+      largest = std::max(largest, exponents[kept]);
+      ++kept;
+    }
+    if (kept == 0 || !(largest > -std::numeric_limits<double>::max())) {
+      return;
+    }
+    evaluated_ += kept;
+    Raise(largest);
+    const double reference = partial_[PartialLayout::kReference];
+    HWY_ALIGN C weights[kListed + 64];
+    const D dc;
+    for (std::int64_t i = 0; i < kept; ++i) {
+      weights[i] = static_cast<C>(std::max(exponents[i] - reference, -1000.0));
+    }
+    std::fill_n(weights + kept, 64, C(-1000));
+    for (std::int64_t i = 0; i < kept; i += hn::Lanes(dc)) {
+      hn::Store(Exp2(dc, hn::Load(dc, weights + i)), dc, weights + i);
+    }
+    for (std::int64_t i = 0; i < kept; ++i) {
+      const auto p = static_cast<double>(weights[i]);
+      partial_[PartialLayout::kMass] += p;
+      partial_[PartialLayout::kMoment] += p * squared[i];
+      partial_[PartialLayout::kSquares] += p * p;
+    }
+    if (task_.sums) {
+      for (std::int64_t i = 0; i < kept; i += kRun) {
+        AddRun(places + i, weights + i, std::min(kRun, kept - i));
+      }
+    }
+  }
+
+  // sum p (y - rho) over a run of data.
+  void AddRun(const std::int64_t* places, const C* weights, std::int64_t count) {
+    const D dc;
+    const CpuKde<S>& kde = *task_.kde;
+    const std::int64_t lanes = hn::Lanes(dc);
+    constexpr C kLeast = sizeof(C) == 4 ? C(0x1p-60) : C(0x1p-110);
+    const S* rows[kRun];
+    V p[kRun];
+    int used = 0;
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (weights[i] >= kLeast) {
+        rows[used] = Row(places[i]);
+        p[used++] = hn::Set(dc, weights[i]);
+      }
+    }
+    if (used == 0) {
+      return;
+    }
+    const C* const rho = task_.rho + q_ * kde.padded();
+    double* const sums = partial_ + PartialLayout::kSums;
+    for (std::int64_t g = 0; g < kde.groups; ++g) {
+      for (std::int64_t l = 0; l < CpuKde<S>::kPanel; l += lanes) {
+        const std::int64_t j = g * kde.group + l;
+        const V point = hn::LoadU(dc, rho + j);
+        V sum = hn::Zero(dc);
+        for (int i = 0; i < used; ++i) {
+          const V y = LoadAs(dc, rows[i] + g * kTile * kde.group + l);
+          sum = hn::MulAdd(p[i], hn::Sub(y, point), sum);
+        }
+        AddToDoubles(dc, sum, sums + j);
+      }
+    }
+  }
+
+  void Raise(double largest) {
+    const double previous = partial_[PartialLayout::kReference];
+    const double reference = std::ceil(largest);
+    if (!(reference > previous)) {
+      return;
+    }
+    partial_[PartialLayout::kReference] = reference;
+    if (previous == -std::numeric_limits<double>::infinity()) {
+      return;
+    }
+    const double factor = RescaleFactor(previous, reference);
+    for (std::int64_t i = PartialLayout::kMass; i < PartialLayout::kSums + task_.layout.padded;
+         ++i) {
+      const double by = i == PartialLayout::kSquares ? factor * factor : factor;
+      partial_[i] = factor == 0 ? 0 : partial_[i] * by;
+    }
+  }
+
+  // What rounding a y moves a distance by, in units of 1 / sqrt(rate).
+  [[nodiscard]] double root_slack() const { return limits_.slack[q_] * std::sqrt(rate_); }
+
+  // What the sum so far says of where to cut. README.md.
+  void Update() {
+    const double mass = partial_[PartialLayout::kMass];
+    if (!(mass > 0)) {
+      return;
+    }
+    const double reference = partial_[PartialLayout::kReference];
+    const double farthest = 61 - reference;
+    const double slack = root_slack();
+    const double margin =
+        rounding_ * farthest + 2 * slack * std::sqrt(farthest) + slack * slack + 0x1p-9;
+    const double cut =
+        reference + std::log2(mass) - margin + limits_.log2_tolerance - log2_visible_;
+    cut_ = std::min(0.0, cut - 0x1p-40 * std::abs(cut));
+  }
+
+  const ChunkTask<S, C>& task_;
+  const ScreenTask<S, C>& limits_;
+  const ScreenScratch<C>& scratch_;
+  int q_;
+  double* partial_;
+  double rate_;
+  double rounding_;
+  double log2_visible_;
+  double cut_ = -std::numeric_limits<double>::infinity();
+  std::int64_t evaluated_ = 0;
+};
+
+template <class S, class C>
+void ScreenChunk(const ScreenTask<S, C>& task) {
+  const ChunkTask<S, C>& chunk = *task.chunk;
+  chunk.context->note_target_ran(HWY_TARGET);
+  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  const ScreenIndex& index = *chunk.kde->screen;
+  const ScreenScratch<C> scratch(task.scratch, chunk.kde->padded());
+  // As many as there are queries; they hold no memory of their own.
+  alignas(64) unsigned char storage[sizeof(ScreenQuery<S, C>) * kTileQueries];
+  auto* const queries = reinterpret_cast<ScreenQuery<S, C>*>(storage);
+  for (int q = 0; q < chunk.queries; ++q) {
+    new (queries + q) ScreenQuery<S, C>(task, scratch, q);
+    task.evaluated[q] = 0;
+  }
+  for (std::int64_t base = chunk.begin / kTile * kTile; base < chunk.end; base += kScreened) {
+    const std::int64_t first = std::max(base, chunk.begin);
+    const std::int64_t last = std::min(base + kScreened, chunk.end);
+    const std::int64_t tiles = (last - base + kTile - 1) / kTile;
+    if (chunk.scaled) {
+      MappedDistances<true>(index, task.mapped, task.scale, chunk.queries, base, tiles,
+                            scratch.distances);
+    } else {
+      MappedDistances<false>(index, task.mapped, task.scale, chunk.queries, base, tiles,
+                             scratch.distances);
+    }
+    for (int q = 0; q < chunk.queries; ++q) {
+      if (task.evaluated[q] < 0) {
+        continue;
+      }
+      ScreenQuery<S, C>& query = queries[q];
+      float* const distances = scratch.distances + q * kScreened + (first - base);
+      const std::int64_t count = last - first;
+      float least = 0;
+      const std::int64_t nearest = Nearest(distances, count, &least);
+      if (nearest < 0 || !(least < query.Limit())) {
+        continue;
+      }
+      query.Enter();
+      const std::int64_t position = first + nearest;
+      query.Add(&position, 1);
+      distances[nearest] = std::numeric_limits<float>::infinity();
+      const float limit = query.Limit();
+      const std::int64_t nearer = CountNearer(distances, count, limit);
+      if (static_cast<double>(nearer) > task.most * static_cast<double>(count) + 8) {
+        task.evaluated[q] = -1;
+        continue;
+      }
+      const std::int64_t listed = ListNearer(distances, count, limit, first, scratch.list);
+      query.Add(scratch.list, listed);
+    }
+  }
+  for (int q = 0; q < chunk.queries; ++q) {
+    const std::int64_t evaluated = queries[q].evaluated();
+    task.evaluated[q] = task.evaluated[q] < 0 || evaluated == 0 ? -1 : evaluated;
+  }
+}
+
+void ScreenChunkF32(const ScreenTask<float, float>& task) {
+  ScreenChunk(task);
+}
+void ScreenChunkF64(const ScreenTask<double, double>& task) {
+  ScreenChunk(task);
+}
+void ScreenChunkF32InF64(const ScreenTask<float, double>& task) {
+  ScreenChunk(task);
+}
+
+}  // namespace HWY_NAMESPACE
+}  // namespace scf::kde
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace scf::kde {
+
+HWY_EXPORT(Map);
+HWY_EXPORT(Accumulate);
+HWY_EXPORT(ScreenChunkF32);
+HWY_EXPORT(ScreenChunkF64);
+HWY_EXPORT(ScreenChunkF32InF64);
+
+void kde_screen_map(std::int64_t targets, const ScreenIndex& index, const double* u, double* v,
+                    double* norms) {
+  HWY_DISPATCH_TABLE(Map)[dispatch_index(targets)](index, u, v, norms);
+}
+void kde_screen_accumulate(std::int64_t targets, const ScreenIndex& index, const double* u,
+                           const double* v, double* sums) {
+  HWY_DISPATCH_TABLE(Accumulate)[dispatch_index(targets)](index, u, v, sums);
+}
+
+template <class S>
+std::size_t kde_screen_scratch(const CpuKde<S>& kde) {
+  return ScreenScratch<double>(nullptr, kde.padded()).bytes;
+}
+template std::size_t kde_screen_scratch(const CpuKde<float>&);
+template std::size_t kde_screen_scratch(const CpuKde<double>&);
+
+template <>
+void kde_screen_chunk(std::int64_t targets, const ScreenTask<float, float>& task) {
+  HWY_DISPATCH_TABLE(ScreenChunkF32)[dispatch_index(targets)](task);
+}
+template <>
+void kde_screen_chunk(std::int64_t targets, const ScreenTask<double, double>& task) {
+  HWY_DISPATCH_TABLE(ScreenChunkF64)[dispatch_index(targets)](task);
+}
+template <>
+void kde_screen_chunk(std::int64_t targets, const ScreenTask<float, double>& task) {
+  HWY_DISPATCH_TABLE(ScreenChunkF32InF64)[dispatch_index(targets)](task);
+}
+
+}  // namespace scf::kde
+#endif

@@ -1,0 +1,439 @@
+// scf_kde_evaluate with a tolerance: what is left out weighs no more than it allows, the rest keeps
+// its promise, and the report says what was done.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "kde_errors.h"
+#include "support/compare.h"
+#include "support/kde_call.h"
+#include "support/kde_data.h"
+#include "support/kde_promise.h"
+#include "support/kde_reference.h"
+#include "support/shapes.h"
+
+namespace scf::test {
+namespace {
+
+constexpr OutputSet kFirstMoments =
+    OutputSet(Output::kLogDensity) | Output::kScore | Output::kDenoised;
+
+template <class T>
+double promise(double single) {
+  return sizeof(T) == sizeof(float) ? single : 1e-12;
+}
+
+// Largest distance between a datum that query i sees and a point.
+template <class T, class Real>
+Real reach(const KdeProblem<T>& problem, const std::vector<Real>& posterior, const T* mean) {
+  Real largest = 0;
+  for (std::int64_t k = 0; k < problem.n; ++k) {
+    Real squares = 0;
+    for (std::int64_t c = 0; c < problem.d; ++c) {
+      const Real difference = static_cast<Real>(problem.data[k * problem.d + c]) - mean[c];
+      squares += difference * difference;
+    }
+    largest = posterior[k] > 0 ? std::max(largest, squares) : largest;
+  }
+  return std::sqrt(largest);
+}
+
+template <class Real, class T>
+Real distance(const std::vector<Real>& left, const T* right) {
+  Real squares = 0;
+  for (std::size_t c = 0; c < left.size(); ++c) {
+    squares += (left[c] - right[c]) * (left[c] - right[c]);
+  }
+  return std::sqrt(squares);
+}
+
+// The statement of the header: log p too small by -log(1 - tau) at most, m off by tau D, s by
+// tau a D / h^2; beside them the promise of accuracy, and what the rounding of exponents allows.
+// The reference is computed once for all tolerances.
+template <class T>
+class ToleranceJudge {
+  using Real = Wider<T>;
+
+ public:
+  explicit ToleranceJudge(const KdeProblem<T>& problem) {
+    const KdeReference<T> reference(problem);
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      rows_.push_back(reference.row(i));
+      posteriors_.push_back(reference.posterior(i));
+      for (const Real& s : rows_[i].score) largest_score_ = std::max(largest_score_, std::abs(s));
+      for (const Real& m : rows_[i].denoised) largest_mean_ = std::max(largest_mean_, std::abs(m));
+    }
+  }
+
+  [[nodiscard]] ::testing::AssertionResult accepts(const KdeProblem<T>& problem,
+                                                   const KdeResults<T>& results) const {
+    const Real tau = problem.tolerance;
+    const auto slack = static_cast<Real>(promise<T>(problem.d <= 64 ? 5e-6 : 2e-5) *
+                                         std::sqrt(static_cast<double>(problem.d)));
+    Comparison comparison("log-density, score, denoiser", describe(problem));
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      const ReferenceRow<Real>& row = rows_[i];
+      const auto require = [&](bool holds, const char* what, Real value) {
+        comparison.expect_that(i, holds, what + std::to_string(static_cast<double>(value)));
+      };
+      const Real allowed =
+          promise<T>(1e-5) * std::max({Real(1), std::abs(row.log_density), row.least_exponent});
+      const Real off = static_cast<Real>(results.log_density[i]) - row.log_density;
+      require(off <= allowed && off >= std::log1p(-tau) - allowed, "log-density off by ", off);
+      const T* const mean = results.denoised.data() + i * problem.d;
+      const Real a =
+          problem.signal_scales.empty() ? problem.signal_scale : problem.signal_scales[i];
+      const Real h = row.bandwidth;
+      const Real moved = tau * reach(problem, posteriors_[i], mean);
+      const Real rounding = kExponentRounding * std::max(Real(1), row.least_exponent);
+      const Real mean_off = distance(row.denoised, mean);
+      require(mean_off <= moved + slack * largest_mean_ + rounding * row.denoised_condition,
+              "denoiser off by ", mean_off);
+      const Real score_off = distance(row.score, results.score.data() + i * problem.d);
+      require(
+          score_off <= moved * a / h / h + slack * largest_score_ + rounding * row.score_condition,
+          "score off by ", score_off);
+      require(results.evaluated[i] >= 1 && results.evaluated[i] <= problem.n,
+              "data evaluated: ", static_cast<Real>(results.evaluated[i]));
+    }
+    return comparison.result();
+  }
+
+ private:
+  std::vector<ReferenceRow<Real>> rows_;
+  std::vector<std::vector<Real>> posteriors_;
+  Real largest_score_ = 0;
+  Real largest_mean_ = 0;
+};
+
+template <class T>
+::testing::AssertionResult within_tolerance(const KdeProblem<T>& problem,
+                                            const KdeResults<T>& results) {
+  return ToleranceJudge<T>(problem).accepts(problem, results);
+}
+
+template <class T>
+double mean_share(const KdeProblem<T>& problem, const KdeResults<T>& results) {
+  double sum = 0;
+  for (const std::int64_t evaluated : results.evaluated) sum += static_cast<double>(evaluated);
+  return sum / static_cast<double>(problem.n) / static_cast<double>(problem.m);
+}
+
+// ---- Problems
+// ----------------------------------------------------------------------------------
+
+// Of every method: d of boxes, of none, of screens. Fewer in double, whose reference is slow.
+template <class T>
+std::vector<std::int64_t> dimensions() {
+  return sizeof(T) == sizeof(float) ? std::vector<std::int64_t>{1, 2, 3, 4, 5, 6, 7, 32, 65}
+                                    : std::vector<std::int64_t>{1, 3, 6, 40};
+}
+
+// A batch of diffusion times: every query a bandwidth of its own, from far below the distance of
+// neighbours to far beyond the data.
+template <class T>
+void spread_bandwidths(KdeProblem<T>& problem, double least, double most) {
+  problem.bandwidths.resize(problem.m);
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    const double share =
+        static_cast<double>(i) / static_cast<double>(std::max<std::int64_t>(1, problem.m - 1));
+    problem.bandwidths[i] = static_cast<T>(least * std::pow(most / least, share));
+  }
+}
+
+template <class T>
+KdeProblem<T> indexed(KdeProblem<T> problem, const char* note) {
+  problem.index = true;
+  problem.top = 0;
+  problem.tangent.clear();
+  problem.note = note;
+  return problem;
+}
+
+template <class T>
+std::vector<KdeProblem<T>> adaptive_problems(std::int64_t d) {
+  // The reference in long double takes its time.
+  const std::int64_t m = sizeof(T) == sizeof(float) ? 40 : 24;
+  const Shape shape = d < 32 ? Shape{2000 + 37 * d, m, d} : Shape{600 + d, m / 2, d};
+  std::vector<KdeProblem<T>> problems;
+  auto times = indexed(normal_problem<T>(shape, 31), "a batch of times");
+  spread_bandwidths(times, 1e-3, 30);
+  problems.push_back(times);
+
+  auto scaled = times;
+  scaled.note = "a batch of times, each with a signal scale";
+  for (std::int64_t i = 0; i < scaled.m; ++i) {
+    scaled.signal_scales.push_back(static_cast<T>(1 / (1 + 0.1 * static_cast<double>(i))));
+  }
+  problems.push_back(scaled);
+  scaled.signal_scales.clear();
+  scaled.signal_scale = 0.7000000001;  // no number of single precision
+  problems.push_back(scaled);
+
+  auto weighted = indexed(normal_problem<T>(shape, 32), "weights over 30 orders of magnitude");
+  spread_bandwidths(weighted, 1e-2, 10);
+  Random random(33);
+  for (std::int64_t k = 0; k < weighted.n; ++k) {
+    weighted.weights.push_back(
+        random.chance(0.05) ? T(0) : static_cast<T>(std::pow(10, random.uniform(-30, 0))));
+  }
+  problems.push_back(weighted);
+
+  auto offset = indexed(clustered_problem<T>(shape, 7, 34), "clusters at an offset, data repeated");
+  for (std::int64_t k = 0; k < offset.n; ++k) {
+    for (std::int64_t c = 0; c < d; ++c) {
+      T& y = offset.data[k * d + c];
+      y = static_cast<T>(1e6) + (k % 3 == 0 ? offset.data[c] - (k > 0 ? T(1e6) : T(0)) : y);
+    }
+  }
+  for (T& x : offset.queries) x += static_cast<T>(1e6);
+  spread_bandwidths(offset, 0.1, 10);
+  problems.push_back(offset);
+
+  auto left_out = indexed(normal_problem<T>(shape, 35), "data as queries, each left out");
+  left_out.data.resize(shape.n * d);
+  for (std::int64_t i = 0; i < left_out.m; ++i) {
+    left_out.skip.push_back(i * 23);
+    std::copy_n(left_out.data.begin() + i * 23 * d, d, left_out.queries.begin() + i * d);
+  }
+  spread_bandwidths(left_out, 1e-3, 3);
+  problems.push_back(left_out);
+
+  auto labelled = indexed(normal_problem<T>(shape, 38), "labels, one of few data");
+  for (std::int64_t k = 0; k < labelled.n; ++k) {
+    labelled.labels.push_back(k % 50 == 0 ? 3 : 8);
+  }
+  for (std::int64_t i = 0; i < labelled.m; ++i) {
+    const std::int32_t labels[] = {3, 8, SCF_KDE_ANY_LABEL};
+    labelled.query_labels.push_back(labels[i % 3]);
+  }
+  spread_bandwidths(labelled, 1e-2, 3);
+  problems.push_back(labelled);
+
+  auto small = indexed(normal_problem<T>({40, 10, d}, 36), "fewer data than a box");
+  spread_bandwidths(small, 1e-2, 3);
+  problems.push_back(small);
+  return problems;
+}
+
+class KdeTolerance : public OnBackend<BackendCase> {};
+
+TEST_P(KdeTolerance, LeavesOutNoMoreThanItAllows) {
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "dense on CUDA";
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(Backend::kCpu);
+    for (const std::int64_t d : dimensions<T>()) {
+      for (auto& problem : adaptive_problems<T>(d)) {
+        const PreparedKde<T> kde(context, problem);
+        const ToleranceJudge<T> judge(problem);
+        for (const double tolerance : {1e-14, 1e-2, 0.9}) {
+          problem.tolerance = tolerance;
+          EXPECT_TRUE(
+              within_tolerance(problem, evaluate(context, kde.get(), problem, kFirstMoments)));
+        }
+      }
+    }
+  });
+}
+
+// With a tolerance of nearly nothing every output keeps the promise of a dense evaluation.
+TEST_P(KdeTolerance, KeepsThePromiseOfAllOutputs) {
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "dense on CUDA";
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(Backend::kCpu);
+    for (const std::int64_t d : {1, 2, 3, 6, 32, 65}) {
+      for (auto& problem : adaptive_problems<T>(d)) {
+        problem.tolerance = 1e-18;
+        Random random(37);
+        problem.tangent = normal_rows<T>(random, problem.m, d);
+        problem.top = 3;
+        EXPECT_TRUE(keeps_promise_in_all_requests(context, problem));
+      }
+    }
+  });
+}
+
+// One datum at the query, all others at one distance, whose weights together are `share` of the
+// near one's.
+template <class T>
+KdeProblem<T> on_the_bound(std::int64_t d, double share) {
+  KdeProblem<T> problem;
+  problem.n = 2048;
+  problem.m = 1;
+  problem.d = d;
+  problem.bandwidth = 0.75;
+  problem.index = true;
+  problem.note = "the rest weighs " + std::to_string(share) + " of the nearest";
+  problem.queries.assign(d, T(0.5));
+  const double far = std::sqrt(-2 * std::log(share / static_cast<double>(problem.n - 1)));
+  for (std::int64_t k = 0; k < problem.n; ++k) {
+    for (std::int64_t c = 0; c < d; ++c) {
+      problem.data.push_back(static_cast<T>(0.5 + (k > 0 && c == 0 ? far * problem.bandwidth : 0)));
+    }
+  }
+  return problem;
+}
+
+// Far data that weigh just as much as may be left out, a little less, a little more: the log
+// density says how much was left out, to 12 digits.
+TEST_P(KdeTolerance, HoldsOnTheBoundItself) {
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "dense on CUDA";
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(Backend::kCpu);
+    for (const std::int64_t d : {1, 2, 3, 4, 5, 6, 40}) {
+      for (const double tolerance : {1e-5, 0.25}) {
+        for (const double factor : {0.8, 0.9, 0.99, 1 - 1e-4, 1 - 1e-6, 1 - 1e-9, 1.0, 1 + 1e-9,
+                                    1 + 1e-6, 1 + 1e-4, 1.01, 1.1, 1.3, 1.5, 2.0}) {
+          auto problem = on_the_bound<T>(d, factor * tolerance);
+          problem.tolerance = tolerance;
+          const auto results = evaluate(context, problem, kFirstMoments);
+          EXPECT_TRUE(within_tolerance(problem, results));
+          // The rule is not far from the bound: it leaves out what is clearly below it, and sums
+          // what is clearly above.
+          if (factor < 0.95) {
+            EXPECT_LE(results.evaluated[0], 64) << describe(problem);
+          }
+          if (factor > 1.4) {
+            EXPECT_EQ(results.evaluated[0], problem.n) << describe(problem);
+          }
+        }
+      }
+    }
+  });
+}
+
+TEST_P(KdeTolerance, ReportsWhatWasDone) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(GetParam().backend);
+    const bool cpu = GetParam().backend == Backend::kCpu;
+    for (const std::int64_t d : {2, 40}) {
+      auto problem = indexed(
+          normal_problem<T>({cpu ? (d == 2 ? 10000 : 1000) : 1100 / d, 9, d}, 41), "report");
+      problem.bandwidth = 0.01;
+      const std::int32_t method = d == 2 ? SCF_KDE_METHOD_BOXES : SCF_KDE_METHOD_SCREEN;
+      // Beside a datum: else the queries would be far.
+      for (T& x : problem.queries) {
+        x = problem.data[&x - problem.queries.data()] + T(0.005);
+      }
+      const PreparedKde<T> kde(context, problem);
+      const auto all_dense = [&](const KdeResults<T>& results) {
+        EXPECT_EQ(results.evaluated, std::vector<std::int64_t>(problem.m, problem.n));
+        EXPECT_EQ(results.method, std::vector<std::int32_t>(problem.m, SCF_KDE_METHOD_DENSE));
+      };
+      const auto exact = evaluate(context, kde.get(), problem, kFirstMoments);
+      all_dense(exact);
+      problem.tolerance = 1e-9;
+      const auto results = evaluate(context, kde.get(), problem, kFirstMoments);
+      if (cpu) {
+        EXPECT_EQ(results.method, std::vector<std::int32_t>(problem.m, method));
+        EXPECT_LT(mean_share(problem, results), 0.05);
+      } else {
+        all_dense(results);
+      }
+      // All data count: dense, and the same bits.
+      problem.bandwidth = 30;
+      problem.tolerance = 0;
+      const auto wide = evaluate(context, kde.get(), problem, kFirstMoments);
+      problem.tolerance = 1e-12;
+      const auto wide_adaptive = evaluate(context, kde.get(), problem, kFirstMoments);
+      all_dense(wide_adaptive);
+      EXPECT_TRUE(same_bits(wide.log_density, wide_adaptive.log_density));
+      EXPECT_TRUE(same_bits(wide.score, wide_adaptive.score));
+      // Without an index there is nothing to skip by.
+      problem.bandwidth = 0.01;
+      problem.index = false;
+      const auto bare = evaluate(context, problem, kFirstMoments);
+      all_dense(bare);
+      EXPECT_TRUE(same_bits(exact.log_density, bare.log_density));
+      EXPECT_TRUE(same_bits(exact.score, bare.score));
+    }
+  });
+}
+
+TEST_P(KdeTolerance, RepeatsOnAnyNumberOfThreads) {
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "threads are the CPU's";
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    for (const std::int64_t d : {2, 5, 48}) {
+      auto problem = indexed(normal_problem<T>({d == 48 ? 700 : 5000, 250, d}, 42), "threads");
+      spread_bandwidths(problem, 1e-3, 10);
+      problem.tolerance = 1e-6;
+      const auto once =
+          evaluate(Context(Backend::kCpu, {1, ""}), problem, possible_outputs(problem));
+      for (const int threads : {1, 2, 3}) {
+        const auto again =
+            evaluate(Context(Backend::kCpu, {threads, ""}), problem, possible_outputs(problem));
+        EXPECT_TRUE(same_bits(once.log_density, again.log_density)) << threads << " threads";
+        EXPECT_TRUE(same_bits(once.score, again.score)) << threads << " threads";
+        EXPECT_TRUE(same_bits(once.denoised, again.denoised)) << threads << " threads";
+        EXPECT_TRUE(same_bits(once.divergence, again.divergence)) << threads << " threads";
+        EXPECT_EQ(once.evaluated, again.evaluated) << threads << " threads";
+        EXPECT_EQ(once.method, again.method) << threads << " threads";
+      }
+    }
+  });
+}
+
+// Every compiled target: their rounding differs, the statement does not.
+TEST(KdeToleranceTargets, HoldOnEveryTarget) {
+  for (const std::string& target : available_cpu_targets()) {
+    for (const std::int64_t d : {2, 40}) {
+      auto problem = indexed(normal_problem<float>({d == 2 ? 3000 : 700, 40, d}, 43), "target");
+      spread_bandwidths(problem, 1e-3, 10);
+      problem.signal_scale = 0.7000000001;
+      problem.tolerance = 1e-3;
+      EXPECT_TRUE(within_tolerance(
+          problem, evaluate(Context(Backend::kCpu, {1, target}), problem, kFirstMoments)));
+    }
+  }
+}
+
+TEST_P(KdeTolerance, RefusesWhatIsNoTolerance) {
+  with_dtype(GetParam().dtype, [&](auto tag) {
+    using T = decltype(tag);
+    const Context context(GetParam().backend);
+    const auto problem = indexed(normal_problem<T>({20, 3, 2}, 44), "bad tolerance");
+    const PreparedKde<T> kde(context, problem);
+    for (const double tolerance : {kNan, -1e-9, 1.0, kInfinity}) {
+      EvaluateCall<T> call(context, kde.get(), problem, kFirstMoments);
+      call.queries.params.tolerance = tolerance;
+      EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
+      EXPECT_TRUE(message_names("tolerance must be in [0, 1)"));
+      EXPECT_TRUE(call.outputs_untouched());
+    }
+    scf_kde_params params;
+    require_success(scf_kde_params_init(&params, sizeof params), "scf_kde_params_init");
+    const DeviceMatrix<T> data(context, problem.data, problem.n, problem.d, problem.d);
+    for (const std::int32_t index : {-1, 2}) {
+      params.index = index;
+      scf_kde* created = nullptr;
+      EXPECT_EQ(kde_create<T>(context.get(), data.data(), problem.n, problem.d, problem.d, &params,
+                              &created),
+                SCF_ERROR_INVALID_ARGUMENT);
+      EXPECT_TRUE(message_names("params.index"));
+      EXPECT_EQ(created, nullptr);
+    }
+    params.index = 1;
+    params.reserved_index = 1;
+    scf_kde* created = nullptr;
+    EXPECT_EQ(kde_create<T>(context.get(), data.data(), problem.n, problem.d, problem.d, &params,
+                            &created),
+              SCF_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(message_names("params.reserved_index"));
+  });
+}
+
+INSTANTIATE_TEST_SUITE_P(Kde, KdeTolerance, ::testing::ValuesIn(all_backend_cases()),
+                         [](const ::testing::TestParamInfo<BackendCase>& info) {
+                           return name_of(info.param);
+                         });
+
+}  // namespace
+}  // namespace scf::test
