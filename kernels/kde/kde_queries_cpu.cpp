@@ -26,23 +26,6 @@ void check_bound(const char* name, const T* values, std::int64_t i, LeastBandwid
                                             " 0 and finite, got " + value);
 }
 
-// x - x is 0 or NaN. Several sums, none of which waits for another.
-template <class T>
-bool all_finite(const T* row, std::int64_t d) {
-  constexpr std::int64_t kSums = 8;
-  T sums[kSums] = {};
-  std::int64_t j = 0;
-  for (; j + kSums <= d; j += kSums) {
-    for (std::int64_t k = 0; k < kSums; ++k) {
-      sums[k] += row[j + k] - row[j + k];
-    }
-  }
-  for (; j < d; ++j) {
-    sums[0] += row[j] - row[j];
-  }
-  return std::all_of(sums, sums + kSums, [](T sum) { return sum == 0; });
-}
-
 }  // namespace
 
 template <class T>

@@ -156,10 +156,11 @@ void SecondChunk(const ChunkTask<S, C>& task) {
       const C* const rho = task.rho + q * kde.padded();
       double* const sums = task.partials + q * task.stride + SecondLayout::kSums;
       for (std::int64_t at = 0; at < kde.padded();) {
-        at = kde.group == 4 ? SumStep<1, SumVectors<false>(), 4, false>(
-                                  rows, at, kde.padded(), posterior, rho, c0, c1, sums, 0)
-                            : SumStep<1, SumVectors<false>(), CpuKde<S>::kPanel, false>(
-                                  rows, at, kde.padded(), posterior, rho, c0, c1, sums, 0);
+        at = kde.group == 4
+                 ? SumStep<1, SumVectors<false>(), 4, false>(rows, at, kde.padded(), kde.padded(),
+                                                             posterior, rho, c0, c1, sums, 0)
+                 : SumStep<1, SumVectors<false>(), CpuKde<S>::kPanel, false>(
+                       rows, at, kde.padded(), kde.padded(), posterior, rho, c0, c1, sums, 0);
       }
     }
   }

@@ -258,16 +258,16 @@ constexpr int SumVectors() {
 }
 
 // The weighted sum from coordinate `at` on, of as many vectors as fit a register tile and are left
-// of `padded`; returns the next `at`.
+// before `end`; returns the next `at`.
 template <int kRows, int kVectors, int kGroup, bool kOrigin, class S, class C>
-HWY_INLINE std::int64_t SumStep(const S* rows, std::int64_t at, std::int64_t padded, const C* p,
-                                const C* rho, std::int64_t c0, std::int64_t c1, double* sums,
-                                std::int64_t sums_stride) {
+HWY_INLINE std::int64_t SumStep(const S* rows, std::int64_t at, std::int64_t end,
+                                std::int64_t padded, const C* p, const C* rho, std::int64_t c0,
+                                std::int64_t c1, double* sums, std::int64_t sums_stride) {
   const std::int64_t lanes = hn::Lanes(hn::CappedTag<C, kGroup>());
   if constexpr (kVectors > 1) {
-    if (at + kVectors * lanes > padded) {
-      return SumStep<kRows, kVectors / 2, kGroup, kOrigin>(rows, at, padded, p, rho, c0, c1, sums,
-                                                           sums_stride);
+    if (at + kVectors * lanes > end) {
+      return SumStep<kRows, kVectors / 2, kGroup, kOrigin>(rows, at, end, padded, p, rho, c0, c1,
+                                                           sums, sums_stride);
     }
   }
   WeightedSum<kRows, kVectors, kGroup, kOrigin>(rows, at, p, rho, padded, c0, c1, sums,

@@ -357,20 +357,21 @@ class TileOfData {
   template <int kGroup>
   void AddSums(const QueryBlock& block, const bool* counts) const {
     const std::int64_t padded = task_.kde->padded();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::CappedTag<C, kGroup>()));
+    const std::int64_t used = (task_.kde->d + lanes - 1) / lanes * lanes;
     const auto sums_of = [&](int q) {
       return task_.partials + q * task_.stride + PartialLayout::kSums;
     };
     const auto step = [&](auto rows, auto origin, int q, std::int64_t at) {
       return SumStep<decltype(rows)::value, SumVectors<decltype(origin)::value>(), kGroup,
-                     decltype(origin)::value>(rows_, at, padded, task_.posterior + q * kTile,
+                     decltype(origin)::value>(rows_, at, used, padded, task_.posterior + q * kTile,
                                               task_.rho + q * padded, c0_, c1_, sums_of(q),
                                               task_.stride);
     };
     constexpr std::integral_constant<int, kGroupRows> kRows;
-    const std::int64_t slab =
-        SumVectors<true>() * static_cast<std::int64_t>(hn::Lanes(hn::CappedTag<C, kGroup>()));
-    for (std::int64_t begin = 0; begin < padded; begin += slab) {
-      const std::int64_t end = std::min(padded, begin + slab);
+    const std::int64_t slab = SumVectors<true>() * lanes;
+    for (std::int64_t begin = 0; begin < used; begin += slab) {
+      const std::int64_t end = std::min(used, begin + slab);
       for (int q = block.begin; q < block.end; q += kGroupRows) {
         if (!counts[q / kGroupRows]) {
           continue;
