@@ -3,8 +3,8 @@
 // The batch runs in sub-batches whose size only bounds the workspace. Each one is
 //
 //   setup        check and lay out the queries
-//   tensor       [f32, log-density, score and denoiser] the queries that are fit for the tensor
-//                kernels: lists, a pass over the data, merge; flags those that need more
+//   tensor       [f32, no sample size wanted] the queries that are fit for the tensor kernels: a
+//                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
 //   tiled,
 //                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
@@ -67,7 +67,7 @@ bool wants_top(const Outputs<T>& outputs) {
 template <class T>
 bool uses_tensor(const TensorData& tensor, Visibility visibility, const Outputs<T>& outputs) {
   return tensor.tiles != nullptr && visibility == Visibility::kPlain && wants_moments(outputs) &&
-         !wants_second_order(outputs) && outputs.effective_sample_size == nullptr;
+         outputs.effective_sample_size == nullptr;
 }
 
 template <class T>
@@ -207,7 +207,7 @@ class SubBatch {
       TensorArguments arguments = {pass(Listed::kFlagged), tensor_data_, workspace_.tensor};
       Partials& partials = arguments.pass.partials;
       partials.vectors = wants_vectors(outputs_) ? partials.vectors : nullptr;
-      launch_tensor_references(arguments, count_, stream_);
+      launch_tensor_levels(arguments, count_, stream_);
       launch_tensor_moments(arguments, count_, stream_);
       const TensorMerge merge = {workspace_.tensor.states, tensor_data_.unit, tensor_data_.radius};
       launch_merge_moments(arguments.pass, count_, Precision::kTensor, merge, outputs_,

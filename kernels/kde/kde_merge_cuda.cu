@@ -53,13 +53,19 @@ class MomentsMerge {
     moments.scale = state_.scale;
     moments.sum = merge_.sum(kSum);
     if (precision == Precision::kTensor) {
-      reference_ += tensor_.queries[slot_.query].offset;
+      reference_ += offset_of(tensor_.queries[slot_.query]);
     } else {
       moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
-      moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
     }
+    moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
     if (pass_.partials.vectors != nullptr) {
       write_vectors(moments);
+    }
+    if (precision == Precision::kTensor) {
+      const double mean_square = moments.mean_square;  // E |y - c|^2
+      const double variance = larger(mean_square - moments.spread_square, 0.0);
+      moments.spread_square = mean_square;
+      moments.mean_square = fma(state_.scale * state_.scale, variance, moments.offset_square);
     }
     if (precision == Precision::kSingle) {
       moments.scale_shift = scale_shift(moments);
@@ -84,6 +90,7 @@ class MomentsMerge {
     double mean_size = 0;
     double shift_size = 0;
     double spread_size = 0;
+    double spread_square = 0;
     for (std::int64_t column = slot_.lane; column < pass_.data.pitch; column += 32) {
       const auto center = static_cast<double>(pass_.queries.center[row + column]);
       const auto x = static_cast<double>(pass_.queries.x[row + column]);
@@ -101,7 +108,9 @@ class MomentsMerge {
       score_size = larger(score_size, fabs(score));
       mean_size = larger(mean_size, fabs(mean));
       shift_size = larger(shift_size, fabs(shift));
-      spread_size = larger(spread_size, fabs(mean - pass_.data.mean[column]));
+      const double spread = mean - pass_.data.mean[column];
+      spread_size = larger(spread_size, fabs(spread));
+      spread_square = fma(spread, spread, spread_square);
       if (outputs_.score != nullptr) {
         outputs_.score[slot_.query * outputs_.ld_score + column] = valid_or_nan(score);
       }
@@ -114,6 +123,7 @@ class MomentsMerge {
     moments.mean_size = warp_maximum(mean_size);
     moments.shift_size = warp_maximum(shift_size);
     moments.spread_size = warp_maximum(spread_size);
+    moments.spread_square = warp_sum(spread_square);
   }
 
   // |a - float(a)| |y| with |a y| <= |x| + r.
@@ -159,13 +169,17 @@ class MomentsMerge {
     }
   }
 
+  [[nodiscard]] static __device__ double offset_of(const TensorQuery& query) {
+    return static_cast<double>(query.slope) * (tensor_level(query) - query.own);
+  }
   [[nodiscard]] __device__ TensorError tensor_error(const Moments& moments) const {
     const TensorQuery& query = tensor_.queries[slot_.query];
     TensorError error = {};
     error.log_sum = reference_ * kLn2 + log(moments.sum);
     error.log_size = log(static_cast<double>(pass_.data.n));
     error.size = static_cast<double>(pass_.data.n);
-    error.offset = query.offset * kLn2;
+    error.offset = offset_of(query) * kLn2;
+    error.blocks = tensor_blocks(pass_.data.d);
     error.slope = static_cast<double>(query.slope) * kLn2;
     error.data_unit = tensor_.unit;
     error.query_unit = query.unit;

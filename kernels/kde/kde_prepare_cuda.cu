@@ -441,10 +441,12 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   if (view.d < kFirstTensorDimension || view.d > kTensorDimensions) {
     return tensor;
   }
-  const DeviceArray<double> square(context.allocator(), 1, stream);
-  launch_tensor_radius(view, square.data(), stream);
-  tensor.radius = std::sqrt(to_host(square.data(), 1, stream)[0]);
-  tensor.unit = tensor_unit(tensor.radius);
+  const DeviceArray<double> squares(context.allocator(), 2, stream);
+  launch_tensor_radius(view, squares.data(), stream);
+  const std::vector<double> host = to_host(squares.data(), 2, stream);
+  tensor.radius = std::sqrt(host[0]);
+  tensor.range = std::sqrt(host[1]);
+  tensor.unit = tensor_unit(tensor.radius, tensor.range);
   arrays.tensor_tiles =
       DeviceArray<std::uint16_t>(context.allocator(), tensor_data_size(view.n, view.d), stream);
   launch_tensor_layout(view, tensor.unit, arrays.tensor_tiles.data(), stream);

@@ -14,10 +14,10 @@
 //
 // Weighted sums. Fragments of e turn into p and are the operand of the second product without a
 // shuffle; p = hi + lo, both of half precision, against h and l of the same tile, read transposed.
-// A column of ones gives sum p, with the same truncations as the weighted sums, so that they cancel
-// in the quotient. What hi h adds up to goes tile by tile into sums that are rounded to nearest; lo
-// h + hi l, 2^-11 of it, runs on; both go into the chunk's partial result in double every
-// kFlushTiles tiles.
+// The columns of the norm give sum p |y - c|^2 and, from their ones, sum p, with the same
+// truncations as the weighted sums, so that they cancel in the quotient. What hi h adds up to goes
+// tile by tile into sums that are rounded to nearest; lo h + hi l, 2^-11 of it, runs on; both go
+// into the chunk's partial result in double every kFlushTiles tiles.
 //
 // References. p must stay below 2^16, the largest number of half precision. The reference comes
 // from a prepass over a sample (kde_tensor_prepare_cuda.cu), 11 to 12 below its largest exponent. A
@@ -77,6 +77,14 @@ __device__ __forceinline__ void load_transposed(unsigned (&to)[4], unsigned addr
                : "memory");
 }
 
+// Two such, of lanes 0 to 15.
+__device__ __forceinline__ void load_transposed(unsigned (&to)[2], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+               : "=r"(to[0]), "=r"(to[1])
+               : "r"(address)
+               : "memory");
+}
+
 // (first, second) as halves of a word, the first in the low one.
 __device__ __forceinline__ unsigned pack_halves(float first, float second) {
   unsigned packed;
@@ -98,7 +106,7 @@ __device__ __forceinline__ float power_of_two(float difference) {
 
 // ---- A block's work on one tile of queries and one chunk of data --------------------------------
 
-template <int kDims>
+template <int kDims, bool kVectors>
 class TensorBlock {
   using L = TensorLayout<kDims>;
   using Policy = TensorPolicy<kDims>;
@@ -107,14 +115,13 @@ class TensorBlock {
   static constexpr int kGroups = kDims / 8;    // of coordinates
   static constexpr int kPairs = kDims / 16;    // of such groups
   static constexpr bool kFolded = kDims == 8;  // coordinates and norm are one product
-  static constexpr unsigned kOnes = 0x3C003C00;
   static constexpr unsigned kStepBytes = 2 * kStep * L::kStride;
   static constexpr unsigned kLow = 2 * L::kTile * L::kStride;  // bytes from high to low parts
 
  public:
   // What a thread keeps of a row and seldom touches; in shared memory.
   struct RowTotal {
-    double sum;
+    double sum;      // sum p n or sum p
     double pending;  // factor of the partial vectors since the last flush
   };
   static constexpr int kTilesBytes = 2 * L::kTileSize * 2;
@@ -125,40 +132,32 @@ class TensorBlock {
       : arguments_(arguments),
         tiles_(reinterpret_cast<std::uint16_t*>(shared)),
         rows_(reinterpret_cast<RowTotal*>(shared + kTilesBytes)),
-        warp_(static_cast<int>(threadIdx.x) / 32),
-        lane_(static_cast<int>(threadIdx.x) % 32) {
-    // Read back, so that they stay in registers: constants are made again in every turn of a loop.
-    volatile unsigned* const word = reinterpret_cast<unsigned*>(rows_ + threadIdx.x);
-    *word = kOnes;
-    ones_[0] = *word;
-    ones_[1] = *word;
-    vectors_ = in_register(arguments.pass.partials.vectors != nullptr ? 1 : 0);
-  }
+        lane_(static_cast<int>(threadIdx.x) % 32) {}
 
-  __device__ __forceinline__ void run(std::int64_t first_slot, std::int64_t count) {
-    first_slot_ = first_slot + warp_ * R * 16;
-    count_ = count;
-    const std::int64_t start = blockIdx.y * arguments_.pass.chunk_length;
-    const std::int64_t end = min(start + arguments_.pass.chunk_length, arguments_.pass.data.n);
-    const bool active = first_slot_ < count_;
+  __device__ __forceinline__ void run() {
     load_queries();
-    const auto tiles = static_cast<int>((end - start + L::kTile - 1) / L::kTile);
-    const auto rest = static_cast<int>(end - start) - (tiles - 1) * L::kTile;  // in the last tile
-    const std::uint16_t* from = arguments_.data.tiles + start / L::kTile * L::kTileSize;
-    stage(0, from);
+    const bool active = first_slot() < count();
+    const std::int64_t n = arguments_.pass.data.n;
+    const auto chunk_tiles = static_cast<int>(arguments_.pass.chunk_length / L::kTile);
+    const int begin = static_cast<int>(blockIdx.y) * chunk_tiles;
+    const int end = min(begin + chunk_tiles, static_cast<int>((n + L::kTile - 1) / L::kTile));
+    stage(begin);
     copy_commit();
-    for (int tile = 0; tile < tiles; ++tile) {
-      from += L::kTileSize;
-      if (tile + 1 < tiles) {
-        stage((tile + 1) & 1, from);
+    for (int tile = begin; tile < end; ++tile) {
+      if (tile + 1 < end) {
+        stage(tile + 1);
       }
       copy_commit();
       copy_wait<1>();
       __syncthreads();
       if (active) {
-        add_tile(tile & 1, tile + 1 < tiles ? L::kTile : rest);
-        if ((tile + 1) % Policy::kFlushTiles == 0 || tile + 1 == tiles) {
-          flush(tile >= Policy::kFlushTiles);
+        const std::int64_t left = n - static_cast<std::int64_t>(tile) * L::kTile;
+        add_tile(tile & 1, static_cast<int>(min(left, static_cast<std::int64_t>(L::kTile))));
+        const int next = tile + 1 - begin;
+        if constexpr (kVectors) {
+          if (next % Policy::kFlushTiles == 0 || tile + 1 == end) {
+            flush(next > Policy::kFlushTiles);
+          }
         }
       }
       __syncthreads();
@@ -169,13 +168,27 @@ class TensorBlock {
   }
 
  private:
+  // Looked up again where they are needed, which is seldom, instead of kept in registers.
+  [[nodiscard]] __device__ __forceinline__ std::int64_t count() const {
+    const QueryList<float>& list = arguments_.pass.queries;
+    return list.list == nullptr ? list.count : *static_cast<const volatile int*>(list.list_size);
+  }
+  // Of the warp.
+  [[nodiscard]] static __device__ __forceinline__ std::int64_t first_slot() {
+    unsigned block;
+    unsigned thread;
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return static_cast<std::int64_t>(block) * Policy::kQueries + thread / 32 * (R * 16);
+  }
+
   // Row `half` of the thread's two in a row tile.
   [[nodiscard]] __device__ __forceinline__ std::int64_t slot_of(int tile, int half) const {
-    return first_slot_ + tile * 16 + half * 8 + lane_ / 4;
+    return first_slot() + tile * 16 + half * 8 + lane_ / 4;
   }
   [[nodiscard]] __device__ __forceinline__ std::int64_t query_of(std::int64_t slot) const {
     // Slots beyond the end repeat the last one and are not written.
-    const std::int64_t inside = min(slot, count_ - 1);
+    const std::int64_t inside = min(slot, count() - 1);
     const std::int32_t* const list = arguments_.pass.queries.list;
     return list == nullptr ? inside : list[inside];
   }
@@ -192,7 +205,7 @@ class TensorBlock {
         const std::int64_t query = query_of(slot_of(r, half));
         const TensorQuery& state = arguments_.queries.states[query];
         slope_[r][half] = state.slope;
-        reference_[r][half] = static_cast<float>(state.reference);
+        reference_[r][half] = -static_cast<float>(kTensorTarget);
         row_of(r, half) = {0, 1};
         const std::uint16_t* const operand =
             arguments_.queries.operands + query * L::kOperandSize + lane_ % 4 * 2;
@@ -204,6 +217,12 @@ class TensorBlock {
         for (int unit = 0; unit < kGroups; ++unit) {
           low_query_[r][unit][half] =
               *reinterpret_cast<const unsigned*>(operand + L::kColumns + unit * 8);
+        }
+        if (lane_ % 4 == kLevelHigh / 2) {
+          const auto level = static_cast<float>(tensor_level(state));
+          const auto unit = static_cast<float>(kTensorNormUnit);
+          const float above = rintf(level / unit);
+          high_query_[r][kGroups][half] = pack_halves(-above, above * unit - level);
         }
       }
 #pragma unroll
@@ -217,8 +236,10 @@ class TensorBlock {
     }
   }
 
-  __device__ __forceinline__ void stage(int buffer, const std::uint16_t* from) {
-    std::uint16_t* const to = tiles_ + buffer * L::kTileSize;
+  __device__ __forceinline__ void stage(int tile) {
+    const std::uint16_t* const from =
+        arguments_.data.tiles + static_cast<std::int64_t>(tile) * L::kTileSize;
+    std::uint16_t* const to = tiles_ + (tile & 1) * L::kTileSize;
     for (int at = static_cast<int>(threadIdx.x) * 8; at < L::kTileSize;
          at += Policy::kThreads * 8) {
       copy_async(to + at, from + at, true);
@@ -253,18 +274,17 @@ class TensorBlock {
     measure<kAhead * kStepBytes>(e);
     unsigned high[R][4];
     unsigned low[R][4];
-    weigh(e, high, low);
-    // One new reference is enough; the bound keeps what is no number from turning for ever.
-    for (int turn = 0; __any_sync(~0u, are_large(low)) && turn < 4; ++turn) {
-      raise_references(e, low);
+    do {
       weigh(e, high, low);
-    }
+    } while (__any_sync(~0u, are_large(low)) && raise_references(e, low));
+    unsigned norms[2];  // n1, n2, 4096, 1 of each datum
+    load_transposed(norms, parts_at_ + kAhead * kStepBytes + 16 * kGroups);
 #pragma unroll
     for (int r = 0; r < R; ++r) {
-      multiply16(high_sums_[r], high[r], ones_[0], ones_[1], high_sums_[r]);
-      multiply16(low_sums_[r], low[r], ones_[0], ones_[1], low_sums_[r]);
+      multiply16(high_sums_[r], high[r], norms[0], norms[1], high_sums_[r]);
+      multiply16(low_sums_[r], low[r], norms[0], norms[1], low_sums_[r]);
     }
-    if (vectors_ != 0) {
+    if constexpr (kVectors) {
       add_vectors<kAhead * kStepBytes>(high, low);
     }
   }
@@ -319,9 +339,11 @@ class TensorBlock {
           multiply16(e[r][n], high_query_[r][2 * pair], rest[2 * n], rest[2 * n + 1], e[r][n]);
           if constexpr (kFolded) {
             multiply8(e[r][n], low_query_[r][0], data[0][2 * n], e[r][n]);
+            multiply8(e[r][n], low_query_[r][0], rest[2 * n], e[r][n]);
           } else {
             multiply16(e[r][n], low_query_[r][2 * pair], data[pair][2 * n], data[pair][2 * n + 1],
                        e[r][n]);
+            multiply16(e[r][n], low_query_[r][2 * pair], rest[2 * n], rest[2 * n + 1], e[r][n]);
           }
         }
       }
@@ -373,9 +395,11 @@ class TensorBlock {
     return is_large(bits);
   }
 
-  // Whether a row's reference moves depends on that row alone, which lies in four lanes.
-  __device__ __forceinline__ void raise_references(const float (&e)[R][2][4],
+  // Whether a row's reference moves depends on that row alone, which lies in four lanes. False
+  // where none did: with a weight that is no number.
+  __device__ __forceinline__ bool raise_references(const float (&e)[R][2][4],
                                                    const unsigned (&low)[R][4]) {
+    bool moved = false;
 #pragma unroll
     for (int r = 0; r < R; ++r) {
 #pragma unroll
@@ -385,10 +409,11 @@ class TensorBlock {
                               fmaxf(e[r][1][2 * half], e[r][1][2 * half + 1]));
         largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
         largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
-        if ((lanes >> (lane_ & ~3) & 15) == 0) {
+        const float raised = floorf(slope_[r][half] * largest) - static_cast<float>(kTensorTarget);
+        if ((lanes >> (lane_ & ~3) & 15) == 0 || !(raised > reference_[r][half])) {
           continue;
         }
-        const float raised = floorf(slope_[r][half] * largest) - static_cast<float>(kTensorTarget);
+        moved = true;
         const float factor = power_of_two(reference_[r][half] - raised);
         reference_[r][half] = raised;
         const auto wide = static_cast<double>(factor);
@@ -407,6 +432,7 @@ class TensorBlock {
         }
       }
     }
+    return __any_sync(~0u, moved);
   }
 
   template <unsigned kAhead>
@@ -452,8 +478,12 @@ class TensorBlock {
     for (int r = 0; r < R; ++r) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        row_of(r, half).sum += static_cast<double>(high_sums_[r][2 * half]) +
-                               static_cast<double>(low_sums_[r][2 * half]);
+        // sum p n in the first lane of a row, sum p in the second.
+        const double second = static_cast<double>(high_sums_[r][2 * half + 1]) +
+                              static_cast<double>(low_sums_[r][2 * half + 1]);
+        const double first = static_cast<double>(high_sums_[r][2 * half]) +
+                             static_cast<double>(low_sums_[r][2 * half]);
+        row_of(r, half).sum += lane_ % 4 == 0 ? fma(kTensorNormUnit, first, second) : second;
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
@@ -471,9 +501,7 @@ class TensorBlock {
   // some.
   __device__ __forceinline__ void flush(bool touched) {
     const Partials& partials = arguments_.pass.partials;
-    if (partials.vectors == nullptr) {
-      return;
-    }
+    const std::int64_t size = count();
 #pragma unroll
     for (int r = 0; r < R; ++r) {
 #pragma unroll
@@ -486,7 +514,7 @@ class TensorBlock {
 #pragma unroll
         for (int group = 0; group < kGroups; ++group) {
           const int column = group * 8 + lane_ % 4 * 2;
-          if (slot < count_ && column < partials.pitch) {
+          if (slot < size && column < partials.pitch) {
             auto* const pair = reinterpret_cast<double2*>(to + column);
             const double2 before = touched ? *pair : double2{0, 0};
             const int i = 2 * half;
@@ -514,10 +542,11 @@ class TensorBlock {
 #pragma unroll 1
     for (int row = 0; row < 2 * R; ++row) {
       const std::int64_t slot = slot_of(row / 2, row % 2);
-      if (slot >= count_) {
+      const double own = row_of(row / 2, row % 2).sum;
+      const double sum = __shfl_sync(~0u, own, (lane_ & ~3) + 1);
+      if (slot >= count()) {
         continue;
       }
-      const double sum = row_of(row / 2, row % 2).sum;
       float reference = 0;
 #pragma unroll
       for (int at = 0; at < 2 * R; ++at) {
@@ -527,18 +556,19 @@ class TensorBlock {
         partials.scalars[partials.scalar_at(kReference, chunk, slot)] =
             static_cast<double>(reference);
         partials.scalars[partials.scalar_at(kSum, chunk, slot)] = sum;
+        partials.scalars[partials.scalar_at(kSumDistance, chunk, slot)] =
+            2 * arguments_.data.unit * arguments_.data.unit * own;
       }
-      if (partials.vectors == nullptr) {
-        continue;
-      }
-      double* const to = partials.vectors + partials.vector_at(0, chunk, slot);
-      const float* const center = pass.queries.center + query_of(slot) * pass.data.pitch;
+      if constexpr (kVectors) {
+        double* const to = partials.vectors + partials.vector_at(0, chunk, slot);
+        const float* const center = pass.queries.center + query_of(slot) * pass.data.pitch;
 #pragma unroll 1
-      for (int column = lane_ % 4 * 2; column < partials.pitch; column += 8) {
+        for (int column = lane_ % 4 * 2; column < partials.pitch; column += 8) {
 #pragma unroll
-        for (int at = column; at < column + 2; ++at) {
-          const double shift = pass.data.mean[at] - static_cast<double>(center[at]);
-          to[at] = fma(arguments_.data.unit, to[at], shift * sum);
+          for (int at = column; at < column + 2; ++at) {
+            const double shift = pass.data.mean[at] - static_cast<double>(center[at]);
+            to[at] = fma(arguments_.data.unit, to[at], shift * sum);
+          }
         }
       }
     }
@@ -547,17 +577,12 @@ class TensorBlock {
   const TensorArguments& arguments_;
   std::uint16_t* const tiles_;
   RowTotal* const rows_;
-  const int warp_;
   const int lane_;
   // Shared addresses of the row that the lane gives to ldmatrix: for two groups of coordinates as
   // operands of distances, as operands of weighted sums, and for one group's high and low parts.
   unsigned pairs_at_;
   unsigned groups_at_;
   unsigned parts_at_;
-  std::int64_t first_slot_ = 0;
-  std::int64_t count_ = 0;
-  int vectors_;  // whether they are wanted
-  unsigned ones_[2];
   unsigned high_query_[R][L::kUnits][2];
   unsigned low_query_[R][kGroups][2];
   float slope_[R][2];
@@ -569,24 +594,23 @@ class TensorBlock {
   float tiles_total_[R][kGroups][4];
 };
 
-template <int kDims>
+template <int kDims, bool kVectors>
 __global__ void __launch_bounds__(TensorPolicy<kDims>::kThreads, TensorPolicy<kDims>::kBlocks)
     kde_tensor_kernel(const __grid_constant__ TensorArguments arguments) {
   extern __shared__ __align__(16) unsigned char shared[];
-  constexpr int kQueries = TensorPolicy<kDims>::kQueries;
   const QueryList<float>& list = arguments.pass.queries;
   const std::int64_t count = list.list == nullptr ? list.count : *list.list_size;
-  const std::int64_t first = static_cast<std::int64_t>(blockIdx.x) * kQueries;
-  if (first < count) {  // the grid covers every list
-    TensorBlock<kDims>(arguments, shared).run(first, count);
+  // The grid covers every list.
+  if (static_cast<std::int64_t>(blockIdx.x) * TensorPolicy<kDims>::kQueries < count) {
+    TensorBlock<kDims, kVectors>(arguments, shared).run();
   }
 }
 
-template <int kDims>
+template <int kDims, bool kVectors>
 void launch_tensor(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPolicy<kDims>;
-  auto* const kernel = kde_tensor_kernel<kDims>;
-  constexpr int kBytes = TensorBlock<kDims>::kSharedBytes;
+  auto* const kernel = kde_tensor_kernel<kDims, kVectors>;
+  constexpr int kBytes = TensorBlock<kDims, kVectors>::kSharedBytes;
   cuda_check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                   cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
              "cudaFuncSetAttribute");

@@ -30,11 +30,12 @@ void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, 
 [[nodiscard]] std::int64_t tensor_data_size(std::int64_t n, std::int64_t d);
 [[nodiscard]] std::int64_t tensor_operand_size(std::int64_t d);
 
-// Largest |y - mean|^2 of the data, into *square on the device.
-void launch_tensor_radius(const DataView<float>& data, double* square, void* stream);
+// Squares of the largest |y - mean| of the data and of its largest component, into squares[0] and
+// squares[1] on the device.
+void launch_tensor_radius(const DataView<float>& data, double* squares, void* stream);
 
-// The unit U for data within this radius of their mean.
-[[nodiscard]] double tensor_unit(double radius);
+// The unit U for data within this radius of their mean, and this range of components.
+[[nodiscard]] double tensor_unit(double radius, double range);
 
 void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_t* tiles,
                           void* stream);
@@ -43,7 +44,7 @@ void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_
 void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& data,
                            const TensorQueries& queries, std::uint8_t* flags, void* stream);
 
-// References from a sample of the data, for the queries of the list.
-void launch_tensor_references(const TensorArguments& arguments, std::int64_t most, void* stream);
+// Levels from a sample of the data, for the queries of the list.
+void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream);
 
 }  // namespace scf::kde

@@ -1,5 +1,5 @@
 // Prepares data and queries for the tensor kernels: split into integers of half precision and
-// remainders (kde_tensor_layout.h), and the references that a query's sums start with.
+// remainders (kde_tensor_layout.h), and a query's level.
 //
 // data [n, pitch] -> tiles [n / 128][2][128][stride] of half precision, read twice and written
 // once; queries [m, pitch] -> operands [m][2][columns]. A warp takes a row, all in double.
@@ -20,7 +20,7 @@ struct TensorPreparePolicy {
   static constexpr int kThreads = 128;
   static constexpr int kRows = kThreads / 32;  // a warp each
   static constexpr std::int64_t kMostBlocks = 4096;
-  // References: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
+  // Levels: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
   static constexpr std::int64_t kSampled = 32;
   static constexpr std::int64_t kFewestGroups = 8;
   static constexpr std::int64_t kSplit = 8;
@@ -29,8 +29,7 @@ struct TensorPreparePolicy {
 // Distances from the data's mean in units of h beyond which a query is not tried.
 constexpr double kMostReach = 4096;           // of rate (|z| + R)^2, log2 units
 constexpr double kMostSlope = 1.2676506e+30;  // 2^100: slopes and their inverses are float
-constexpr double kMostLevel = 4194304;        // 2^22
-constexpr float kBelowAll = -1e9F;
+constexpr std::int32_t kBelowAll = INT32_MIN / 2;
 
 __device__ std::uint16_t to_half(double value) {
   return __half_as_ushort(__double2half(value));
@@ -52,10 +51,11 @@ __device__ Split split_of(double value) {
 }
 
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
-    kde_tensor_radius_kernel(const DataView<float> data, unsigned long long* square) {
+    kde_tensor_radius_kernel(const DataView<float> data, unsigned long long* squares) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
-  double largest = 0;
+  double radius = 0;
+  double range = 0;
   for (std::int64_t row =
            static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
        row < data.n; row += step) {
@@ -64,11 +64,14 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       const double offset =
           static_cast<double>(data.rows[row * data.pitch + column]) - data.mean[column];
       sum = fma(offset, offset, sum);
+      range = max(range, offset * offset);
     }
-    largest = max(largest, warp_sum(sum));
+    radius = max(radius, warp_sum(sum));
   }
+  range = warp_maximum(range);
   if (lane == 0) {  // of numbers that are not negative, the larger has the larger bits
-    atomicMax(square, static_cast<unsigned long long>(__double_as_longlong(largest)));
+    atomicMax(squares, static_cast<unsigned long long>(__double_as_longlong(radius)));
+    atomicMax(squares + 1, static_cast<unsigned long long>(__double_as_longlong(range)));
   }
 }
 
@@ -98,7 +101,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     }
     const double norm = warp_sum(square) / 2;
     const double whole = rint(norm);
-    const double above = floor(whole / kTensorNormUnit);
+    const double above = rint(whole / kTensorNormUnit);
     for (int column = dims + lane; column < stride; column += 32) {
       double first = 0;
       double second = 0;
@@ -125,21 +128,27 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
+// The smallest power of two, 2^*exponent times `least`, in which radius and range fit.
+__host__ __device__ double unit_for(double radius, double range, double least, int* exponent) {
+  const double wanted = max(radius / kTensorRadius, range / kTensorRange) / least;
+  *exponent = 0;
+  if (wanted > 1 && wanted <= 1e300) {
+    (void)frexp(wanted, exponent);
+  }
+  return ldexp(least, *exponent);
+}
+
 // Where x / a lies about the data's mean.
 struct Position {
-  double square;  // |x / a - c|^2
-  double unit;    // V
-  int coarse;     // v
+  double unit;  // V
+  int coarse;   // v
   bool is_fit;
 };
 
-__device__ Position position_of(const QueryState& state, const TensorData& data, double square) {
-  Position position = {square, data.unit, 0, false};
-  const double size = sqrt(square);
-  if (isfinite(size) && size > kTensorRange * data.unit) {
-    (void)frexp(size / (kTensorRange * data.unit), &position.coarse);
-    position.unit = ldexp(data.unit, position.coarse);
-  }
+__device__ Position position_of(const QueryState& state, const TensorData& data, double size,
+                                double range) {
+  Position position;
+  position.unit = unit_for(size, range, data.unit, &position.coarse);
   const double rate = state.rate * state.scale * state.scale;
   const double slope = 2 * rate * data.unit * position.unit;
   const double reach = size + data.radius;
@@ -164,10 +173,13 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     return static_cast<double>(x[column]) / state.scale - pass.data.mean[column];
   };
   double square = 0;
+  double range = 0;
   for (int column = lane; column < pass.data.d; column += 32) {
-    square = fma(offset_of(column), offset_of(column), square);
+    const double offset = offset_of(column);
+    square = fma(offset, offset, square);
+    range = max(range, fabs(offset));
   }
-  const Position position = position_of(state, data, warp_sum(square));
+  const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range));
   if (lane == 0) {
     flags[query] = position.is_fit ? kTensor : kDirect;
   }
@@ -187,31 +199,26 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     square = fma(split.sum(), split.sum(), square);
   }
   const double own = ldexp(warp_sum(square) / 2, position.coarse);
-  const double level = rint(min(own, kMostLevel));
-  const double above = floor(level / kTensorNormUnit);
   if (lane < 8) {
     const double share = ldexp(1.0, -position.coarse);
-    const double weight = lane == kNormHigh    ? kTensorNormUnit * share
-                          : lane == kNormLow   ? share
-                          : lane == kLevelHigh ? above
-                          : lane == kLevelLow  ? level - kTensorNormUnit * above
-                                               : 0.0;
+    const double weight = lane == kNormHigh  ? kTensorNormUnit * share
+                          : lane == kNormLow ? share
+                                             : 0.0;
     high[dims + lane] = to_half(-weight);
     low[dims + lane] = 0;
   }
   if (lane == 0) {
     const double rate = state.rate * state.scale * state.scale;
-    const auto slope = static_cast<float>(2 * rate * data.unit * position.unit);
-    queries.states[query] = {static_cast<double>(slope) * (level - own), position.unit, slope,
-                             static_cast<std::int32_t>(kBelowAll)};
+    queries.states[query] = {own, position.unit,
+                             static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
   }
 }
 
-// The largest exponent over a sample, from high parts alone: a datum's, nearly, so that some
-// weight is 2^11, nearly. A warp takes 16 queries; blocks of the same queries share the sample.
+// The largest e over a sample, from high parts alone: a datum's, nearly, so that some weight is
+// 2^11, nearly. A warp takes 16 queries; blocks of the same queries share the sample.
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
-    kde_tensor_references_kernel(const __grid_constant__ TensorArguments arguments, int dims,
-                                 std::int64_t groups, std::int64_t every) {
+    kde_tensor_levels_kernel(const __grid_constant__ TensorArguments arguments, int dims,
+                             std::int64_t groups, std::int64_t every) {
   constexpr int kMostUnits = TensorLayout<kTensorDimensions>::kUnits;
   const PassArguments<float>& pass = arguments.pass;
   const std::int64_t count =
@@ -225,14 +232,12 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const int units = tensor_columns(dims) / 8;
   const int stride = tensor_stride(dims);
   std::int64_t query[2];
-  float slope[2];
   float largest[2] = {kBelowAll, kBelowAll};
   unsigned operand[kMostUnits][2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
-    slope[half] = arguments.queries.states[query[half]].slope;
     const std::uint16_t* const from =
         arguments.queries.operands + query[half] * 2 * tensor_columns(dims) + lane % 4 * 2;
 #pragma unroll
@@ -256,7 +261,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       }
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        largest[half] = fmaxf(largest[half], slope[half] * fmaxf(e[2 * half], e[2 * half + 1]));
+        largest[half] = fmaxf(largest[half], fmaxf(e[2 * half], e[2 * half + 1]));
       }
     }
   }
@@ -265,8 +270,8 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
     largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
     if (lane % 4 == 0) {
-      atomicMax(&arguments.queries.states[query[half]].reference,
-                static_cast<std::int32_t>(floorf(largest[half])) - kTensorTarget);
+      atomicMax(&arguments.queries.states[query[half]].level,
+                static_cast<std::int32_t>(floorf(largest[half])));
     }
   }
 }
@@ -291,20 +296,18 @@ std::int64_t tensor_operand_size(std::int64_t d) {
   return std::int64_t{2} * tensor_columns(tensor_dims(d));
 }
 
-void launch_tensor_radius(const DataView<float>& data, double* square, void* stream) {
-  cuda_check(cudaMemsetAsync(square, 0, sizeof(*square), as_stream(stream)), "cudaMemsetAsync");
+void launch_tensor_radius(const DataView<float>& data, double* squares, void* stream) {
+  cuda_check(cudaMemsetAsync(squares, 0, 2 * sizeof(*squares), as_stream(stream)),
+             "cudaMemsetAsync");
   cuda_launch("kde_tensor_radius_kernel", kde_tensor_radius_kernel, row_blocks(data.n),
               TensorPreparePolicy::kThreads, 0, stream, data,
-              reinterpret_cast<unsigned long long*>(square));
+              reinterpret_cast<unsigned long long*>(squares));
 }
 
-double tensor_unit(double radius) {
-  if (!(radius > 0)) {
-    return 1;
-  }
+double tensor_unit(double radius, double range) {
+  // Less than any data's: a float's least number is 2^-149.
   int exponent = 0;
-  (void)std::frexp(radius / kTensorRange, &exponent);
-  return std::ldexp(1.0, exponent);
+  return radius > 0 ? unit_for(radius, range, std::ldexp(1.0, -200), &exponent) : 1.0;
 }
 
 void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_t* tiles,
@@ -324,7 +327,7 @@ void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& d
               tensor_dims(pass.data.d), flags);
 }
 
-void launch_tensor_references(const TensorArguments& arguments, std::int64_t most, void* stream) {
+void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPreparePolicy;
   const std::int64_t all = (arguments.pass.data.n + 15) / 16;
   const std::int64_t wanted = std::max(all / Policy::kSampled, Policy::kFewestGroups);
@@ -333,8 +336,8 @@ void launch_tensor_references(const TensorArguments& arguments, std::int64_t mos
   constexpr std::int64_t kQueries = 16 * Policy::kRows;
   const dim3 grid(static_cast<unsigned>((most + kQueries - 1) / kQueries),
                   static_cast<unsigned>(std::min(groups, Policy::kSplit)));
-  cuda_launch("kde_tensor_references_kernel", kde_tensor_references_kernel, grid, Policy::kThreads,
-              0, stream, arguments, tensor_dims(arguments.pass.data.d), groups, every);
+  cuda_launch("kde_tensor_levels_kernel", kde_tensor_levels_kernel, grid, Policy::kThreads, 0,
+              stream, arguments, tensor_dims(arguments.pass.data.d), groups, every);
 }
 
 }  // namespace scf::kde
