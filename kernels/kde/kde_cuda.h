@@ -6,6 +6,7 @@
 
 #include "kde/kde.h"
 #include "kde/kde_draw.h"
+#include "kde/kde_tensor_layout.h"
 #include "kde/kde_tiled_layout.h"
 
 namespace scf::kde {
@@ -48,13 +49,15 @@ struct CudaKdeArrays;
 template <class T>
 class CudaKde {
  public:
-  CudaKde(int device, const DataView<T>& view, const DrawView& draws,
+  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const DrawView& draws,
           std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
 
   [[nodiscard]] const DataView<T>& view() const noexcept { return view_; }
+  // The same data for the tensor kernels, where they are held for those.
+  [[nodiscard]] const TensorData& tensor() const noexcept { return tensor_; }
   // Where draws look a datum up; given indices are the rows of the view.
   [[nodiscard]] const DrawView& draws() const noexcept { return draws_; }
   [[nodiscard]] std::int64_t size() const noexcept { return view_.n; }
@@ -63,6 +66,7 @@ class CudaKde {
  private:
   int device_;
   DataView<T> view_;
+  TensorData tensor_;
   DrawView draws_;
   std::unique_ptr<CudaKdeArrays<T>> arrays_;
 };

@@ -63,6 +63,8 @@ struct Moments {
   double score_size;      // largest |component|
   double mean_size;       // largest |component| of m
   double shift_size;      // largest |component| of m - center
+  double spread_size;     // largest |component| of m - c, c the data's mean
+  double spread_square;   // |m - c|^2; of the tensor kernels E |y - c|^2
   double scale_shift;     // bound of what rounding a to single precision moves a y by
   double bandwidth;       // h
   double scale;           // a

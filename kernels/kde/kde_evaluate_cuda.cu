@@ -3,17 +3,17 @@
 // The batch runs in sub-batches whose size only bounds the workspace. Each one is
 //
 //   setup        check and lay out the queries
-//   moments      a pass over the data, T's precision       small kernel (d <= kSmallDimensions) or
-//   tiled merge        log-density, score, denoiser, divergence, sample size; flags [f32] queries
-//   whose single-precision result does not keep the promise: compaction into a
-//                list, the moments again in double, merge
+//   tensor       [f32, no sample size wanted] the queries that are fit for the tensor kernels: a
+//                list, a pass over the data, merge; flags those that need more
+//   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
+//   tiled,
+//                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
+//                whose result does not keep the promise: a list, the moments in double, merge
 //   second order Jacobian outputs of all queries, or the divergence of those where one pass
-//   cancels:
-//                a pass in double about the posterior mean, merge
+//                cancels: a pass in double about the posterior mean, merge
 //   top          the K most probable data: a pass in double, merge
 //   far          the queries whose exponents are too large for all of that, from their nearest
-//   datum
-//                on: one kernel, a block a query
+//                datum on: one kernel, a block a query
 //
 // The lists live on the device, and a pass over one has the grid of the whole sub-batch: blocks
 // beyond the list's end stop at once. So nothing is read back, and the call can be captured in a
@@ -23,6 +23,7 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_cuda.h"
+#include "kde/kde_tensor_launch_cuda.h"
 
 namespace scf::kde {
 namespace {
@@ -35,6 +36,7 @@ struct Workspace {
   std::int32_t* list;
   std::int32_t* list_size;
   Partials partials;
+  TensorQueries tensor;  // null where the tensor kernels have no part
 };
 
 template <class T>
@@ -60,6 +62,14 @@ bool wants_top(const Outputs<T>& outputs) {
   return outputs.top > 0 && (outputs.top_indices != nullptr || outputs.top_weights != nullptr);
 }
 
+// Whether the tensor kernels can give all that the first pass is to give; then each query is
+// judged.
+template <class T>
+bool uses_tensor(const TensorData& tensor, Visibility visibility, const Outputs<T>& outputs) {
+  return tensor.tiles != nullptr && visibility == Visibility::kPlain && wants_moments(outputs) &&
+         outputs.effective_sample_size == nullptr;
+}
+
 template <class T>
 BatchNeeds needs_of(const Outputs<T>& outputs) {
   BatchNeeds needs;
@@ -72,7 +82,7 @@ BatchNeeds needs_of(const Outputs<T>& outputs) {
 
 template <class T>
 Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
-                            std::int64_t size, const Outputs<T>& outputs) {
+                            std::int64_t size, const Outputs<T>& outputs, bool tensor) {
   const BatchNeeds needs = needs_of(outputs);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
@@ -84,6 +94,10 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   workspace.list = arena.take<std::int32_t>(size);
   workspace.list_size = arena.take<std::int32_t>(1);
   workspace.partials = take_partials(arena, plan, size, data.pitch, needs);
+  if (tensor) {
+    workspace.tensor.states = arena.take<TensorQuery>(size);
+    workspace.tensor.operands = arena.take<std::uint16_t>(size, tensor_operand_size(data.d));
+  }
   return workspace;
 }
 
@@ -111,9 +125,15 @@ Outputs<T> outputs_from(Outputs<T> outputs, std::int64_t first) {
 template <class T>
 class SubBatch {
  public:
-  SubBatch(const DataView<T>& data, const ChunkPlan& plan, const Workspace<T>& workspace,
-           Visibility visibility, void* stream)
-      : data_(data), plan_(plan), workspace_(workspace), visibility_(visibility), stream_(stream) {}
+  SubBatch(const CudaKde<T>& kde, const ChunkPlan& plan, const Workspace<T>& workspace,
+           Visibility visibility, bool tensor, void* stream)
+      : data_(kde.view()),
+        tensor_data_(kde.tensor()),
+        plan_(plan),
+        workspace_(workspace),
+        visibility_(visibility),
+        tensor_(tensor),
+        stream_(stream) {}
 
   void run(const Queries<T>& queries, const Outputs<T>& outputs, std::int64_t first,
            std::int64_t count) {
@@ -158,7 +178,12 @@ class SubBatch {
 
   void moments() const {
     constexpr bool kSingle = sizeof(T) == sizeof(float);
-    moments(Listed::kAll, kSingle ? Precision::kSingle : Precision::kDouble);
+    if (tensor_) {
+      tensor();
+      compact(kDirect);
+    }
+    moments(tensor_ ? Listed::kFlagged : Listed::kAll,
+            kSingle ? Precision::kSingle : Precision::kDouble);
     if (kSingle) {
       compact(kRefine);
       moments(Listed::kFlagged, Precision::kDouble);
@@ -169,7 +194,25 @@ class SubBatch {
     PassArguments<T> arguments = pass(listed);
     arguments.partials.vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
     run_moments(arguments, precision, visibility_, count_, stream_);
-    launch_merge_moments(arguments, count_, precision, outputs_, workspace_.results, stream_);
+    launch_merge_moments(arguments, count_, precision, TensorMerge{}, outputs_, workspace_.results,
+                         stream_);
+  }
+
+  // Flags all queries, kDirect those that are left to do.
+  void tensor() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      launch_tensor_queries(pass(Listed::kAll), tensor_data_, workspace_.tensor,
+                            workspace_.results.flags, stream_);
+      compact(kTensor);
+      TensorArguments arguments = {pass(Listed::kFlagged), tensor_data_, workspace_.tensor};
+      Partials& partials = arguments.pass.partials;
+      partials.vectors = wants_vectors(outputs_) ? partials.vectors : nullptr;
+      launch_tensor_levels(arguments, count_, stream_);
+      launch_tensor_moments(arguments, count_, stream_);
+      const TensorMerge merge = {workspace_.tensor.states, tensor_data_.unit, tensor_data_.radius};
+      launch_merge_moments(arguments.pass, count_, Precision::kTensor, merge, outputs_,
+                           workspace_.results, stream_);
+    }
   }
 
   void second_order() const {
@@ -210,9 +253,11 @@ class SubBatch {
   }
 
   const DataView<T>& data_;
+  const TensorData& tensor_data_;
   const ChunkPlan& plan_;
   const Workspace<T>& workspace_;
   Visibility visibility_;
+  bool tensor_;
   void* stream_;
   std::int64_t count_ = 0;
   Outputs<T> outputs_;
@@ -234,7 +279,7 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const Cu
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
   (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs);
+                       outputs, uses_tensor(kde.tensor(), visibility_of(data, queries), outputs));
   return arena.used();
 }
 
@@ -246,8 +291,10 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
   Arena arena(workspace);
-  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs);
-  SubBatch<T> batch(data, plan, pieces, visibility_of(data, queries), stream);
+  const Visibility visibility = visibility_of(data, queries);
+  const bool tensor = uses_tensor(kde.tensor(), visibility, outputs);
+  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, tensor);
+  SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));
   }

@@ -146,7 +146,8 @@ void run_sub_batch(const DataView<T>& data, const ChunkPlan& plan, const Workspa
   pass.partials = workspace.partials;
   pass.chunk_length = plan.length;
   run_moments(pass, Precision::kDouble, Visibility::kGeneral, count, stream);
-  launch_merge_moments(pass, count, Precision::kDouble, Outputs<T>{}, results, stream);
+  launch_merge_moments(pass, count, Precision::kDouble, TensorMerge{}, Outputs<T>{}, results,
+                       stream);
   if (wants_second(gradients)) {
     pass.queries.center = results.mean;
     pass.queries.tangent = from(workspace.queries.tangent, row);

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "kde/kde_pass_cuda.cuh"
+#include "kde/kde_tensor_layout.h"
 
 namespace scf::kde {
 
@@ -61,6 +62,8 @@ enum QueryFlag : std::uint8_t {
   kRefine = 1,      // single precision does not keep the promise
   kSecondPass = 2,  // the divergence cancels in one pass
   kFar = 4,         // exponents are too large; in double only
+  kTensor = 8,      // fit for the tensor kernels
+  kDirect = 16,     // not fit for them, or they did not keep the promise
 };
 
 // Per-query results of the moments that later passes use; indexed by query, null: not wanted.
@@ -73,11 +76,18 @@ struct MomentResults {
 };
 
 // Merges chunks and writes log_density, score, denoised, divergence and effective_sample_size of
-// `outputs`, whose pointers are those of the sub-batch's first query. Precision is the pass's.
-enum class Precision { kSingle, kDouble };
+// `outputs`, whose pointers are those of the sub-batch's first query. Precision is the pass's: that
+// of the tensor kernels goes with `tensor`, and leaves neither divergence nor sample size.
+enum class Precision { kTensor, kSingle, kDouble };
+struct TensorMerge {
+  const TensorQuery* queries = nullptr;  // by query
+  double unit = 0;                       // of the data
+  double radius = 0;
+};
 template <class T>
 void launch_merge_moments(const PassArguments<T>& pass, std::int64_t most, Precision precision,
-                          const Outputs<T>& outputs, const MomentResults<T>& results, void* stream);
+                          const TensorMerge& tensor, const Outputs<T>& outputs,
+                          const MomentResults<T>& results, void* stream);
 
 // The same for divergence, jacobian_product and quadratic_form.
 template <class T>

@@ -19,6 +19,7 @@
 #include "kde/kde_detection.h"
 #include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
+#include "kde/kde_tensor_detection.h"
 
 namespace scf::kde {
 namespace {
@@ -35,23 +36,36 @@ template <class T>
 class MomentsMerge {
  public:
   __device__ MomentsMerge(const PassArguments<T>& pass, const Outputs<T>& outputs,
-                          const MomentResults<T>& results, const Slot& slot, double* factors)
+                          const MomentResults<T>& results, const TensorMerge& tensor,
+                          const Slot& slot, double* factors)
       : pass_(pass),
         outputs_(outputs),
         results_(results),
+        tensor_(tensor),
         slot_(slot),
         state_(pass.queries.states[slot.query]),
-        merge_(pass.partials, slot, factors) {}
+        merge_(pass.partials, slot, factors),
+        reference_(merge_.reference()) {}
 
   __device__ void run(Precision precision) {
     Moments moments = {};
     moments.bandwidth = state_.bandwidth;
     moments.scale = state_.scale;
     moments.sum = merge_.sum(kSum);
-    moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
+    if (precision == Precision::kTensor) {
+      reference_ += offset_of(tensor_.queries[slot_.query]);
+    } else {
+      moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
+    }
     moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
     if (pass_.partials.vectors != nullptr) {
       write_vectors(moments);
+    }
+    if (precision == Precision::kTensor) {
+      const double mean_square = moments.mean_square;  // E |y - c|^2
+      const double variance = larger(mean_square - moments.spread_square, 0.0);
+      moments.spread_square = mean_square;
+      moments.mean_square = fma(state_.scale * state_.scale, variance, moments.offset_square);
     }
     if (precision == Precision::kSingle) {
       moments.scale_shift = scale_shift(moments);
@@ -75,6 +89,8 @@ class MomentsMerge {
     double score_size = 0;
     double mean_size = 0;
     double shift_size = 0;
+    double spread_size = 0;
+    double spread_square = 0;
     for (std::int64_t column = slot_.lane; column < pass_.data.pitch; column += 32) {
       const auto center = static_cast<double>(pass_.queries.center[row + column]);
       const auto x = static_cast<double>(pass_.queries.x[row + column]);
@@ -92,6 +108,9 @@ class MomentsMerge {
       score_size = larger(score_size, fabs(score));
       mean_size = larger(mean_size, fabs(mean));
       shift_size = larger(shift_size, fabs(shift));
+      const double spread = mean - pass_.data.mean[column];
+      spread_size = larger(spread_size, fabs(spread));
+      spread_square = fma(spread, spread, spread_square);
       if (outputs_.score != nullptr) {
         outputs_.score[slot_.query * outputs_.ld_score + column] = valid_or_nan(score);
       }
@@ -103,6 +122,8 @@ class MomentsMerge {
     moments.score_size = warp_maximum(score_size);
     moments.mean_size = warp_maximum(mean_size);
     moments.shift_size = warp_maximum(shift_size);
+    moments.spread_size = warp_maximum(spread_size);
+    moments.spread_square = warp_sum(spread_square);
   }
 
   // |a - float(a)| |y| with |a y| <= |x| + r.
@@ -128,7 +149,7 @@ class MomentsMerge {
     const auto d = static_cast<double>(pass_.data.d);
     const double h2 = state_.bandwidth * state_.bandwidth;
     if (outputs_.log_density != nullptr) {
-      const double value = merge_.reference() * kLn2 + (log(moments.sum) - state_.log_visible) -
+      const double value = reference_ * kLn2 + (log(moments.sum) - state_.log_visible) -
                            d * (0.5 * kLog2Pi + log(state_.bandwidth));
       outputs_.log_density[slot_.query] = valid_or_nan(value);
     }
@@ -144,8 +165,26 @@ class MomentsMerge {
       results_.mean_square[slot_.query] = valid() ? moments.mean_square : 0.0;
     }
     if (results_.normaliser != nullptr) {
-      results_.normaliser[slot_.query] = merge_.reference() + log2(moments.sum);
+      results_.normaliser[slot_.query] = reference_ + log2(moments.sum);
     }
+  }
+
+  [[nodiscard]] static __device__ double offset_of(const TensorQuery& query) {
+    return static_cast<double>(query.slope) * (tensor_level(query) - query.own);
+  }
+  [[nodiscard]] __device__ TensorError tensor_error(const Moments& moments) const {
+    const TensorQuery& query = tensor_.queries[slot_.query];
+    TensorError error = {};
+    error.log_sum = reference_ * kLn2 + log(moments.sum);
+    error.log_size = log(static_cast<double>(pass_.data.n));
+    error.size = static_cast<double>(pass_.data.n);
+    error.offset = offset_of(query) * kLn2;
+    error.blocks = tensor_blocks(pass_.data.d);
+    error.slope = static_cast<double>(query.slope) * kLn2;
+    error.data_unit = tensor_.unit;
+    error.query_unit = query.unit;
+    error.radius = tensor_.radius;
+    return error;
   }
 
   __device__ void write_flags(const Moments& moments, Precision precision) const {
@@ -156,8 +195,11 @@ class MomentsMerge {
                            outputs_.divergence != nullptr,
                            outputs_.effective_sample_size != nullptr};
     std::uint8_t flags = 0;
-    const bool far = is_far(merge_.reference(), moments.sum, state_.rate);
-    if (precision == Precision::kSingle) {
+    const bool far = is_far(reference_, moments.sum, state_.rate);
+    if (precision == Precision::kTensor) {
+      flags =
+          far || needs_direct(tensor_error(moments), moments, pass_.data.d, wanted) ? kDirect : 0;
+    } else if (precision == Precision::kSingle) {
       const double kappa = distance_error(pass_.data.d);
       flags = far || needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
     } else if (far) {
@@ -171,20 +213,23 @@ class MomentsMerge {
   const PassArguments<T>& pass_;
   const Outputs<T>& outputs_;
   const MomentResults<T>& results_;
+  const TensorMerge& tensor_;
   const Slot& slot_;
   const QueryState& state_;
   ChunkMerge merge_;
+  double reference_;
 };
 
 template <class T>
 __global__ void __launch_bounds__(MergePolicy::kThreads)
     kde_merge_moments_kernel(const __grid_constant__ PassArguments<T> pass, Precision precision,
+                             const __grid_constant__ TensorMerge tensor,
                              const __grid_constant__ Outputs<T> outputs,
                              const __grid_constant__ MomentResults<T> results) {
   __shared__ double factors[MergePolicy::kQueries][kMaxChunks];
   Slot slot;
   if (find_slot(pass.queries, slot)) {
-    MomentsMerge<T>(pass, outputs, results, slot, factors[threadIdx.x / 32]).run(precision);
+    MomentsMerge<T>(pass, outputs, results, tensor, slot, factors[threadIdx.x / 32]).run(precision);
   }
 }
 
@@ -297,10 +342,10 @@ __global__ void __launch_bounds__(MergePolicy::kThreads)
 
 template <class T>
 void launch_merge_moments(const PassArguments<T>& pass, std::int64_t most, Precision precision,
-                          const Outputs<T>& outputs, const MomentResults<T>& results,
-                          void* stream) {
+                          const TensorMerge& tensor, const Outputs<T>& outputs,
+                          const MomentResults<T>& results, void* stream) {
   cuda_launch("kde_merge_moments_kernel", kde_merge_moments_kernel<T>, merge_blocks(most),
-              MergePolicy::kThreads, 0, stream, pass, precision, outputs, results);
+              MergePolicy::kThreads, 0, stream, pass, precision, tensor, outputs, results);
 }
 
 template <class T>
@@ -318,13 +363,15 @@ void launch_merge_top(const PassArguments<T>& pass, std::int64_t most, const Out
 }
 
 template void launch_merge_moments(const PassArguments<float>&, std::int64_t, Precision,
-                                   const Outputs<float>&, const MomentResults<float>&, void*);
+                                   const TensorMerge&, const Outputs<float>&,
+                                   const MomentResults<float>&, void*);
 template void launch_merge_second_order(const PassArguments<float>&, std::int64_t,
                                         const Outputs<float>&, void*);
 template void launch_merge_top(const PassArguments<float>&, std::int64_t, const Outputs<float>&,
                                std::uint8_t*, void*);
 template void launch_merge_moments(const PassArguments<double>&, std::int64_t, Precision,
-                                   const Outputs<double>&, const MomentResults<double>&, void*);
+                                   const TensorMerge&, const Outputs<double>&,
+                                   const MomentResults<double>&, void*);
 template void launch_merge_second_order(const PassArguments<double>&, std::int64_t,
                                         const Outputs<double>&, void*);
 template void launch_merge_top(const PassArguments<double>&, std::int64_t, const Outputs<double>&,

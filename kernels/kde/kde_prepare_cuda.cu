@@ -16,6 +16,7 @@
 
 #include "common/cuda_check.cuh"
 #include "kde/kde_cuda.h"
+#include "kde/kde_tensor_launch_cuda.h"
 
 namespace scf::kde {
 
@@ -36,6 +37,7 @@ struct CudaKdeArrays {
   DeviceArray<double> draw_prefix;
   DeviceArray<DrawClass> draw_classes;
   DeviceArray<double> draw_class_prefix;
+  DeviceArray<std::uint16_t> tensor_tiles;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -53,13 +55,14 @@ struct CudaKdeArrays {
     draw_prefix.outlive_stream();
     draw_classes.outlive_stream();
     draw_class_prefix.outlive_stream();
+    tensor_tiles.outlive_stream();
   }
 };
 
 template <class T>
-CudaKde<T>::CudaKde(int device, const DataView<T>& view, const DrawView& draws,
-                    std::unique_ptr<CudaKdeArrays<T>> arrays)
-    : device_(device), view_(view), draws_(draws), arrays_(std::move(arrays)) {}
+CudaKde<T>::CudaKde(int device, const DataView<T>& view, const TensorData& tensor,
+                    const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays)
+    : device_(device), view_(view), tensor_(tensor), draws_(draws), arrays_(std::move(arrays)) {}
 
 template <class T>
 CudaKde<T>::~CudaKde() {
@@ -431,6 +434,30 @@ void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArray
               arrays.lower.data(), arrays.upper.data(), arrays.mean.data(), arrays.variance.data());
 }
 
+// The data once more, for the tensor kernels; view has its summaries.
+TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
+                          CudaKdeArrays<float>& arrays, void* stream) {
+  TensorData tensor;
+  if (view.d < kFirstTensorDimension || view.d > kTensorDimensions) {
+    return tensor;
+  }
+  const DeviceArray<double> squares(context.allocator(), 2, stream);
+  launch_tensor_radius(view, squares.data(), stream);
+  const std::vector<double> host = to_host(squares.data(), 2, stream);
+  tensor.radius = std::sqrt(host[0]);
+  tensor.range = std::sqrt(host[1]);
+  tensor.unit = tensor_unit(tensor.radius, tensor.range);
+  arrays.tensor_tiles =
+      DeviceArray<std::uint16_t>(context.allocator(), tensor_data_size(view.n, view.d), stream);
+  launch_tensor_layout(view, tensor.unit, arrays.tensor_tiles.data(), stream);
+  tensor.tiles = arrays.tensor_tiles.data();
+  return tensor;
+}
+TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>& /*view*/,
+                          CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
+  return {};
+}
+
 }  // namespace
 
 template <class T>
@@ -468,9 +495,11 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   view.totals = arrays->totals.data();
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
+  const TensorData tensor = lay_out_tensor(context, view, *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, draws, std::move(arrays));
+  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, draws,
+                                            std::move(arrays));
 }
 
 template class CudaKde<float>;

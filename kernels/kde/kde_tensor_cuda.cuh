@@ -1,0 +1,623 @@
+// Moments pass on tensor cores, for data in single precision of up to kDims dimensions.
+//
+//   sum p, sum p (y - center)      over a chunk of the data, for each query;  p = 2^(exponent -
+//   ref)
+//
+// Shapes: data and queries as kde_tensor_layout.h says; grid (tiles of queries, chunks of data),
+// kWarps warps, a warp 16 kRowTiles queries, all warps the same tile of 128 data in shared memory,
+// double-buffered with cp.async.
+//
+// Distances. For 16 queries and 8 data, e = g.h - n1, n2 - level is made first: integers, exact,
+// small where the datum counts, because level is the query's own norm. Then g.l, k.h and n3 are
+// added, 2^-11 of it. So e has no rounding but its own, where an expanded square in floating point
+// would lose what g.h and the norms have in common, and the exponent is slope e - ref.
+//
+// Weighted sums. Fragments of e turn into p and are the operand of the second product without a
+// shuffle; p = hi + lo, both of half precision, against h and l of the same tile, read transposed.
+// The columns of the norm give sum p |y - c|^2 and, from their ones, sum p, with the same
+// truncations as the weighted sums, so that they cancel in the quotient. What hi h adds up to goes
+// tile by tile into sums that are rounded to nearest; lo h + hi l, 2^-11 of it, runs on; both go
+// into the chunk's partial result in double every kFlushTiles tiles.
+//
+// References. p must stay below 2^16, the largest number of half precision. The reference comes
+// from a prepass over a sample (kde_tensor_prepare_cuda.cu), 11 to 12 below its largest exponent. A
+// step whose sum p overflows for a query raises that query's reference and is made again.
+//
+// Memory traffic: 4 kStride bytes a datum for each block, from L2, and the partial results. A pair
+// costs 6 instructions for p and its parts and 3 products of each kind: (kDims / 16 + 1) 3 / 2.
+#pragma once
+
+#include "common/cuda_check.cuh"
+#include "common/in_register.cuh"
+#include "kde/kde_pass_cuda.cuh"
+#include "kde/kde_tensor_launch_cuda.h"
+
+namespace scf::kde {
+
+template <int kDims>
+struct TensorPolicy {
+  static constexpr int kWarps = 4;
+  static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kRowTiles = kDims <= 32 ? 2 : 1;  // of 16 queries a warp
+  static constexpr int kBlocks = kDims <= 16 ? 3 : 2;    // a multiprocessor, at least
+  static constexpr int kQueries = kWarps * kRowTiles * 16;
+  static constexpr int kFlushTiles = 8;
+};
+
+// ---- Instructions -------------------------------------------------------------------------------
+
+// d = a b + c for 16 x 16 and 16 x 8, or 16 x 8 and 8 x 8, of half precision.
+__device__ __forceinline__ void multiply16(float (&d)[4], const unsigned* a, unsigned b0,
+                                           unsigned b1, const float (&c)[4]) {
+  asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%10,%11,%12,%13};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b0), "r"(b1), "f"(c[0]), "f"(c[1]),
+        "f"(c[2]), "f"(c[3]));
+}
+__device__ __forceinline__ void multiply8(float (&d)[4], const unsigned* a, unsigned b,
+                                          const float (&c)[4]) {
+  asm("mma.sync.aligned.m16n8k8.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5}, {%6}, "
+      "{%7,%8,%9,%10};"
+      : "=f"(d[0]), "=f"(d[1]), "=f"(d[2]), "=f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(b), "f"(c[0]), "f"(c[1]), "f"(c[2]), "f"(c[3]));
+}
+
+// Four 8 x 8 matrices, the rows of matrix i at the addresses of lanes 8 i to 8 i + 7.
+__device__ __forceinline__ void load_matrices(unsigned (&to)[4], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+__device__ __forceinline__ void load_transposed(unsigned (&to)[4], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+               : "r"(address)
+               : "memory");
+}
+
+// Two such, of lanes 0 to 15.
+__device__ __forceinline__ void load_transposed(unsigned (&to)[2], unsigned address) {
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+               : "=r"(to[0]), "=r"(to[1])
+               : "r"(address)
+               : "memory");
+}
+
+// (first, second) as halves of a word, the first in the low one.
+__device__ __forceinline__ unsigned pack_halves(float first, float second) {
+  unsigned packed;
+  asm("cvt.rn.f16x2.f32 %0, %1, %2;" : "=r"(packed) : "f"(second), "f"(first));
+  return packed;
+}
+__device__ __forceinline__ float2 unpack_halves(unsigned packed) {
+  float2 halves;
+  asm("{ .reg .b16 low, high; mov.b32 {low, high}, %2; cvt.f32.f16 %0, low; cvt.f32.f16 %1, high; }"
+      : "=f"(halves.x), "=f"(halves.y)
+      : "r"(packed));
+  return halves;
+}
+// 2^difference, exactly; 0 below the range of numbers. difference <= 0, an integer.
+__device__ __forceinline__ float power_of_two(float difference) {
+  const int exponent = static_cast<int>(fmaxf(difference, -127.0f)) + 127;
+  return __int_as_float(exponent << 23);
+}
+
+// ---- A block's work on one tile of queries and one chunk of data --------------------------------
+
+template <int kDims, bool kVectors>
+class TensorBlock {
+  using L = TensorLayout<kDims>;
+  using Policy = TensorPolicy<kDims>;
+  static constexpr int R = Policy::kRowTiles;
+  static constexpr int kStep = 16;             // data
+  static constexpr int kGroups = kDims / 8;    // of coordinates
+  static constexpr int kPairs = kDims / 16;    // of such groups
+  static constexpr bool kFolded = kDims == 8;  // coordinates and norm are one product
+  static constexpr unsigned kStepBytes = 2 * kStep * L::kStride;
+  static constexpr unsigned kLow = 2 * L::kTile * L::kStride;  // bytes from high to low parts
+
+ public:
+  // What a thread keeps of a row and seldom touches; in shared memory.
+  struct RowTotal {
+    double sum;      // sum p n or sum p
+    double pending;  // factor of the partial vectors since the last flush
+  };
+  static constexpr int kTilesBytes = 2 * L::kTileSize * 2;
+  static constexpr int kSharedBytes =
+      kTilesBytes + 2 * R * Policy::kThreads * static_cast<int>(sizeof(RowTotal));
+
+  __device__ __forceinline__ TensorBlock(const TensorArguments& arguments, unsigned char* shared)
+      : arguments_(arguments),
+        tiles_(reinterpret_cast<std::uint16_t*>(shared)),
+        rows_(reinterpret_cast<RowTotal*>(shared + kTilesBytes)),
+        lane_(static_cast<int>(threadIdx.x) % 32) {}
+
+  __device__ __forceinline__ void run() {
+    load_queries();
+    const bool active = first_slot() < count();
+    const std::int64_t n = arguments_.pass.data.n;
+    const auto chunk_tiles = static_cast<int>(arguments_.pass.chunk_length / L::kTile);
+    const int begin = static_cast<int>(blockIdx.y) * chunk_tiles;
+    const int end = min(begin + chunk_tiles, static_cast<int>((n + L::kTile - 1) / L::kTile));
+    stage(begin);
+    copy_commit();
+    for (int tile = begin; tile < end; ++tile) {
+      if (tile + 1 < end) {
+        stage(tile + 1);
+      }
+      copy_commit();
+      copy_wait<1>();
+      __syncthreads();
+      if (active) {
+        const std::int64_t left = n - static_cast<std::int64_t>(tile) * L::kTile;
+        add_tile(tile & 1, static_cast<int>(min(left, static_cast<std::int64_t>(L::kTile))));
+        const int next = tile + 1 - begin;
+        if constexpr (kVectors) {
+          if (next % Policy::kFlushTiles == 0 || tile + 1 == end) {
+            flush(next > Policy::kFlushTiles);
+          }
+        }
+      }
+      __syncthreads();
+    }
+    if (active) {
+      finish();
+    }
+  }
+
+ private:
+  // Looked up again where they are needed, which is seldom, instead of kept in registers.
+  [[nodiscard]] __device__ __forceinline__ std::int64_t count() const {
+    const QueryList<float>& list = arguments_.pass.queries;
+    return list.list == nullptr ? list.count : *static_cast<const volatile int*>(list.list_size);
+  }
+  // Of the warp.
+  [[nodiscard]] static __device__ __forceinline__ std::int64_t first_slot() {
+    unsigned block;
+    unsigned thread;
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
+    asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
+    return static_cast<std::int64_t>(block) * Policy::kQueries + thread / 32 * (R * 16);
+  }
+
+  // Row `half` of the thread's two in a row tile.
+  [[nodiscard]] __device__ __forceinline__ std::int64_t slot_of(int tile, int half) const {
+    return first_slot() + tile * 16 + half * 8 + lane_ / 4;
+  }
+  [[nodiscard]] __device__ __forceinline__ std::int64_t query_of(std::int64_t slot) const {
+    // Slots beyond the end repeat the last one and are not written.
+    const std::int64_t inside = min(slot, count() - 1);
+    const std::int32_t* const list = arguments_.pass.queries.list;
+    return list == nullptr ? inside : list[inside];
+  }
+
+  [[nodiscard]] __device__ __forceinline__ RowTotal& row_of(int tile, int half) const {
+    return rows_[(2 * tile + half) * Policy::kThreads + static_cast<int>(threadIdx.x)];
+  }
+
+  __device__ __forceinline__ void load_queries() {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const std::int64_t query = query_of(slot_of(r, half));
+        const TensorQuery& state = arguments_.queries.states[query];
+        slope_[r][half] = state.slope;
+        reference_[r][half] = -static_cast<float>(kTensorTarget);
+        row_of(r, half) = {0, 1};
+        const std::uint16_t* const operand =
+            arguments_.queries.operands + query * L::kOperandSize + lane_ % 4 * 2;
+#pragma unroll
+        for (int unit = 0; unit < L::kUnits; ++unit) {
+          high_query_[r][unit][half] = *reinterpret_cast<const unsigned*>(operand + unit * 8);
+        }
+#pragma unroll
+        for (int unit = 0; unit < kGroups; ++unit) {
+          low_query_[r][unit][half] =
+              *reinterpret_cast<const unsigned*>(operand + L::kColumns + unit * 8);
+        }
+        if (lane_ % 4 == kLevelHigh / 2) {
+          const auto level = static_cast<float>(tensor_level(state));
+          const auto unit = static_cast<float>(kTensorNormUnit);
+          const float above = rintf(level / unit);
+          high_query_[r][kGroups][half] = pack_halves(-above, above * unit - level);
+        }
+      }
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        high_sums_[r][i] = low_sums_[r][i] = 0;
+#pragma unroll
+        for (int group = 0; group < kGroups; ++group) {
+          high_[r][group][i] = low_[r][group][i] = tiles_total_[r][group][i] = 0;
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ void stage(int tile) {
+    const std::uint16_t* const from =
+        arguments_.data.tiles + static_cast<std::int64_t>(tile) * L::kTileSize;
+    std::uint16_t* const to = tiles_ + (tile & 1) * L::kTileSize;
+    for (int at = static_cast<int>(threadIdx.x) * 8; at < L::kTileSize;
+         at += Policy::kThreads * 8) {
+      copy_async(to + at, from + at, true);
+    }
+  }
+
+  __device__ __forceinline__ void add_tile(int buffer, int size) {
+    const auto tile =
+        static_cast<unsigned>(__cvta_generic_to_shared(tiles_ + buffer * L::kTileSize));
+    const int row = lane_ % 8;
+    const int first = lane_ / 8 % 2;
+    const int second = lane_ / 16;
+    pairs_at_ = tile + 2 * ((second * 8 + row) * L::kStride + first * 8);
+    groups_at_ = tile + 2 * ((first * 8 + row) * L::kStride + second * 8);
+    parts_at_ = tile + 2 * ((first * 8 + row) * L::kStride + second * L::kTile * L::kStride);
+    // Steps come in twos; data beyond the last have no weight.
+#pragma unroll 1
+    for (int steps = in_register((size + 2 * kStep - 1) / (2 * kStep)); steps > 0; --steps) {
+      add_step<0>();
+      add_step<1>();
+      pairs_at_ += 2 * kStepBytes;
+      groups_at_ += 2 * kStepBytes;
+      parts_at_ += 2 * kStepBytes;
+    }
+    end_tile();
+  }
+
+  // 16 data; kAhead steps from the addresses.
+  template <int kAhead>
+  __device__ __forceinline__ void add_step() {
+    float e[R][2][4];
+    measure<kAhead * kStepBytes>(e);
+    unsigned high[R][4];
+    unsigned low[R][4];
+    do {
+      weigh(e, high, low);
+    } while (__any_sync(~0u, are_large(low)) && raise_references(e, low));
+    unsigned norms[2];  // n1, n2, 4096, 1 of each datum
+    load_transposed(norms, parts_at_ + kAhead * kStepBytes + 16 * kGroups);
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      multiply16(high_sums_[r], high[r], norms[0], norms[1], high_sums_[r]);
+      multiply16(low_sums_[r], low[r], norms[0], norms[1], low_sums_[r]);
+    }
+    if constexpr (kVectors) {
+      add_vectors<kAhead * kStepBytes>(high, low);
+    }
+  }
+
+  // e of the thread's pairs: queries lane / 4 and + 8, data 2 (lane % 4), + 1, and + 8.
+  template <unsigned kAhead>
+  __device__ __forceinline__ void measure(float (&e)[R][2][4]) const {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+#pragma unroll
+        for (int i = 0; i < 4; ++i) {
+          e[r][n][i] = 0;
+        }
+      }
+    }
+    constexpr int kLoads = kFolded ? 1 : kPairs;
+    unsigned data[kLoads][4];
+    unsigned norms[4];
+#pragma unroll
+    for (int pair = 0; pair < kLoads; ++pair) {
+      load_matrices(data[pair], pairs_at_ + kAhead + 32 * pair);
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+          multiply16(e[r][n], high_query_[r][2 * pair], data[pair][2 * n], data[pair][2 * n + 1],
+                     e[r][n]);
+        }
+      }
+    }
+    if constexpr (!kFolded) {
+      load_matrices(norms, parts_at_ + kAhead + 16 * kGroups);
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+          multiply8(e[r][n], high_query_[r][kGroups], norms[n], e[r][n]);
+        }
+      }
+    }
+    // From here on parts of 2^-11.
+#pragma unroll
+    for (int pair = 0; pair < kLoads; ++pair) {
+      unsigned rest[4];
+      load_matrices(rest, pairs_at_ + kAhead + kLow + 32 * pair);
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+          multiply16(e[r][n], high_query_[r][2 * pair], rest[2 * n], rest[2 * n + 1], e[r][n]);
+          if constexpr (kFolded) {
+            multiply8(e[r][n], low_query_[r][0], data[0][2 * n], e[r][n]);
+            multiply8(e[r][n], low_query_[r][0], rest[2 * n], e[r][n]);
+          } else {
+            multiply16(e[r][n], low_query_[r][2 * pair], data[pair][2 * n], data[pair][2 * n + 1],
+                       e[r][n]);
+            multiply16(e[r][n], low_query_[r][2 * pair], rest[2 * n], rest[2 * n + 1], e[r][n]);
+          }
+        }
+      }
+    }
+    if constexpr (!kFolded) {
+#pragma unroll
+      for (int r = 0; r < R; ++r) {
+#pragma unroll
+        for (int n = 0; n < 2; ++n) {
+          multiply8(e[r][n], high_query_[r][kGroups], norms[2 + n], e[r][n]);
+        }
+      }
+    }
+  }
+
+  // Weights in two parts, as the left operand of a product over the step's data.
+  __device__ __forceinline__ void weigh(const float (&e)[R][2][4], unsigned (&high)[R][4],
+                                        unsigned (&low)[R][4]) const {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int n = 0; n < 2; ++n) {
+#pragma unroll
+        for (int half = 0; half < 2; ++half) {
+          const float first =
+              exp2_of(fmaf(slope_[r][half], e[r][n][2 * half], -reference_[r][half]));
+          const float second =
+              exp2_of(fmaf(slope_[r][half], e[r][n][2 * half + 1], -reference_[r][half]));
+          const unsigned packed = pack_halves(first, second);
+          const float2 rounded = unpack_halves(packed);
+          high[r][2 * n + half] = packed;
+          low[r][2 * n + half] = pack_halves(first - rounded.x, second - rounded.y);
+        }
+      }
+    }
+  }
+
+  // Whether a number is 2 or more: below 2^12 what is left of a weight is at most 1, of an infinite
+  // one it is infinite.
+  [[nodiscard]] static __device__ __forceinline__ bool is_large(unsigned halves) {
+    return (halves & 0x40004000) != 0;
+  }
+  [[nodiscard]] static __device__ __forceinline__ bool are_large(const unsigned (&low)[R][4]) {
+    unsigned bits = 0;
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      bits |= low[r][0] | low[r][1] | low[r][2] | low[r][3];
+    }
+    return is_large(bits);
+  }
+
+  // Whether a row's reference moves depends on that row alone, which lies in four lanes. False
+  // where none did: with a weight that is no number.
+  __device__ __forceinline__ bool raise_references(const float (&e)[R][2][4],
+                                                   const unsigned (&low)[R][4]) {
+    bool moved = false;
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const unsigned lanes = __ballot_sync(~0u, is_large(low[r][half] | low[r][2 + half]));
+        float largest = fmaxf(fmaxf(e[r][0][2 * half], e[r][0][2 * half + 1]),
+                              fmaxf(e[r][1][2 * half], e[r][1][2 * half + 1]));
+        largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
+        largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
+        const float raised = floorf(slope_[r][half] * largest) - static_cast<float>(kTensorTarget);
+        if ((lanes >> (lane_ & ~3) & 15) == 0 || !(raised > reference_[r][half])) {
+          continue;
+        }
+        moved = true;
+        const float factor = power_of_two(reference_[r][half] - raised);
+        reference_[r][half] = raised;
+        const auto wide = static_cast<double>(factor);
+        const RowTotal total = row_of(r, half);
+        row_of(r, half) = {total.sum * wide, total.pending * wide};
+#pragma unroll
+        for (int i = 2 * half; i < 2 * half + 2; ++i) {
+          high_sums_[r][i] *= factor;
+          low_sums_[r][i] *= factor;
+#pragma unroll
+          for (int group = 0; group < kGroups; ++group) {
+            high_[r][group][i] *= factor;
+            low_[r][group][i] *= factor;
+            tiles_total_[r][group][i] *= factor;
+          }
+        }
+      }
+    }
+    return __any_sync(~0u, moved);
+  }
+
+  template <unsigned kAhead>
+  __device__ __forceinline__ void add_vectors(const unsigned (&high)[R][4],
+                                              const unsigned (&low)[R][4]) {
+    if constexpr (kFolded) {
+      unsigned data[4];  // high parts, low parts
+      load_transposed(data, parts_at_ + kAhead);
+      add_group<0>(high, low, data, data + 2);
+    } else {
+      add_pairs<kAhead, 0>(high, low);
+    }
+  }
+
+  template <unsigned kAhead, int kPair>
+  __device__ __forceinline__ void add_pairs(const unsigned (&high)[R][4],
+                                            const unsigned (&low)[R][4]) {
+    unsigned data[4];
+    unsigned rest[4];
+    load_transposed(data, groups_at_ + kAhead + 32 * kPair);
+    load_transposed(rest, groups_at_ + kAhead + kLow + 32 * kPair);
+    add_group<2 * kPair>(high, low, data, rest);
+    add_group<2 * kPair + 1>(high, low, data + 2, rest + 2);
+    if constexpr (kPair + 1 < kPairs) {
+      add_pairs<kAhead, kPair + 1>(high, low);
+    }
+  }
+
+  template <int kGroup>
+  __device__ __forceinline__ void add_group(const unsigned (&high)[R][4],
+                                            const unsigned (&low)[R][4], const unsigned* data,
+                                            const unsigned* rest) {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+      multiply16(high_[r][kGroup], high[r], data[0], data[1], high_[r][kGroup]);
+      multiply16(low_[r][kGroup], low[r], data[0], data[1], low_[r][kGroup]);
+      multiply16(low_[r][kGroup], high[r], rest[0], rest[1], low_[r][kGroup]);
+    }
+  }
+
+  __device__ __forceinline__ void end_tile() {
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        // sum p n in the first lane of a row, sum p in the second.
+        const double second = static_cast<double>(high_sums_[r][2 * half + 1]) +
+                              static_cast<double>(low_sums_[r][2 * half + 1]);
+        const double first = static_cast<double>(high_sums_[r][2 * half]) +
+                             static_cast<double>(low_sums_[r][2 * half]);
+        row_of(r, half).sum += lane_ % 4 == 0 ? fma(kTensorNormUnit, first, second) : second;
+      }
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        high_sums_[r][i] = low_sums_[r][i] = 0;
+#pragma unroll
+        for (int group = 0; group < kGroups; ++group) {
+          tiles_total_[r][group][i] += high_[r][group][i];
+          high_[r][group][i] = 0;
+        }
+      }
+    }
+  }
+
+  // Moves the sums of some tiles into the chunk's partial result, in units U; `touched`: it holds
+  // some.
+  __device__ __forceinline__ void flush(bool touched) {
+    const Partials& partials = arguments_.pass.partials;
+    const std::int64_t size = count();
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const std::int64_t slot = slot_of(r, half);
+        double* const to =
+            partials.vectors + partials.vector_at(0, static_cast<int>(blockIdx.y), slot);
+        const double factor = row_of(r, half).pending;
+        row_of(r, half).pending = 1;
+#pragma unroll
+        for (int group = 0; group < kGroups; ++group) {
+          const int column = group * 8 + lane_ % 4 * 2;
+          if (slot < size && column < partials.pitch) {
+            auto* const pair = reinterpret_cast<double2*>(to + column);
+            const double2 before = touched ? *pair : double2{0, 0};
+            const int i = 2 * half;
+            *pair = {fma(before.x, factor, sum_of(r, group, i)),
+                     fma(before.y, factor, sum_of(r, group, i + 1))};
+          }
+#pragma unroll
+          for (int i = 2 * half; i < 2 * half + 2; ++i) {
+            tiles_total_[r][group][i] = low_[r][group][i] = 0;
+          }
+          asm volatile("" ::: "memory");  // one at a time: loads ahead take registers
+        }
+      }
+    }
+  }
+  [[nodiscard]] __device__ __forceinline__ double sum_of(int r, int group, int i) const {
+    return static_cast<double>(tiles_total_[r][group][i]) + static_cast<double>(low_[r][group][i]);
+  }
+
+  // Sums about the query's center instead of the data's mean, and the scalars.
+  __device__ __forceinline__ void finish() {
+    const PassArguments<float>& pass = arguments_.pass;
+    const Partials& partials = pass.partials;
+    const auto chunk = static_cast<int>(blockIdx.y);
+#pragma unroll 1
+    for (int row = 0; row < 2 * R; ++row) {
+      const std::int64_t slot = slot_of(row / 2, row % 2);
+      const double own = row_of(row / 2, row % 2).sum;
+      const double sum = __shfl_sync(~0u, own, (lane_ & ~3) + 1);
+      if (slot >= count()) {
+        continue;
+      }
+      float reference = 0;
+#pragma unroll
+      for (int at = 0; at < 2 * R; ++at) {
+        reference = row == at ? reference_[at / 2][at % 2] : reference;
+      }
+      if (lane_ % 4 == 0) {
+        partials.scalars[partials.scalar_at(kReference, chunk, slot)] =
+            static_cast<double>(reference);
+        partials.scalars[partials.scalar_at(kSum, chunk, slot)] = sum;
+        partials.scalars[partials.scalar_at(kSumDistance, chunk, slot)] =
+            2 * arguments_.data.unit * arguments_.data.unit * own;
+      }
+      if constexpr (kVectors) {
+        double* const to = partials.vectors + partials.vector_at(0, chunk, slot);
+        const float* const center = pass.queries.center + query_of(slot) * pass.data.pitch;
+#pragma unroll 1
+        for (int column = lane_ % 4 * 2; column < partials.pitch; column += 8) {
+#pragma unroll
+          for (int at = column; at < column + 2; ++at) {
+            const double shift = pass.data.mean[at] - static_cast<double>(center[at]);
+            to[at] = fma(arguments_.data.unit, to[at], shift * sum);
+          }
+        }
+      }
+    }
+  }
+
+  const TensorArguments& arguments_;
+  std::uint16_t* const tiles_;
+  RowTotal* const rows_;
+  const int lane_;
+  // Shared addresses of the row that the lane gives to ldmatrix: for two groups of coordinates as
+  // operands of distances, as operands of weighted sums, and for one group's high and low parts.
+  unsigned pairs_at_;
+  unsigned groups_at_;
+  unsigned parts_at_;
+  unsigned high_query_[R][L::kUnits][2];
+  unsigned low_query_[R][kGroups][2];
+  float slope_[R][2];
+  float reference_[R][2];
+  float high_sums_[R][4];
+  float low_sums_[R][4];
+  float high_[R][kGroups][4];
+  float low_[R][kGroups][4];
+  float tiles_total_[R][kGroups][4];
+};
+
+template <int kDims, bool kVectors>
+__global__ void __launch_bounds__(TensorPolicy<kDims>::kThreads, TensorPolicy<kDims>::kBlocks)
+    kde_tensor_kernel(const __grid_constant__ TensorArguments arguments) {
+  extern __shared__ __align__(16) unsigned char shared[];
+  const QueryList<float>& list = arguments.pass.queries;
+  const std::int64_t count = list.list == nullptr ? list.count : *list.list_size;
+  // The grid covers every list.
+  if (static_cast<std::int64_t>(blockIdx.x) * TensorPolicy<kDims>::kQueries < count) {
+    TensorBlock<kDims, kVectors>(arguments, shared).run();
+  }
+}
+
+template <int kDims, bool kVectors>
+void launch_tensor(const TensorArguments& arguments, std::int64_t most, void* stream) {
+  using Policy = TensorPolicy<kDims>;
+  auto* const kernel = kde_tensor_kernel<kDims, kVectors>;
+  constexpr int kBytes = TensorBlock<kDims, kVectors>::kSharedBytes;
+  cuda_check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
+                                  cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
+             "cudaFuncSetAttribute");
+  const auto tiles = static_cast<unsigned>((most + Policy::kQueries - 1) / Policy::kQueries);
+  cuda_launch("kde_tensor_kernel", kernel,
+              dim3(tiles, static_cast<unsigned>(arguments.pass.partials.chunks)), Policy::kThreads,
+              kBytes, stream, arguments);
+}
+
+}  // namespace scf::kde

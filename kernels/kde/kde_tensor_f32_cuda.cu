@@ -1,0 +1,32 @@
+// The tensor kernels of the moments, and which of them takes how many dimensions.
+#include "kde/kde_tensor_cuda.cuh"
+
+namespace scf::kde {
+
+namespace {
+
+template <int kDims>
+void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
+  if (arguments.pass.partials.vectors != nullptr) {
+    launch_tensor<kDims, true>(arguments, most, stream);
+  } else {
+    launch_tensor<kDims, false>(arguments, most, stream);
+  }
+}
+
+}  // namespace
+
+void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
+  switch (tensor_dims(arguments.pass.data.d)) {
+    case 8:
+      return launch<8>(arguments, most, stream);
+    case 16:
+      return launch<16>(arguments, most, stream);
+    case 32:
+      return launch<32>(arguments, most, stream);
+    default:
+      return launch<64>(arguments, most, stream);
+  }
+}
+
+}  // namespace scf::kde

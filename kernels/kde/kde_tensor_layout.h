@@ -1,0 +1,85 @@
+// How the tensor kernels hold data and queries: integers of half precision, and what is left.
+//
+// With c the data's mean and U a power of two, a datum is y = c + U (h + l): h the nearest
+// integers, each at most 2047 and |h| at most 4094, l their remainders in half precision. Its norm
+// |h + l|^2 / 2 = 4096 n1 + n2 + n3 has two integers n1, n2 and a remainder n3, in the columns
+// after its coordinates. A query is held alike, x / a = c + V (g + k), V = 2^v U, with minus the
+// weights of n1 and n2 in those columns. So the products of high parts are integers and their sums
+// at most 2^24: a tensor core adds them exactly, whatever its order, width and rounding.
+#pragma once
+
+#include <cstdint>
+
+#include "common/host_device.h"
+
+namespace scf::kde {
+
+// From here on to kTensorDimensions a dataset in single precision is held for the tensor kernels
+// too.
+inline constexpr std::int64_t kFirstTensorDimension = 4;
+inline constexpr std::int64_t kTensorDimensions = 64;
+
+inline constexpr double kTensorRange = 2047;     // largest coordinate of h
+inline constexpr double kTensorRadius = 4094;    // largest norm
+inline constexpr double kTensorNormUnit = 4096;  // of n1
+inline constexpr int kTensorMostCoarse = 12;     // largest v: 2^-v must be exact in half precision
+inline constexpr std::int32_t kTensorMostLevel = 1 << 23;
+
+// Columns of a datum or query for kernels compiled for `dims` coordinates, and elements from datum
+// to datum: an odd number of 16 bytes, so that eight of them lie in different banks.
+[[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_columns(int dims) {
+  return dims + 8;
+}
+[[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_stride(int dims) {
+  return tensor_columns(dims) / 8 % 2 == 1 ? tensor_columns(dims) : tensor_columns(dims) + 8;
+}
+
+// The columns of the norm, from `dims` on: n1, n2 with n3 as its low part, and the units that a
+// query's level is counted in.
+enum TensorColumn { kNormHigh, kNormLow, kLevelHigh, kLevelLow };
+
+inline constexpr int kTensorTile = 128;  // data; their high parts, then their low parts
+
+template <int kDims>
+struct TensorLayout {
+  static_assert(kDims % 8 == 0);
+  static constexpr int kColumns = tensor_columns(kDims);
+  static constexpr int kUnits = kColumns / 8;  // of 16 bytes
+  static constexpr int kStride = tensor_stride(kDims);
+  static constexpr int kTile = kTensorTile;
+  static constexpr int kTileSize = 2 * kTile * kStride;  // elements
+  static constexpr int kOperandSize = 2 * kColumns;      // of a query: high parts, then low parts
+};
+
+// Coordinates that the kernel for d dimensions is compiled for.
+[[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_dims(std::int64_t d) {
+  return d <= 8 ? 8 : d <= 16 ? 16 : d <= 32 ? 32 : 64;
+}
+
+// Largest weight, log2, where a reference is set; less than a factor 2 more.
+inline constexpr int kTensorTarget = 11;
+
+// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision,
+// norms of padding infinite; null: not held.
+struct TensorData {
+  const std::uint16_t* tiles = nullptr;
+  double unit = 0;    // U
+  double radius = 0;  // largest |y - c|
+  double range = 0;   // largest component
+};
+
+// A query for the tensor kernels. With e = (h + l).(g + k) - |h + l|^2 / 2^(v+1) - level, the
+// exponent of a pair is slope e + offset, offset = slope (level - own), log2 units.
+struct TensorQuery {
+  double own;          // its own norm, |g + k|^2 2^(v-1)
+  double unit;         // V
+  float slope;         // 2 rate a^2 U V
+  std::int32_t level;  // the largest e of a sample, were level 0; with tensor_level()
+};
+
+[[nodiscard]] SCF_HOST_DEVICE inline std::int32_t tensor_level(const TensorQuery& query) {
+  const std::int32_t low = query.level < -kTensorMostLevel ? -kTensorMostLevel : query.level;
+  return low > kTensorMostLevel ? kTensorMostLevel : low;
+}
+
+}  // namespace scf::kde

@@ -1,0 +1,343 @@
+// Prepares data and queries for the tensor kernels: split into integers of half precision and
+// remainders (kde_tensor_layout.h), and a query's level.
+//
+// data [n, pitch] -> tiles [n / 128][2][128][stride] of half precision, read twice and written
+// once; queries [m, pitch] -> operands [m][2][columns]. A warp takes a row, all in double.
+#include <cuda_fp16.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "common/cuda_check.cuh"
+#include "kde/kde_launch_cuda.h"
+#include "kde/kde_merge_cuda.cuh"
+#include "kde/kde_tensor_cuda.cuh"
+
+namespace scf::kde {
+namespace {
+
+struct TensorPreparePolicy {
+  static constexpr int kThreads = 128;
+  static constexpr int kRows = kThreads / 32;  // a warp each
+  static constexpr std::int64_t kMostBlocks = 4096;
+  // Levels: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
+  static constexpr std::int64_t kSampled = 32;
+  static constexpr std::int64_t kFewestGroups = 8;
+  static constexpr std::int64_t kSplit = 8;
+};
+
+// Distances from the data's mean in units of h beyond which a query is not tried.
+constexpr double kMostReach = 4096;           // of rate (|z| + R)^2, log2 units
+constexpr double kMostSlope = 1.2676506e+30;  // 2^100: slopes and their inverses are float
+constexpr std::int32_t kBelowAll = INT32_MIN / 2;
+
+__device__ std::uint16_t to_half(double value) {
+  return __half_as_ushort(__double2half(value));
+}
+__device__ double from_half(std::uint16_t value) {
+  return static_cast<double>(__half2float(__ushort_as_half(value)));
+}
+
+// An integer and what is left of value, |value| <= 2048.
+struct Split {
+  double integer;
+  std::uint16_t high;
+  std::uint16_t low;
+  [[nodiscard]] __device__ double sum() const { return integer + from_half(low); }
+};
+__device__ Split split_of(double value) {
+  const double integer = rint(value);
+  return {integer, to_half(integer), to_half(value - integer)};
+}
+
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_tensor_radius_kernel(const DataView<float> data, unsigned long long* squares) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
+  double radius = 0;
+  double range = 0;
+  for (std::int64_t row =
+           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
+       row < data.n; row += step) {
+    double sum = 0;
+    for (std::int64_t column = lane; column < data.d; column += 32) {
+      const double offset =
+          static_cast<double>(data.rows[row * data.pitch + column]) - data.mean[column];
+      sum = fma(offset, offset, sum);
+      range = max(range, offset * offset);
+    }
+    radius = max(radius, warp_sum(sum));
+  }
+  range = warp_maximum(range);
+  if (lane == 0) {  // of numbers that are not negative, the larger has the larger bits
+    atomicMax(squares, static_cast<unsigned long long>(__double_as_longlong(radius)));
+    atomicMax(squares + 1, static_cast<unsigned long long>(__double_as_longlong(range)));
+  }
+}
+
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_tensor_layout_kernel(const DataView<float> data, double unit, int dims, std::int64_t rows,
+                             std::uint16_t* tiles) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const int stride = tensor_stride(dims);
+  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
+  for (std::int64_t row =
+           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
+       row < rows; row += step) {
+    std::uint16_t* const high =
+        tiles + row / kTensorTile * (2 * kTensorTile * stride) + row % kTensorTile * stride;
+    std::uint16_t* const low = high + kTensorTile * stride;
+    double square = 0;
+    for (int column = lane; column < dims; column += 32) {
+      Split split = {0, 0, 0};
+      if (row < data.n && column < data.d) {
+        const double offset =
+            static_cast<double>(data.rows[row * data.pitch + column]) - data.mean[column];
+        split = split_of(offset / unit);
+      }
+      high[column] = split.high;
+      low[column] = split.low;
+      square = fma(split.sum(), split.sum(), square);
+    }
+    const double norm = warp_sum(square) / 2;
+    const double whole = rint(norm);
+    const double above = rint(whole / kTensorNormUnit);
+    for (int column = dims + lane; column < stride; column += 32) {
+      double first = 0;
+      double second = 0;
+      switch (column - dims) {
+        case kNormHigh:
+          first = row < data.n ? above : static_cast<double>(INFINITY);
+          break;
+        case kNormLow:
+          first = row < data.n ? whole - kTensorNormUnit * above : 0;
+          second = row < data.n ? norm - whole : 0;
+          break;
+        case kLevelHigh:
+          first = kTensorNormUnit;
+          break;
+        case kLevelLow:
+          first = 1;
+          break;
+        default:
+          break;
+      }
+      high[column] = to_half(first);
+      low[column] = to_half(second);
+    }
+  }
+}
+
+// The smallest power of two, 2^*exponent times `least`, in which radius and range fit.
+__host__ __device__ double unit_for(double radius, double range, double least, int* exponent) {
+  const double wanted = max(radius / kTensorRadius, range / kTensorRange) / least;
+  *exponent = 0;
+  if (wanted > 1 && wanted <= 1e300) {
+    (void)frexp(wanted, exponent);
+  }
+  return ldexp(least, *exponent);
+}
+
+// Where x / a lies about the data's mean.
+struct Position {
+  double unit;  // V
+  int coarse;   // v
+  bool is_fit;
+};
+
+__device__ Position position_of(const QueryState& state, const TensorData& data, double size,
+                                double range) {
+  Position position;
+  position.unit = unit_for(size, range, data.unit, &position.coarse);
+  const double rate = state.rate * state.scale * state.scale;
+  const double slope = 2 * rate * data.unit * position.unit;
+  const double reach = size + data.radius;
+  position.is_fit = position.coarse <= kTensorMostCoarse && slope < kMostSlope &&
+                    slope > 1 / kMostSlope && rate * reach * reach <= kMostReach;
+  return position;
+}
+
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_tensor_queries_kernel(const __grid_constant__ PassArguments<float> pass,
+                              const TensorData data, const TensorQueries queries, int dims,
+                              std::uint8_t* flags) {
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t query =
+      static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
+  if (query >= pass.queries.count) {
+    return;
+  }
+  const QueryState& state = pass.queries.states[query];
+  const float* const x = pass.queries.x + query * pass.data.pitch;
+  const auto offset_of = [&](int column) {
+    return static_cast<double>(x[column]) / state.scale - pass.data.mean[column];
+  };
+  double square = 0;
+  double range = 0;
+  for (int column = lane; column < pass.data.d; column += 32) {
+    const double offset = offset_of(column);
+    square = fma(offset, offset, square);
+    range = max(range, fabs(offset));
+  }
+  const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range));
+  if (lane == 0) {
+    flags[query] = position.is_fit ? kTensor : kDirect;
+  }
+  if (!position.is_fit) {
+    return;
+  }
+  std::uint16_t* const high = queries.operands + query * 2 * tensor_columns(dims);
+  std::uint16_t* const low = high + tensor_columns(dims);
+  square = 0;
+  for (int column = lane; column < dims; column += 32) {
+    Split split = {0, 0, 0};
+    if (column < pass.data.d) {
+      split = split_of(offset_of(column) / position.unit);
+    }
+    high[column] = split.high;
+    low[column] = split.low;
+    square = fma(split.sum(), split.sum(), square);
+  }
+  const double own = ldexp(warp_sum(square) / 2, position.coarse);
+  if (lane < 8) {
+    const double share = ldexp(1.0, -position.coarse);
+    const double weight = lane == kNormHigh  ? kTensorNormUnit * share
+                          : lane == kNormLow ? share
+                                             : 0.0;
+    high[dims + lane] = to_half(-weight);
+    low[dims + lane] = 0;
+  }
+  if (lane == 0) {
+    const double rate = state.rate * state.scale * state.scale;
+    queries.states[query] = {own, position.unit,
+                             static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
+  }
+}
+
+// The largest e over a sample, from high parts alone: a datum's, nearly, so that some weight is
+// 2^11, nearly. A warp takes 16 queries; blocks of the same queries share the sample.
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_tensor_levels_kernel(const __grid_constant__ TensorArguments arguments, int dims,
+                             std::int64_t groups, std::int64_t every) {
+  constexpr int kMostUnits = TensorLayout<kTensorDimensions>::kUnits;
+  const PassArguments<float>& pass = arguments.pass;
+  const std::int64_t count =
+      pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t first =
+      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  if (first >= count) {
+    return;
+  }
+  const int units = tensor_columns(dims) / 8;
+  const int stride = tensor_stride(dims);
+  std::int64_t query[2];
+  float largest[2] = {kBelowAll, kBelowAll};
+  unsigned operand[kMostUnits][2];
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
+    query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    const std::uint16_t* const from =
+        arguments.queries.operands + query[half] * 2 * tensor_columns(dims) + lane % 4 * 2;
+#pragma unroll
+    for (int unit = 0; unit < kMostUnits; ++unit) {
+      operand[unit][half] = unit < units ? *reinterpret_cast<const unsigned*>(from + unit * 8) : 0u;
+    }
+  }
+  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+#pragma unroll 1
+    for (int part = 0; part < 2; ++part) {
+      const std::int64_t datum = group * every * 16 + part * 8 + lane / 4;
+      const std::uint16_t* const row = arguments.data.tiles +
+                                       datum / kTensorTile * (2 * kTensorTile * stride) +
+                                       datum % kTensorTile * stride + lane % 4 * 2;
+      float e[4] = {0, 0, 0, 0};
+#pragma unroll
+      for (int unit = 0; unit < kMostUnits; ++unit) {
+        if (unit < units) {
+          multiply8(e, operand[unit], *reinterpret_cast<const unsigned*>(row + unit * 8), e);
+        }
+      }
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        largest[half] = fmaxf(largest[half], fmaxf(e[2 * half], e[2 * half + 1]));
+      }
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
+    largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
+    if (lane % 4 == 0) {
+      atomicMax(&arguments.queries.states[query[half]].level,
+                static_cast<std::int32_t>(floorf(largest[half])));
+    }
+  }
+}
+
+unsigned row_blocks(std::int64_t rows) {
+  constexpr std::int64_t kRows = TensorPreparePolicy::kRows;
+  return static_cast<unsigned>(
+      std::min<std::int64_t>((rows + kRows - 1) / kRows, TensorPreparePolicy::kMostBlocks));
+}
+
+std::int64_t padded_rows(std::int64_t n) {
+  return static_cast<std::int64_t>(round_up(static_cast<std::size_t>(n), kPaddedRows));
+}
+
+}  // namespace
+
+std::int64_t tensor_data_size(std::int64_t n, std::int64_t d) {
+  return padded_rows(n) * 2 * tensor_stride(tensor_dims(d));
+}
+
+std::int64_t tensor_operand_size(std::int64_t d) {
+  return std::int64_t{2} * tensor_columns(tensor_dims(d));
+}
+
+void launch_tensor_radius(const DataView<float>& data, double* squares, void* stream) {
+  cuda_check(cudaMemsetAsync(squares, 0, 2 * sizeof(*squares), as_stream(stream)),
+             "cudaMemsetAsync");
+  cuda_launch("kde_tensor_radius_kernel", kde_tensor_radius_kernel, row_blocks(data.n),
+              TensorPreparePolicy::kThreads, 0, stream, data,
+              reinterpret_cast<unsigned long long*>(squares));
+}
+
+double tensor_unit(double radius, double range) {
+  // Less than any data's: a float's least number is 2^-149.
+  int exponent = 0;
+  return radius > 0 ? unit_for(radius, range, std::ldexp(1.0, -200), &exponent) : 1.0;
+}
+
+void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_t* tiles,
+                          void* stream) {
+  const std::int64_t rows = padded_rows(data.n);
+  cuda_launch("kde_tensor_layout_kernel", kde_tensor_layout_kernel, row_blocks(rows),
+              TensorPreparePolicy::kThreads, 0, stream, data, unit, tensor_dims(data.d), rows,
+              tiles);
+}
+
+void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& data,
+                           const TensorQueries& queries, std::uint8_t* flags, void* stream) {
+  constexpr std::int64_t kRows = TensorPreparePolicy::kRows;
+  const auto blocks = static_cast<unsigned>((pass.queries.count + kRows - 1) / kRows);
+  cuda_launch("kde_tensor_queries_kernel", kde_tensor_queries_kernel, blocks,
+              TensorPreparePolicy::kThreads, 0, stream, pass, data, queries,
+              tensor_dims(pass.data.d), flags);
+}
+
+void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream) {
+  using Policy = TensorPreparePolicy;
+  const std::int64_t all = (arguments.pass.data.n + 15) / 16;
+  const std::int64_t wanted = std::max(all / Policy::kSampled, Policy::kFewestGroups);
+  const std::int64_t every = std::max<std::int64_t>(all / wanted, 1);
+  const std::int64_t groups = (all + every - 1) / every;
+  constexpr std::int64_t kQueries = 16 * Policy::kRows;
+  const dim3 grid(static_cast<unsigned>((most + kQueries - 1) / kQueries),
+                  static_cast<unsigned>(std::min(groups, Policy::kSplit)));
+  cuda_launch("kde_tensor_levels_kernel", kde_tensor_levels_kernel, grid, Policy::kThreads, 0,
+              stream, arguments, tensor_dims(arguments.pass.data.d), groups, every);
+}
+
+}  // namespace scf::kde
