@@ -6,6 +6,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,7 +20,10 @@ namespace scf::cli {
 
 namespace {
 
-// The four arrays, filled as batches come in; none where there is no --out.
+constexpr const char* kScoreDebiased = "score";
+constexpr const char* kLaplace = "laplace";
+
+// The four or five arrays, filled as batches come in; none where there is no --out.
 class ResultFiles {
  public:
   ResultFiles(const KdeOptions& options, Dtype dtype, std::int64_t m, std::int64_t d)
@@ -30,6 +34,7 @@ class ResultFiles {
     open(prefix + ".score.npy", npy_header(dtype, {m, d}));
     open(prefix + ".denoised.npy", npy_header(dtype, {m, d}));
     open(prefix + ".divergence.npy", npy_header(dtype, {m}));
+    if (options.debias == kLaplace) open(prefix + ".sign.npy", npy_header("<i4", {m}));
   }
 
   template <class T>
@@ -39,6 +44,9 @@ class ResultFiles {
     for (const auto* values :
          {&batch.log_density, &batch.score, &batch.denoised, &batch.divergence}) {
       files_[file++]->write(values->data(), values->size() * sizeof(T));
+    }
+    if (file < files_.size()) {
+      files_[file]->write(batch.sign.data(), batch.sign.size() * sizeof(batch.sign[0]));
     }
   }
 
@@ -67,6 +75,7 @@ struct Summary {
   Dtype dtype = Dtype::kF64;
   double seconds = 0;
   double mean_log_density = 0;
+  std::int64_t not_positive = 0;  // queries that the mean leaves out
   double mean_hyvarinen = 0;
   Machine machine;
   std::vector<std::string> files;
@@ -114,12 +123,14 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
   json["bandwidth"] = options.bandwidth;
   json["signal_scale"] = options.signal_scale;
   json["leave_one_out"] = options.leave_one_out;
+  if (!options.debias.empty()) json["debias"] = options.debias;
   json["device"] = summary.machine.device;
   json["dtype"] = dtype_name(summary.dtype);
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
   json["pairs_per_second"] = summary.pairs_per_second();
   json["mean_log_density"] = summary.mean_log_density;
+  if (options.debias == kLaplace) json["not_positive"] = summary.not_positive;
   json["mean_hyvarinen"] = summary.mean_hyvarinen;
   json["files"] = summary.files;
   return json_text(json);
@@ -135,10 +146,17 @@ std::string to_text(const KdeOptions& options, const Summary& summary) {
                                          : "");
   text += format("bandwidth         %g\n", options.bandwidth);
   if (options.signal_scale != 1) text += format("signal scale      %g\n", options.signal_scale);
+  if (options.debias == kScoreDebiased) text += "debiased          data moved by their score\n";
+  if (options.debias == kLaplace) text += "debiased          less h^2/2 times the Laplacian\n";
   text += "device            " + summary.machine.description + "\n";
   text += format("seconds           %.3g (%.3g pairs/s)\n", summary.seconds,
                  summary.pairs_per_second());
-  text += format("mean log-density  %.9g\n", summary.mean_log_density);
+  text += format("mean log-density  %.9g", summary.mean_log_density);
+  if (summary.not_positive > 0) {
+    text += format(", of the %lld queries where the density is positive",
+                   static_cast<long long>(summary.m - summary.not_positive));
+  }
+  text += '\n';
   text += format("mean Hyvarinen    %.9g\n", summary.mean_hyvarinen);
   for (const std::string& file : summary.files) text += "wrote             " + file + "\n";
   return text;
@@ -159,7 +177,10 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 
   const Context context = make_context(options.compute);
   ResultFiles files(options, summary.dtype, summary.m, summary.d);
-  Estimate<T> estimate(context, data.values, summary.d, data.weights);
+  // Data scaled by a and moved at h are data moved at h / a and then scaled.
+  std::optional<double> debiased_at;
+  if (options.debias == kScoreDebiased) debiased_at = options.bandwidth / options.signal_scale;
+  Estimate<T> estimate(context, data.values, summary.d, data.weights, debiased_at);
   std::vector<std::int64_t> skip;
   if (options.leave_one_out) skip = each_in_turn(summary.n);
   Queries<T> queries{own ? data.values.data() : separate.data(), summary.m, options.bandwidth,
@@ -167,12 +188,17 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   Wanted wanted;
   wanted.score = wanted.divergence = true;
   wanted.denoised = !options.out.empty();
+  wanted.laplace = options.debias == kLaplace;
   {
     Progress progress("queries", summary.m);
     summary.seconds = estimate.evaluate(queries, wanted, &progress, [&](const Batch<T>& batch) {
       require_numbers(batch, summary);
       for (std::int64_t i = 0; i < batch.count; ++i) {
-        summary.mean_log_density += static_cast<double>(batch.log_density[i]);
+        if (wanted.laplace && batch.sign[i] <= 0) {
+          ++summary.not_positive;
+        } else {
+          summary.mean_log_density += static_cast<double>(batch.log_density[i]);
+        }
         summary.mean_hyvarinen +=
             hyvarinen_of_row(batch.score.data() + i * summary.d, summary.d, batch.divergence[i]);
       }
@@ -180,7 +206,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
     });
   }
   files.commit();
-  summary.mean_log_density /= static_cast<double>(summary.m);
+  summary.mean_log_density /= static_cast<double>(summary.m - summary.not_positive);
   summary.mean_hyvarinen /= static_cast<double>(summary.m);
   summary.machine = machine_of(context);
   summary.files = files.paths();
@@ -188,6 +214,10 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 }
 
 }  // namespace
+
+std::vector<std::string> debias_names() {
+  return {kScoreDebiased, kLaplace};
+}
 
 void run_kde(const KdeOptions& options) {
   check_options(options);

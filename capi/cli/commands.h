@@ -42,6 +42,7 @@ struct KdeOptions {
   double bandwidth = 0;
   double signal_scale = 1;
   bool leave_one_out = false;
+  std::string debias;  // "": not
   std::string out;
 };
 
@@ -132,6 +133,7 @@ void run_fit_bandwidth(const FitBandwidthOptions& options);
 void run_sample(const SampleOptions& options);
 void run_likelihood(const LikelihoodOptions& options);
 
+[[nodiscard]] std::vector<std::string> debias_names();
 [[nodiscard]] std::vector<std::string> divergence_names();
 [[nodiscard]] std::vector<std::string> trace_names();
 [[nodiscard]] std::vector<std::string> prior_names();

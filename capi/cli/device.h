@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -81,9 +82,10 @@ class DeviceBuffer {
 template <class T>
 class PreparedKde {
  public:
-  // data [n, d]; weights [n] or empty; both in host memory, copied.
+  // data [n, d]; weights [n] or empty; both in host memory, copied. With a bandwidth to debias at
+  // the data are moved by their score there first.
   PreparedKde(const Context& context, const std::vector<T>& data, std::int64_t d,
-              const std::vector<T>& weights = {});
+              const std::vector<T>& weights = {}, std::optional<double> debiased_at = {});
 
   [[nodiscard]] const scf_kde* get() const { return kde_.get(); }
   [[nodiscard]] std::int64_t n() const { return scf_kde_size(get()); }
