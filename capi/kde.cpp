@@ -9,6 +9,7 @@
 #include "check.h"
 #include "context.h"
 #include "kde_arguments.h"
+#include "kde_create.h"
 #include "params.h"
 #include "status.h"
 
@@ -31,32 +32,17 @@ static_assert(kde::kBadQuery == SCF_KDE_STATUS_BAD_QUERY);
 // ----------------------------------------------------------------------------------
 
 template <class T>
-Prepared<T> prepare(const scf_context& context, const kde::Dataset<T>& dataset, void* stream) {
-  Prepared<T> prepared;
-  on_backend(
-      context, [&](const CpuContext& cpu) { prepared.cpu = kde::kde_prepare_cpu(cpu, dataset); },
-      [&](const auto& cuda) { prepared.cuda = kde::kde_prepare_cuda(cuda, dataset, stream); });
-  return prepared;
-}
-
-template <class T>
 scf_status create(scf_context* context, const T* data, std::int64_t n, std::int64_t d,
                   std::int64_t ld, const scf_kde_params* params, void* stream, scf_kde** kde) {
   return guard([&] {
-    require_pointer(kde, "kde");
-    *kde = nullptr;
-    require_context(context, stream);
-    const auto defaults = sized<scf_kde_params>();
-    const scf_kde_params known =
-        params == nullptr ? defaults : read_params(params, defaults, "params");
-    const kde::Dataset<T> dataset = dataset_of(data, n, d, ld, known);
-    auto created = std::make_unique<scf_kde>();
-    created->backend = backend_of(*context);
-    created->device = device_of(*context);
-    created->n = n;
-    created->d = d;
-    created->prepared = prepare(*context, dataset, stream);
-    *kde = created.release();
+    create_kde(context, data, n, d, ld, params, stream, kde, [&](const kde::Dataset<T>& dataset) {
+      Prepared<T> prepared;
+      on_backend(
+          *context,
+          [&](const CpuContext& cpu) { prepared.cpu = kde::kde_prepare_cpu(cpu, dataset); },
+          [&](const auto& cuda) { prepared.cuda = kde::kde_prepare_cuda(cuda, dataset, stream); });
+      return prepared;
+    });
   });
 }
 
@@ -189,10 +175,6 @@ scf_status gradient(scf_context* context, const scf_kde* kde, const T* x, std::i
                  gradient_workspace(*context, prepared, queries, translated));
     run_gradient(*context, prepared, queries, translated, workspace, stream);
   });
-}
-
-[[nodiscard]] bool is_f32(const scf_kde& kde) noexcept {
-  return kde.prepared.index() == 0;
 }
 
 }  // namespace

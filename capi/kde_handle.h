@@ -34,6 +34,10 @@ struct scf_kde {
 
 namespace scf::capi {
 
+[[nodiscard]] inline bool is_f32(const scf_kde& kde) noexcept {
+  return std::holds_alternative<Prepared<float>>(kde.prepared);
+}
+
 template <class T>
 constexpr const char* kDtype = std::is_same_v<T, float> ? "f32" : "f64";
 

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,10 @@ namespace scf::cli {
 
 namespace {
 
-// The four arrays, filled as batches come in; none where there is no --out.
+constexpr const char* kScoreDebiased = "score";
+constexpr const char* kLaplace = "laplace";
+
+// The four or five arrays, filled as batches come in; none where there is no --out.
 class ResultFiles {
  public:
   ResultFiles(const KdeOptions& options, Dtype dtype, std::int64_t m, std::int64_t d)
@@ -31,6 +35,7 @@ class ResultFiles {
     open(prefix + ".score.npy", npy_header(dtype, {m, d}));
     open(prefix + ".denoised.npy", npy_header(dtype, {m, d}));
     open(prefix + ".divergence.npy", npy_header(dtype, {m}));
+    if (options.debias == kLaplace) open(prefix + ".sign.npy", npy_header("<i4", {m}));
   }
 
   template <class T>
@@ -40,6 +45,9 @@ class ResultFiles {
     for (const auto* values :
          {&batch.log_density, &batch.score, &batch.denoised, &batch.divergence}) {
       files_[file++]->write(values->data(), values->size() * sizeof(T));
+    }
+    if (file < files_.size()) {
+      files_[file]->write(batch.sign.data(), batch.sign.size() * sizeof(batch.sign[0]));
     }
   }
 
@@ -72,6 +80,7 @@ struct Summary {
   Dtype dtype = Dtype::kF64;
   double seconds = 0;
   double mean_log_density = 0;
+  std::int64_t not_positive = 0;  // queries that the mean leaves out
   double mean_hyvarinen = 0;
   double mean_evaluated = 0;                       // data a query
   std::int64_t methods[kMethodNames.size()] = {};  // queries by each
@@ -129,12 +138,14 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
     json["methods"][kMethodNames[i]] = summary.methods[i];
   }
   json["mean_evaluated"] = summary.mean_evaluated;
+  if (!options.debias.empty()) json["debias"] = options.debias;
   json["device"] = summary.machine.device;
   json["dtype"] = dtype_name(summary.dtype);
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
   json["pairs_per_second"] = summary.pairs_per_second();
   json["mean_log_density"] = summary.mean_log_density;
+  if (options.debias == kLaplace) json["not_positive"] = summary.not_positive;
   json["mean_hyvarinen"] = summary.mean_hyvarinen;
   json["files"] = summary.files;
   return json_text(json);
@@ -160,10 +171,17 @@ std::string to_text(const KdeOptions& options, const Summary& summary) {
     }
     text += "\n";
   }
+  if (options.debias == kScoreDebiased) text += "debiased          data moved by their score\n";
+  if (options.debias == kLaplace) text += "debiased          less h^2/2 times the Laplacian\n";
   text += "device            " + summary.machine.description + "\n";
   text += format("seconds           %.3g (%.3g pairs/s)\n", summary.seconds,
                  summary.pairs_per_second());
-  text += format("mean log-density  %.9g\n", summary.mean_log_density);
+  text += format("mean log-density  %.9g", summary.mean_log_density);
+  if (summary.not_positive > 0) {
+    text += format(", of the %lld queries where the density is positive",
+                   static_cast<long long>(summary.m - summary.not_positive));
+  }
+  text += '\n';
   text += format("mean Hyvarinen    %.9g\n", summary.mean_hyvarinen);
   for (const std::string& file : summary.files) text += "wrote             " + file + "\n";
   return text;
@@ -184,7 +202,13 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 
   const Context context = make_context(options.compute);
   ResultFiles files(options, summary.dtype, summary.m, summary.d);
-  Estimate<T> estimate(context, data.values, summary.d, data.weights, options.tolerance > 0);
+  Preparation preparation;
+  preparation.index = options.tolerance > 0;
+  // Data scaled by a and moved at h are data moved at h / a and then scaled.
+  if (options.debias == kScoreDebiased) {
+    preparation.debiased_at = options.bandwidth / options.signal_scale;
+  }
+  Estimate<T> estimate(context, data.values, summary.d, data.weights, preparation);
   std::vector<std::int64_t> skip;
   if (options.leave_one_out) skip = each_in_turn(summary.n);
   Queries<T> queries{own ? data.values.data() : separate.data(),
@@ -197,12 +221,17 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
   wanted.score = wanted.divergence = true;
   wanted.denoised = !options.out.empty();
   wanted.method = true;
+  wanted.laplace = options.debias == kLaplace;
   {
     Progress progress("queries", summary.m);
     summary.seconds = estimate.evaluate(queries, wanted, &progress, [&](const Batch<T>& batch) {
       require_numbers(batch, summary);
       for (std::int64_t i = 0; i < batch.count; ++i) {
-        summary.mean_log_density += static_cast<double>(batch.log_density[i]);
+        if (wanted.laplace && batch.sign[i] <= 0) {
+          ++summary.not_positive;
+        } else {
+          summary.mean_log_density += static_cast<double>(batch.log_density[i]);
+        }
         summary.mean_hyvarinen +=
             hyvarinen_of_row(batch.score.data() + i * summary.d, summary.d, batch.divergence[i]);
         summary.mean_evaluated += static_cast<double>(batch.evaluated[i]);
@@ -212,7 +241,7 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
     });
   }
   files.commit();
-  summary.mean_log_density /= static_cast<double>(summary.m);
+  summary.mean_log_density /= static_cast<double>(summary.m - summary.not_positive);
   summary.mean_hyvarinen /= static_cast<double>(summary.m);
   summary.mean_evaluated /= static_cast<double>(summary.m);
   summary.machine = machine_of(context);
@@ -221,6 +250,10 @@ void run(const KdeOptions& options, Table&& data_table, Table&& query_table) {
 }
 
 }  // namespace
+
+std::vector<std::string> debias_names() {
+  return {kScoreDebiased, kLaplace};
+}
 
 void run_kde(const KdeOptions& options) {
   check_options(options);

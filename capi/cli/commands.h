@@ -43,6 +43,7 @@ struct KdeOptions {
   double signal_scale = 1;
   double tolerance = 0;
   bool leave_one_out = false;
+  std::string debias;  // "": not
   std::string out;
 };
 
@@ -133,6 +134,7 @@ void run_fit_bandwidth(const FitBandwidthOptions& options);
 void run_sample(const SampleOptions& options);
 void run_likelihood(const LikelihoodOptions& options);
 
+[[nodiscard]] std::vector<std::string> debias_names();
 [[nodiscard]] std::vector<std::string> divergence_names();
 [[nodiscard]] std::vector<std::string> trace_names();
 [[nodiscard]] std::vector<std::string> prior_names();

@@ -74,19 +74,24 @@ void DeviceBuffer::download(void* host, std::size_t bytes) const {
 
 template <class T>
 PreparedKde<T>::PreparedKde(const Context& context, const std::vector<T>& data, std::int64_t d,
-                            const std::vector<T>& weights, bool index) {
+                            const std::vector<T>& weights, const Preparation& preparation) {
   throw_if_interrupted();
   DeviceBuffer device_data(context);
   DeviceBuffer device_weights(context);
   scf_kde_params params;
   check_status(scf_kde_params_init(&params, sizeof params));
   if (!weights.empty()) params.weights = device_weights.upload_values(weights);
-  params.index = index ? 1 : 0;
+  params.index = preparation.index ? 1 : 0;
   const T* const values = device_data.upload_values(data);
   const auto n = static_cast<std::int64_t>(data.size()) / d;
   scf_kde* kde = nullptr;
-  check_status(for_dtype<T>(scf_kde_create_f32, scf_kde_create_f64)(context.get(), values, n, d, d,
-                                                                    &params, nullptr, &kde));
+  if (preparation.debiased_at) {
+    check_status(for_dtype<T>(scf_kde_create_debiased_f32, scf_kde_create_debiased_f64)(
+        context.get(), values, n, d, d, &params, *preparation.debiased_at, nullptr, &kde));
+  } else {
+    check_status(for_dtype<T>(scf_kde_create_f32, scf_kde_create_f64)(context.get(), values, n, d,
+                                                                      d, &params, nullptr, &kde));
+  }
   kde_.reset(kde);
   context.synchronize();
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <type_traits>
 #include <vector>
@@ -77,14 +78,19 @@ class DeviceBuffer {
   std::size_t bytes_ = 0;
 };
 
+// How a dataset is prepared, other than plainly.
+struct Preparation {
+  bool index = false;                 // evaluations with a tolerance may skip data
+  std::optional<double> debiased_at;  // a bandwidth: the data are moved by their score there first
+};
+
 // A dataset laid out for evaluations.
 template <class T>
 class PreparedKde {
  public:
-  // data [n, d]; weights [n] or empty; both in host memory, copied. `index`: whether evaluations
-  // with a tolerance may skip data.
+  // data [n, d]; weights [n] or empty; both in host memory, copied.
   PreparedKde(const Context& context, const std::vector<T>& data, std::int64_t d,
-              const std::vector<T>& weights = {}, bool index = false);
+              const std::vector<T>& weights = {}, const Preparation& preparation = {});
 
   [[nodiscard]] const scf_kde* get() const { return kde_.get(); }
   [[nodiscard]] std::int64_t n() const { return scf_kde_size(get()); }

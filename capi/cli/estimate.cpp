@@ -26,12 +26,13 @@ V* reserve_output(bool wanted, std::int64_t count, std::vector<V>& host, DeviceB
 
 template <class T>
 Estimate<T>::Estimate(const Context& context, const std::vector<T>& data, std::int64_t d,
-                      const std::vector<T>& weights, bool index)
+                      const std::vector<T>& weights, const Preparation& preparation)
     : context_(context),
-      kde_(context, data, d, weights, index),
+      kde_(context, data, d, weights, preparation),
       x_(context),
       skip_(context),
       log_density_(context),
+      sign_(context),
       score_(context),
       denoised_(context),
       divergence_(context),
@@ -97,7 +98,7 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   }
   scf_kde_outputs outputs;
   check_status(scf_kde_outputs_init(&outputs, sizeof outputs));
-  outputs.log_density = reserve_output(true, m, batch.log_density, log_density_);
+  outputs.log_density = reserve_output(!wanted.laplace, m, batch.log_density, log_density_);
   outputs.score = reserve_output(wanted.score, m * d(), batch.score, score_);
   outputs.ld_score = d();
   outputs.denoised = reserve_output(wanted.denoised, m * d(), batch.denoised, denoised_);
@@ -116,7 +117,9 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   check_status(for_dtype<T>(scf_kde_evaluate_f32, scf_kde_evaluate_f64)(
       context_.get(), kde_.get(), x, m, d(), &params, &outputs, workspace_.reserve(bytes), bytes,
       nullptr));
+  if (wanted.laplace) correct_batch(x, params, batch);
   log_density_.download_values(batch.log_density);
+  sign_.download_values(batch.sign);
   score_.download_values(batch.score);
   denoised_.download_values(batch.denoised);
   divergence_.download_values(batch.divergence);
@@ -126,6 +129,19 @@ void Estimate<T>::evaluate_batch(const Queries<T>& queries, const Wanted& wanted
   status_.download();
   context_.synchronize();
   status_.check();
+}
+
+// The other evaluation of a batch, of the Laplacian-corrected density.
+template <class T>
+void Estimate<T>::correct_batch(const T* x, const scf_kde_query_params& params, Batch<T>& batch) {
+  const std::int64_t m = batch.count;
+  T* const log_magnitude = reserve_output(true, m, batch.log_density, log_density_);
+  std::int32_t* const sign = reserve_output(true, m, batch.sign, sign_);
+  std::size_t bytes = 0;
+  check_status(scf_kde_laplace_workspace(context_.get(), kde_.get(), m, &params, &bytes));
+  check_status(for_dtype<T>(scf_kde_laplace_f32, scf_kde_laplace_f64)(
+      context_.get(), kde_.get(), x, m, d(), &params, log_magnitude, sign,
+      workspace_.reserve(bytes), bytes, nullptr));
 }
 
 template class Estimate<float>;

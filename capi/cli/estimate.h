@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "device.h"
@@ -29,6 +30,7 @@ struct Wanted {
   bool divergence = false;
   bool nearest = false;  // index of the most probable datum
   bool method = false;   // how each query was evaluated, and over how many data
+  bool laplace = false;  // the Laplacian-corrected density in place of the density
 };
 
 // Results of queries [first, first + count), in host memory; empty where not wanted.
@@ -36,7 +38,8 @@ template <class T>
 struct Batch {
   std::int64_t first = 0;
   std::int64_t count = 0;
-  std::vector<T> log_density;           // [count]
+  std::vector<T> log_density;           // [count]; of a Laplacian-corrected one, its magnitude's
+  std::vector<std::int32_t> sign;       // [count], of that density
   std::vector<T> score;                 // [count, d]
   std::vector<T> denoised;              // [count, d]
   std::vector<T> divergence;            // [count]
@@ -48,10 +51,9 @@ struct Batch {
 template <class T>
 class Estimate {
  public:
-  // data [n, d]; weights [n] or empty; both in host memory, copied. `index`: for queries with a
-  // tolerance.
+  // As of PreparedKde.
   Estimate(const Context& context, const std::vector<T>& data, std::int64_t d,
-           const std::vector<T>& weights = {}, bool index = false);
+           const std::vector<T>& weights = {}, const Preparation& preparation = {});
 
   [[nodiscard]] const Context& context() const { return context_; }
   [[nodiscard]] const PreparedKde<T>& kde() const { return kde_; }
@@ -66,13 +68,14 @@ class Estimate {
 
  private:
   void evaluate_batch(const Queries<T>& queries, const Wanted& wanted, Batch<T>& batch);
+  void correct_batch(const T* x, const scf_kde_query_params& params, Batch<T>& batch);
   // `last` is the size of the batch before, 0 for the first.
   [[nodiscard]] std::int64_t next_batch(std::int64_t last) const;
   void note_speed(std::int64_t count, double seconds);
 
   const Context& context_;
   PreparedKde<T> kde_;
-  DeviceBuffer x_, skip_, log_density_, score_, denoised_, divergence_, nearest_, evaluated_,
+  DeviceBuffer x_, skip_, log_density_, sign_, score_, denoised_, divergence_, nearest_, evaluated_,
       method_, workspace_;
   QueryStatus status_;
   double seconds_per_query_;  // a guess at first, then as measured

@@ -91,9 +91,24 @@ void add_kde(CLI::App& app, KdeOptions& options) {
   command->add_flag("--leave-one-out", options.leave_one_out,
                     "Leave each datum out of the estimate at itself");
   command
+      ->add_option(
+          "--debias", options.debias,
+          "score: estimate from data moved by h^2/2 times their own score; laplace: the density "
+          "less h^2/2 times its Laplacian, which may be negative")
+      ->check(CLI::IsMember(debias_names()));
+  command
       ->add_option("--out", options.out,
-                   "Write PREFIX.log_density.npy, .score.npy, .denoised.npy, .divergence.npy")
+                   "Write PREFIX.log_density.npy, .score.npy, .denoised.npy, .divergence.npy; "
+                   "with --debias laplace also .sign.npy")
       ->check(refuse_empty);
+  command->footer(
+      "--debias score: all results are of the moved data's estimate. A datum moves by the score of "
+      "all data, its own term included, also with --leave-one-out, which then leaves the moved "
+      "datum out.\n"
+      "--debias laplace: the log-density is that of the corrected density's magnitude, its mean "
+      "over the queries where that is positive; all else is the plain estimate's.\n"
+      "Example: scorefield kde train.npy --bandwidth 0.5 --query test.npy --debias score --out "
+      "test");
 }
 
 void add_bandwidth(CLI::App& app, BandwidthOptions& options) {

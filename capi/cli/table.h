@@ -65,7 +65,9 @@ template <class T>
 [[nodiscard]] Table read_csv(const std::string& path, const ColumnList& columns,
                              const Accepted& accepted = {});
 
-// Header of a .npy file (version 1.0) of a C-ordered array of this shape.
+// Header of a .npy file (version 1.0) of a C-ordered array of this shape; `descr` is NumPy's name
+// of its elements ("<i4").
 [[nodiscard]] std::string npy_header(Dtype dtype, const std::vector<std::int64_t>& shape);
+[[nodiscard]] std::string npy_header(const char* descr, const std::vector<std::int64_t>& shape);
 
 }  // namespace scf::cli

@@ -269,8 +269,11 @@ Table read_npy(const std::string& path, const ColumnList& columns, const Accepte
 }
 
 std::string npy_header(Dtype dtype, const std::vector<std::int64_t>& shape) {
-  std::string header = format("{'descr': '%s', 'fortran_order': False, 'shape': (",
-                              dtype == Dtype::kF32 ? "<f4" : "<f8");
+  return npy_header(dtype == Dtype::kF32 ? "<f4" : "<f8", shape);
+}
+
+std::string npy_header(const char* descr, const std::vector<std::int64_t>& shape) {
+  std::string header = format("{'descr': '%s', 'fortran_order': False, 'shape': (", descr);
   for (std::size_t axis = 0; axis < shape.size(); ++axis) {
     // As Python writes a tuple: (3,) and (3, 2).
     header += format(axis == 0 ? "%lld" : ", %lld", static_cast<long long>(shape[axis]));

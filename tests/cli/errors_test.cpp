@@ -546,6 +546,7 @@ std::vector<Case> all_cases() {
               "scorefield: --threads must be in [1, 4096], got 4097\n"),
       options("threads_fraction", {"--bandwidth", "1", "--threads", "1.5"}, "--threads"),
       options("unknown_device", {"--bandwidth", "1", "--device", "gpu"}, "gpu"),
+      options("unknown_debias", {"--bandwidth", "1", "--debias", "twice"}, "twice"),
       options("unknown_dtype", {"--bandwidth", "1", "--dtype", "f16"}, "f16"),
       options("leave_one_out_of_queries",
               {"--bandwidth", "1", "--leave-one-out", "--query", "@good.npy"}, "--leave-one-out"),

@@ -94,7 +94,9 @@ std::string shape_text(int rows, int columns) {
 }
 
 template <class T>
-constexpr const char* kDescr = sizeof(T) == 4 ? "<f4" : "<f8";
+constexpr const char* kDescr = std::is_integral_v<T> ? "<i4"
+                               : sizeof(T) == 4      ? "<f4"
+                                                     : "<f8";
 
 }  // namespace
 
@@ -126,6 +128,7 @@ std::vector<T> npy_values(const std::string& path, const std::string& shape) {
 
 template std::vector<float> npy_values(const std::string& path, const std::string& shape);
 template std::vector<double> npy_values(const std::string& path, const std::string& shape);
+template std::vector<std::int32_t> npy_values(const std::string& path, const std::string& shape);
 
 std::vector<double> uniform_numbers(std::uint64_t seed, std::size_t count) {
   std::mt19937_64 engine(seed);
