@@ -100,6 +100,8 @@ class Fortran:
         "scf_status": "integer(c_int32_t)",
     }  # fmt: skip
 
+    arrays = ("sign",)  # integers that a function writes, of which there are many
+
     def __init__(self, api):
         self.api = api
 
@@ -110,14 +112,14 @@ class Fortran:
             return "type(c_funptr)"
         return self.scalars.get(c_type) or f"type({c_type})"
 
-    def argument_type(self, c_type):
+    def argument_type(self, name, c_type):
         pointee = c_type[:-1].removeprefix("const ")
         if c_type.endswith("**"):
             return "type(c_ptr), intent(out)"
         if c_type.endswith("*") and pointee in self.api.structs:
             intent = "in" if c_type.startswith("const ") else "inout"
             return f"type({pointee}), intent({intent}), optional"
-        if c_type in ("size_t*", "int32_t*"):
+        if c_type in ("size_t*", "int32_t*") and name not in self.arrays:
             return f"{self.scalars[pointee]}, intent(out)"
         return f"{self.value_type(c_type)}, value"
 
@@ -127,7 +129,9 @@ class Fortran:
             head = f"subroutine {function.name}({names}) bind(C)"
         else:
             head = f"{self.value_type(function.result)} function {function.name}({names}) bind(C)"
-        return [head] + [f"{self.argument_type(a.type)} :: {a.name}" for a in function.arguments]
+        return [head] + [
+            f"{self.argument_type(a.name, a.type)} :: {a.name}" for a in function.arguments
+        ]
 
     def _struct(self, name, fields):
         lines = [f"type, bind(C) :: {name}"]

@@ -13,12 +13,17 @@ module scorefield_kde
   integer(c_int32_t), parameter :: SCF_KDE_STATUS_BAD_LABEL = 8_c_int32_t
   integer(c_int32_t), parameter :: SCF_KDE_STATUS_NO_WEIGHT = 16_c_int32_t
   integer(c_int32_t), parameter :: SCF_KDE_STATUS_BAD_QUERY = 32_c_int32_t
+  integer(c_int32_t), parameter :: SCF_KDE_METHOD_DENSE = 0_c_int32_t
+  integer(c_int32_t), parameter :: SCF_KDE_METHOD_BOXES = 1_c_int32_t
+  integer(c_int32_t), parameter :: SCF_KDE_METHOD_SCREEN = 2_c_int32_t
 
   type, bind(C) :: scf_kde_params
     integer(c_int32_t) :: struct_size
     integer(c_int32_t) :: reserved
     type(c_ptr) :: weights
     type(c_ptr) :: labels
+    integer(c_int32_t) :: index
+    integer(c_int32_t) :: reserved_index
   end type scf_kde_params
 
   type, bind(C) :: scf_kde_query_params
@@ -33,6 +38,7 @@ module scorefield_kde
     type(c_ptr) :: tangent
     integer(c_int64_t) :: ld_tangent
     type(c_ptr) :: status
+    real(c_double) :: tolerance
   end type scf_kde_query_params
 
   type, bind(C) :: scf_kde_outputs
@@ -50,6 +56,8 @@ module scorefield_kde
     type(c_ptr) :: effective_sample_size
     type(c_ptr) :: top_indices
     type(c_ptr) :: top_weights
+    type(c_ptr) :: evaluated
+    type(c_ptr) :: method
   end type scf_kde_outputs
 
   type, bind(C) :: scf_kde_gradients
@@ -193,5 +201,98 @@ module scorefield_kde
       integer(c_size_t), value :: workspace_bytes
       type(c_ptr), value :: stream
     end function scf_kde_gradient_f64
+
+    integer(c_int32_t) function scf_kde_log_density_curve_workspace(context, kde, m, params, &
+      count, bytes) bind(C)
+      import
+      type(c_ptr), value :: context, kde
+      integer(c_int64_t), value :: m
+      type(scf_kde_query_params), intent(in), optional :: params
+      integer(c_int64_t), value :: count
+      integer(c_size_t), intent(out) :: bytes
+    end function scf_kde_log_density_curve_workspace
+
+    integer(c_int32_t) function scf_kde_log_density_curve_f32(context, kde, x, m, ldx, params, &
+      bandwidths, count, log_density, ld, workspace, workspace_bytes, stream) bind(C)
+      import
+      type(c_ptr), value :: context, kde, x
+      integer(c_int64_t), value :: m, ldx
+      type(scf_kde_query_params), intent(in), optional :: params
+      type(c_ptr), value :: bandwidths
+      integer(c_int64_t), value :: count
+      type(c_ptr), value :: log_density
+      integer(c_int64_t), value :: ld
+      type(c_ptr), value :: workspace
+      integer(c_size_t), value :: workspace_bytes
+      type(c_ptr), value :: stream
+    end function scf_kde_log_density_curve_f32
+
+    integer(c_int32_t) function scf_kde_log_density_curve_f64(context, kde, x, m, ldx, params, &
+      bandwidths, count, log_density, ld, workspace, workspace_bytes, stream) bind(C)
+      import
+      type(c_ptr), value :: context, kde, x
+      integer(c_int64_t), value :: m, ldx
+      type(scf_kde_query_params), intent(in), optional :: params
+      type(c_ptr), value :: bandwidths
+      integer(c_int64_t), value :: count
+      type(c_ptr), value :: log_density
+      integer(c_int64_t), value :: ld
+      type(c_ptr), value :: workspace
+      integer(c_size_t), value :: workspace_bytes
+      type(c_ptr), value :: stream
+    end function scf_kde_log_density_curve_f64
+
+    integer(c_int32_t) function scf_kde_create_debiased_f32(context, data, n, d, ld, params, &
+      bandwidth, stream, kde) bind(C)
+      import
+      type(c_ptr), value :: context, data
+      integer(c_int64_t), value :: n, d, ld
+      type(scf_kde_params), intent(in), optional :: params
+      real(c_double), value :: bandwidth
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(out) :: kde
+    end function scf_kde_create_debiased_f32
+
+    integer(c_int32_t) function scf_kde_create_debiased_f64(context, data, n, d, ld, params, &
+      bandwidth, stream, kde) bind(C)
+      import
+      type(c_ptr), value :: context, data
+      integer(c_int64_t), value :: n, d, ld
+      type(scf_kde_params), intent(in), optional :: params
+      real(c_double), value :: bandwidth
+      type(c_ptr), value :: stream
+      type(c_ptr), intent(out) :: kde
+    end function scf_kde_create_debiased_f64
+
+    integer(c_int32_t) function scf_kde_laplace_workspace(context, kde, m, params, bytes) &
+      bind(C)
+      import
+      type(c_ptr), value :: context, kde
+      integer(c_int64_t), value :: m
+      type(scf_kde_query_params), intent(in), optional :: params
+      integer(c_size_t), intent(out) :: bytes
+    end function scf_kde_laplace_workspace
+
+    integer(c_int32_t) function scf_kde_laplace_f32(context, kde, x, m, ldx, params, &
+      log_magnitude, sign, workspace, workspace_bytes, stream) bind(C)
+      import
+      type(c_ptr), value :: context, kde, x
+      integer(c_int64_t), value :: m, ldx
+      type(scf_kde_query_params), intent(in), optional :: params
+      type(c_ptr), value :: log_magnitude, sign, workspace
+      integer(c_size_t), value :: workspace_bytes
+      type(c_ptr), value :: stream
+    end function scf_kde_laplace_f32
+
+    integer(c_int32_t) function scf_kde_laplace_f64(context, kde, x, m, ldx, params, &
+      log_magnitude, sign, workspace, workspace_bytes, stream) bind(C)
+      import
+      type(c_ptr), value :: context, kde, x
+      integer(c_int64_t), value :: m, ldx
+      type(scf_kde_query_params), intent(in), optional :: params
+      type(c_ptr), value :: log_magnitude, sign, workspace
+      integer(c_size_t), value :: workspace_bytes
+      type(c_ptr), value :: stream
+    end function scf_kde_laplace_f64
   end interface
 end module scorefield_kde

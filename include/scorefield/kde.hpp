@@ -27,6 +27,19 @@ class kde {
         context, data.data(), data.rows(), data.columns(), data.ld(), params, stream, &kde_));
   }
   ~kde() { scf_kde_destroy(kde_); }
+
+  /* The KDE of data moved by their score at the bandwidth: scf_kde_create_debiased_*. */
+  template <class T, class Errors = throwing>
+  [[nodiscard]] static kde debiased(scf_context* context, matrix_view<T> data, double bandwidth,
+                                    const scf_kde_params* params = nullptr, void* stream = nullptr,
+                                    Errors&& errors = Errors{}) {
+    kde created;
+    errors(detail::of_dtype<T>(scf_kde_create_debiased_f32, scf_kde_create_debiased_f64)(
+        context, data.data(), data.rows(), data.columns(), data.ld(), params, bandwidth, stream,
+        &created.kde_));
+    return created;
+  }
+
   kde(kde&& other) noexcept : kde_(std::exchange(other.kde_, nullptr)) {}
   kde& operator=(kde&& other) noexcept {
     std::swap(kde_, other.kde_);
@@ -88,6 +101,61 @@ void kde_gradient(scf_context* context, const scf_kde* kde, matrix_view<T> x,
   }
   errors(detail::of_dtype<T>(scf_kde_gradient_f32, scf_kde_gradient_f64)(
       context, kde, x.data(), m, x.ld(), &params, &gradients, memory.data(),
+      detail::bytes_of(memory), stream));
+}
+
+template <class Errors = throwing>
+[[nodiscard]] std::size_t kde_log_density_curve_workspace(scf_context* context, const scf_kde* kde,
+                                                          std::int64_t m,
+                                                          const scf_kde_query_params& params,
+                                                          std::int64_t count,
+                                                          Errors&& errors = Errors{}) {
+  std::size_t bytes = 0;
+  errors(scf_kde_log_density_curve_workspace(context, kde, m, &params, count, &bytes));
+  return bytes;
+}
+
+/* bandwidths: host memory; log_density: [bandwidths, queries]. */
+template <class T, class Errors = throwing>
+void kde_log_density_curve(scf_context* context, const scf_kde* kde, matrix_view<T> x,
+                           const scf_kde_query_params& params, view<const double> bandwidths,
+                           output_matrix<T> log_density, workspace memory, void* stream = nullptr,
+                           Errors&& errors = Errors{}) {
+  const std::int64_t m = x.rows();
+  if (!detail::has_shape(errors, x, m, scf_kde_dimension(kde),
+                         "x must have the dimensions of the kde") ||
+      !detail::has_shape(errors, log_density, bandwidths.size(), m,
+                         "log_density must be of bandwidths x queries")) {
+    return;
+  }
+  errors(detail::of_dtype<T>(scf_kde_log_density_curve_f32, scf_kde_log_density_curve_f64)(
+      context, kde, x.data(), m, x.ld(), &params, bandwidths.data(), bandwidths.size(),
+      log_density.data(), log_density.ld(), memory.data(), detail::bytes_of(memory), stream));
+}
+
+template <class Errors = throwing>
+[[nodiscard]] std::size_t kde_laplace_workspace(scf_context* context, const scf_kde* kde,
+                                                std::int64_t m, const scf_kde_query_params& params,
+                                                Errors&& errors = Errors{}) {
+  std::size_t bytes = 0;
+  errors(scf_kde_laplace_workspace(context, kde, m, &params, &bytes));
+  return bytes;
+}
+
+template <class T, class Errors = throwing>
+void kde_laplace(scf_context* context, const scf_kde* kde, matrix_view<T> x,
+                 const scf_kde_query_params& params, output_view<T> log_magnitude,
+                 view<std::int32_t> sign, workspace memory, void* stream = nullptr,
+                 Errors&& errors = Errors{}) {
+  const std::int64_t m = x.rows();
+  if (!detail::has_shape(errors, x, m, scf_kde_dimension(kde),
+                         "x must have the dimensions of the kde") ||
+      !detail::has_size(errors, log_magnitude, m, "log_magnitude must be as long as x has rows") ||
+      !detail::has_size(errors, sign, m, "sign must be as long as x has rows")) {
+    return;
+  }
+  errors(detail::of_dtype<T>(scf_kde_laplace_f32, scf_kde_laplace_f64)(
+      context, kde, x.data(), m, x.ld(), &params, log_magnitude.data(), sign.data(), memory.data(),
       detail::bytes_of(memory), stream));
 }
 

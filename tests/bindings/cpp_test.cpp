@@ -262,6 +262,40 @@ TYPED_TEST(Calls, Kde) {
       });
 }
 
+TYPED_TEST(Calls, KdeCurveAndLaplace) {
+  using T = TypeParam;
+  sf::kde_query_params query;
+  query.bandwidth = .5;
+  const std::array<double, 2> bandwidths = {.5, .25};
+  EXPECT_LE(sf::kde_log_density_curve_workspace(this->context, this->kde, kM, query, 2), kScratch);
+  this->expect_same(
+      "kde_log_density_curve",
+      [&](std::vector<T>& out) {
+        sf::kde_log_density_curve(this->context, this->kde, strided(this->x), query, bandwidths,
+                                  sf::matrix_view<T>(out.data(), 2, kM), this->scratch);
+      },
+      [&](T* out) {
+        return OF(kde_log_density_curve)(this->context, this->kde, this->x.data(), kM, kLd, &query,
+                                         bandwidths.data(), 2, out, kM, this->scratch.data(),
+                                         kScratch, nullptr);
+      });
+  EXPECT_LE(sf::kde_laplace_workspace(this->context, this->kde, kM, query), kScratch);
+  std::array<std::int32_t, kM> sign{};
+  this->expect_same(
+      "kde_laplace",
+      [&](std::vector<T>& out) {
+        sf::kde_laplace(this->context, this->kde, strided(this->x), query,
+                        sf::view<T>(out.data(), kM), sign, this->scratch);
+      },
+      [&](T* out) {
+        return OF(kde_laplace)(this->context, this->kde, this->x.data(), kM, kLd, &query, out,
+                               nullptr, this->scratch.data(), kScratch, nullptr);
+      });
+  for (const std::int32_t s : sign) EXPECT_EQ(std::abs(s), 1);
+  const auto debiased = sf::kde::debiased(this->context.get(), strided(this->x), .5);
+  EXPECT_EQ(debiased.size(), kM);
+}
+
 TYPED_TEST(Calls, Random) {
   using T = TypeParam;
   sf::random_params params;

@@ -88,6 +88,8 @@ contains
     call field("reserved", c_loc(s%reserved), c_sizeof(s%reserved))
     call field("weights", c_loc(s%weights), c_sizeof(s%weights))
     call field("labels", c_loc(s%labels), c_sizeof(s%labels))
+    call field("index", c_loc(s%index), c_sizeof(s%index))
+    call field("reserved_index", c_loc(s%reserved_index), c_sizeof(s%reserved_index))
   end subroutine print_scf_kde_params
 
   subroutine print_scf_kde_query_params()
@@ -104,6 +106,7 @@ contains
     call field("tangent", c_loc(s%tangent), c_sizeof(s%tangent))
     call field("ld_tangent", c_loc(s%ld_tangent), c_sizeof(s%ld_tangent))
     call field("status", c_loc(s%status), c_sizeof(s%status))
+    call field("tolerance", c_loc(s%tolerance), c_sizeof(s%tolerance))
   end subroutine print_scf_kde_query_params
 
   subroutine print_scf_kde_outputs()
@@ -123,6 +126,8 @@ contains
     call field("effective_sample_size", c_loc(s%effective_sample_size), c_sizeof(s%effective_sample_size))
     call field("top_indices", c_loc(s%top_indices), c_sizeof(s%top_indices))
     call field("top_weights", c_loc(s%top_weights), c_sizeof(s%top_weights))
+    call field("evaluated", c_loc(s%evaluated), c_sizeof(s%evaluated))
+    call field("method", c_loc(s%method), c_sizeof(s%method))
   end subroutine print_scf_kde_outputs
 
   subroutine print_scf_kde_gradients()

@@ -38,15 +38,15 @@ fn are_those_of_c() {
             struct_size, backend, device, threads, cpu_target, allocator_user, host_allocate,
             host_free, device_allocate, device_free,
         }
-        scf_kde_params { struct_size, reserved, weights, labels }
+        scf_kde_params { struct_size, reserved, weights, labels, index, reserved_index }
         scf_kde_query_params {
             struct_size, top, bandwidth, signal_scale, bandwidths, signal_scales, skip, labels,
-            tangent, ld_tangent, status,
+            tangent, ld_tangent, status, tolerance,
         }
         scf_kde_outputs {
             struct_size, reserved, log_density, score, ld_score, denoised, ld_denoised, divergence,
             jacobian_product, ld_jacobian_product, quadratic_form, effective_sample_size,
-            top_indices, top_weights,
+            top_indices, top_weights, evaluated, method,
         }
         scf_kde_gradients {
             struct_size, reserved, log_density_weights, score_weights, ld_score_weights, data,

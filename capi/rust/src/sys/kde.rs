@@ -12,6 +12,9 @@ pub const SCF_KDE_STATUS_BAD_SKIP: u32 = 4;
 pub const SCF_KDE_STATUS_BAD_LABEL: u32 = 8;
 pub const SCF_KDE_STATUS_NO_WEIGHT: u32 = 16;
 pub const SCF_KDE_STATUS_BAD_QUERY: u32 = 32;
+pub const SCF_KDE_METHOD_DENSE: i32 = 0;
+pub const SCF_KDE_METHOD_BOXES: i32 = 1;
+pub const SCF_KDE_METHOD_SCREEN: i32 = 2;
 
 #[repr(C)]
 pub struct scf_kde {
@@ -26,6 +29,8 @@ pub struct scf_kde_params {
     pub reserved: u32,
     pub weights: *const c_void,
     pub labels: *const i32,
+    pub index: i32,
+    pub reserved_index: i32,
 }
 
 #[repr(C)]
@@ -42,6 +47,7 @@ pub struct scf_kde_query_params {
     pub tangent: *const c_void,
     pub ld_tangent: i64,
     pub status: *mut u32,
+    pub tolerance: f64,
 }
 
 #[repr(C)]
@@ -61,6 +67,8 @@ pub struct scf_kde_outputs {
     pub effective_sample_size: *mut c_void,
     pub top_indices: *mut i64,
     pub top_weights: *mut c_void,
+    pub evaluated: *mut i64,
+    pub method: *mut i32,
 }
 
 #[repr(C)]
@@ -173,6 +181,99 @@ extern "C" {
         ldx: i64,
         params: *const scf_kde_query_params,
         gradients: *const scf_kde_gradients,
+        workspace: *mut c_void,
+        workspace_bytes: usize,
+        stream: *mut c_void,
+    ) -> scf_status;
+    pub fn scf_kde_log_density_curve_workspace(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        m: i64,
+        params: *const scf_kde_query_params,
+        count: i64,
+        bytes: *mut usize,
+    ) -> scf_status;
+    pub fn scf_kde_log_density_curve_f32(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        x: *const f32,
+        m: i64,
+        ldx: i64,
+        params: *const scf_kde_query_params,
+        bandwidths: *const f64,
+        count: i64,
+        log_density: *mut f32,
+        ld: i64,
+        workspace: *mut c_void,
+        workspace_bytes: usize,
+        stream: *mut c_void,
+    ) -> scf_status;
+    pub fn scf_kde_log_density_curve_f64(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        x: *const f64,
+        m: i64,
+        ldx: i64,
+        params: *const scf_kde_query_params,
+        bandwidths: *const f64,
+        count: i64,
+        log_density: *mut f64,
+        ld: i64,
+        workspace: *mut c_void,
+        workspace_bytes: usize,
+        stream: *mut c_void,
+    ) -> scf_status;
+    pub fn scf_kde_create_debiased_f32(
+        context: *mut scf_context,
+        data: *const f32,
+        n: i64,
+        d: i64,
+        ld: i64,
+        params: *const scf_kde_params,
+        bandwidth: f64,
+        stream: *mut c_void,
+        kde: *mut *mut scf_kde,
+    ) -> scf_status;
+    pub fn scf_kde_create_debiased_f64(
+        context: *mut scf_context,
+        data: *const f64,
+        n: i64,
+        d: i64,
+        ld: i64,
+        params: *const scf_kde_params,
+        bandwidth: f64,
+        stream: *mut c_void,
+        kde: *mut *mut scf_kde,
+    ) -> scf_status;
+    pub fn scf_kde_laplace_workspace(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        m: i64,
+        params: *const scf_kde_query_params,
+        bytes: *mut usize,
+    ) -> scf_status;
+    pub fn scf_kde_laplace_f32(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        x: *const f32,
+        m: i64,
+        ldx: i64,
+        params: *const scf_kde_query_params,
+        log_magnitude: *mut f32,
+        sign: *mut i32,
+        workspace: *mut c_void,
+        workspace_bytes: usize,
+        stream: *mut c_void,
+    ) -> scf_status;
+    pub fn scf_kde_laplace_f64(
+        context: *mut scf_context,
+        kde: *const scf_kde,
+        x: *const f64,
+        m: i64,
+        ldx: i64,
+        params: *const scf_kde_query_params,
+        log_magnitude: *mut f64,
+        sign: *mut i32,
         workspace: *mut c_void,
         workspace_bytes: usize,
         stream: *mut c_void,
