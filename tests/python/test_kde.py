@@ -35,6 +35,41 @@ def test_every_output(problem):
     assert kde.score(x).dtype == x.dtype
 
 
+def test_curve_over_bandwidths(problem):
+    data, x, kde, dtype = problem
+    grid = [0.2, 0.5, 3.0]
+    curve = kde.log_density_curve(x, grid)
+    assert curve.shape == (3, 17) and curve.dtype == x.dtype
+    for row, bandwidth in zip(curve, grid):
+        reference.close(row, reference.kde(data, x, bandwidth)[0], dtype)
+
+
+def test_debiased_data_and_density(problem):
+    data, x, kde, dtype = problem
+    moved = data + 0.125 * reference.kde(data, data, 0.5)[1]
+    debiased = scorefield.KDE(data, 0.5, debias=True)
+    reference.close(debiased.log_density(x), reference.kde(moved, x, 0.5)[0], dtype)
+    with pytest.raises(ValueError, match="debias"):
+        scorefield.KDE(data, debias=True)
+    density, score, _, jacobian = reference.kde(data, x, 0.5)
+    factor = 1 - 0.125 * (np.trace(jacobian, axis1=1, axis2=2) + (score**2).sum(1))
+    magnitude, sign = kde.laplace(x)
+    clear = abs(factor) > 1e-2
+    assert clear.any() and np.array_equal(sign[clear], np.sign(factor[clear]))
+    got, expected = (sign * np.exp(magnitude - density)), factor
+    assert np.max(abs(got - expected)) < (1e-3 if dtype == "float32" else 1e-9)
+
+
+def test_tolerance_skips_data_at_small_bandwidths():
+    data = RANDOM.standard_normal((20000, 2)).astype(np.float32)
+    kde = scorefield.KDE(data, 0.01, index=True)
+    found = kde.evaluate(data[:64], ("log_density", "evaluated", "method"), tolerance=1e-6)
+    assert {scorefield.kde.METHODS[k] for k in found["method"]} == {"boxes"}
+    assert found["evaluated"].max() < len(data) / 4
+    exact = kde.log_density(data[:64])
+    assert np.max(abs(found["log_density"] - exact)) < 1e-5 * np.max(abs(exact))
+
+
 def test_arrays_per_query(problem):
     data, x, kde, dtype = problem
     bandwidth = np.linspace(0.3, 2, 17).astype(dtype)

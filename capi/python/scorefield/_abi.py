@@ -28,6 +28,7 @@ CHOICES = {
     },
     "SCF_BACKEND_": {"cpu": 0, "cuda": 1},
     "SCF_COPY_": {"host_to_device": 0, "device_to_host": 1, "device_to_device": 2},
+    "SCF_KDE_METHOD_": {"dense": 0, "boxes": 1, "screen": 2},
     "SCF_KDE_STATUS_": {
         "bad_bandwidth": 1,
         "bad_signal_scale": 2,
@@ -93,15 +94,15 @@ STRUCTS = {
         "struct_size:I backend:i device:i threads:i cpu_target:P allocator_user:P host_allocate:P "
         "host_free:P device_allocate:P device_free:P"
     ),
-    "scf_kde_params": "struct_size:I reserved:I weights:P labels:P",
+    "scf_kde_params": "struct_size:I reserved:I weights:P labels:P index:i reserved_index:i",
     "scf_kde_query_params": (
         "struct_size:I top:i bandwidth:d signal_scale:d bandwidths:P signal_scales:P skip:P "
-        "labels:P tangent:P ld_tangent:q status:P"
+        "labels:P tangent:P ld_tangent:q status:P tolerance:d"
     ),
     "scf_kde_outputs": (
         "struct_size:I reserved:I log_density:P score:P ld_score:q denoised:P ld_denoised:q "
         "divergence:P jacobian_product:P ld_jacobian_product:q quadratic_form:P "
-        "effective_sample_size:P top_indices:P top_weights:P"
+        "effective_sample_size:P top_indices:P top_weights:P evaluated:P method:P"
     ),
     "scf_kde_gradients": (
         "struct_size:I reserved:I log_density_weights:P score_weights:P ld_score_weights:q data:P "
@@ -218,6 +219,8 @@ FUNCTIONS = {
     "scf_kde_dimension": "q(P)",
     "scf_kde_evaluate_workspace": "i(PPqPPP)",
     "scf_kde_gradient_workspace": "i(PPqPPP)",
+    "scf_kde_log_density_curve_workspace": "i(PPqPqP)",
+    "scf_kde_laplace_workspace": "i(PPqPP)",
     "scf_random_bits": "i(PPqqPqP)",
     "scf_kde_draw_workspace": "i(PPqPP)",
     "scf_loss_workspace": "i(PPqqP)",
@@ -237,7 +240,10 @@ FUNCTIONS = {
 # Functions that come as _f32 and _f64: their arguments. All return a status.
 TYPED_FUNCTIONS = {
     "scf_kde_create": "PPqqqPPP",
+    "scf_kde_create_debiased": "PPqqqPdPP",
     "scf_kde_evaluate": "PPPqqPPPNP",
+    "scf_kde_log_density_curve": "PPPqqPPqPqPNP",
+    "scf_kde_laplace": "PPPqqPPPPNP",
     "scf_kde_gradient": "PPPqqPPPNP",
     "scf_random_uniform": "PPqqPqP",
     "scf_random_normal": "PPqqPqP",

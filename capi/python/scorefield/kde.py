@@ -26,7 +26,11 @@ _OUTPUTS = {
     "effective_sample_size": "m",
     "top_indices": "mk",
     "top_weights": "mk",
+    "evaluated": "m",
+    "method": "m",
 }
+_DTYPES = {"top_indices": "int64", "evaluated": "int64", "method": "int32"}
+METHODS = tuple(_abi.CHOICES["SCF_KDE_METHOD_"])  # names of the output `method`'s numbers
 # Those that go with a leading dimension, in the struct as in the arrays.
 _STRIDED = ("score", "denoised", "jacobian_product")
 
@@ -42,12 +46,12 @@ class BandwidthFit:
 
 
 def query_params(call, kde, m, *, bandwidth=None, signal_scale=1.0, skip=None, labels=None,
-                 tangent=None, top=0):  # fmt: skip
+                 tangent=None, top=0, tolerance=0.0):  # fmt: skip
     """The struct scf_kde_query_params of what a caller gave."""
     bandwidth = kde.bandwidth if bandwidth is None else bandwidth
     if bandwidth is None:
         raise ValueError("bandwidth: the KDE has none of its own, so that each call must give it")
-    params = call.new("kde_query_params", top=top)
+    params = call.new("kde_query_params", top=top, tolerance=tolerance)
     if _arrays.is_array(bandwidth):
         params.bandwidths = call.vector("bandwidth", bandwidth, m)
     else:
@@ -67,7 +71,9 @@ class KDE:
 
     data: float32 or float64 [n, d], NumPy's, PyTorch's or any other's, on the CPU or on CUDA;
     copied. bandwidth: h > 0, the default of every call; or None, and calls say. weights: [n] >= 0,
-    or None for equal ones. labels: int32 [n], for queries of one class; or None.
+    or None for equal ones. labels: int32 [n], for queries of one class; or None. index: build what
+    evaluations with a tolerance skip data by. debias: whether the data are first moved by h^2/2
+    times their own score, which makes the density's bias of fourth order in h (SD-KDE).
 
     Queries x [m, d] are of the data's dtype and device, of any framework; results are of x's. Every
     method takes, for all queries or as an array [m] for each: `bandwidth`, `signal_scale` (a,
@@ -84,7 +90,11 @@ class KDE:
         *,
         weights: Optional[Any] = None,
         labels: Optional[Any] = None,
+        index: bool = False,
+        debias: bool = False,
     ):
+        if debias and bandwidth is None:
+            raise ValueError("bandwidth: debias moves the data at a bandwidth, which must be given")
         with Call.of("data", data) as call:
             n, d = call.shape_of("data", data)
             address, ld = call.matrix("data", data)
@@ -92,11 +102,14 @@ class KDE:
                 "kde_params",
                 weights=call.vector("weights", weights, n),
                 labels=call.integers("labels", labels, n, "int32"),
+                index=int(index),
             )
             handle = ctypes.c_void_p()
+            name = "scf_kde_create_debiased" if debias else "scf_kde_create"
+            at = (float(bandwidth),) if debias else ()
             _library.call(
-                f"scf_kde_create{call.suffix}", call.context.handle, address, n, d, ld,
-                reference(params), call.stream, ctypes.byref(handle),
+                name + call.suffix, call.context.handle, address, n, d, ld, reference(params), *at,
+                call.stream, ctypes.byref(handle),
             )  # fmt: skip
             # On CUDA the weights' and data's copies must be done before the caller frees them.
             _library.call("scf_stream_synchronize", call.context.handle, call.stream)
@@ -145,19 +158,25 @@ class KDE:
         labels: Optional[Any] = None,
         tangent: Optional[Any] = None,
         top: int = 0,
+        tolerance: float = 0.0,
     ) -> dict[str, Any]:
         """Any of the outputs at x [m, d], in one pass over the data, by name:
 
         log_density [m] nats; score [m, d] 1/x; denoised [m, d], E[y | x]; divergence [m] 1/x^2, of
         the score; jacobian_product [m, d], J v, and quadratic_form [m], v.J v, of `tangent` v [m,
         d]; effective_sample_size [m], 1 / sum_k p_k^2; top_indices int64 [m, top] and top_weights
-        [m, top], the most probable data, at most 64.
+        [m, top], the most probable data, at most 64; evaluated int64 [m], how many data were summed,
+        and method int32 [m], how (METHODS).
+
+        tolerance: the share of a query's sum of weights that may be left out, with a KDE that has
+        an index; 0: none.
         """
         with self.call_of("x", x) as call:
             m, d = call.shape_of("x", x)
             address, ld = call.matrix("x", x, columns=self.dimension)
             params = query_params(call, self, m, bandwidth=bandwidth, signal_scale=signal_scale,
-                                  skip=skip, labels=labels, tangent=tangent, top=top)  # fmt: skip
+                                  skip=skip, labels=labels, tangent=tangent, top=top,
+                                  tolerance=tolerance)  # fmt: skip
             written = call.new("kde_outputs")
             results = {}
             for name in outputs:
@@ -165,8 +184,7 @@ class KDE:
                     known = ", ".join(_OUTPUTS)
                     raise ValueError(f"outputs: {name!r} is none of {known}")
                 shape = [{"m": m, "d": d, "k": top}[letter] for letter in _OUTPUTS[name]]
-                dtype = "int64" if name == "top_indices" else None
-                results[name], pointer = call.output(shape, dtype)
+                results[name], pointer = call.output(shape, _DTYPES.get(name))
                 setattr(written, name, pointer)
                 if name in _STRIDED:
                     setattr(written, "ld_" + name, d)
@@ -212,6 +230,43 @@ class KDE:
         """The k most probable data of each query: indices int64 [m, k] and probabilities [m, k]."""
         found = self.evaluate(x, ("top_indices", "top_weights"), top=k, **options)
         return found["top_indices"], found["top_weights"]
+
+    def log_density_curve(self, x: Any, bandwidths: Sequence[float], **options) -> Any:
+        """log p(x) at each of G bandwidths, [G, m], nats: with skip, the leave-one-out curve.
+
+        On the CPU each distance is computed once, whatever G.
+        """
+        import numpy as np
+
+        grid = np.ascontiguousarray(bandwidths, np.float64)
+        if grid.ndim != 1:
+            raise ValueError(f"bandwidths must have one dimension, got {grid.ndim}")
+        with self.call_of("x", x) as call:
+            m, _ = call.shape_of("x", x)
+            address, ld = call.matrix("x", x, columns=self.dimension)
+            params = query_params(call, self, m, bandwidth=1.0, **options)
+            result, pointer = call.output((len(grid), m))
+            workspace = call.sized_workspace(
+                "kde_log_density_curve", self.handle, m, reference(params), len(grid)
+            )
+            call.run("kde_log_density_curve", self.handle, address, m, ld, reference(params),
+                     grid.ctypes.data, len(grid), pointer, m, *workspace)  # fmt: skip
+        return call.give(result)
+
+    def laplace(self, x: Any, **options) -> tuple[Any, Any]:
+        """The density less h^2/2 times its Laplacian, whose bias is of fourth order in h: the
+        logarithm of its magnitude [m], nats, and its sign, int32 [m]: it may be negative.
+        """
+        with self.call_of("x", x) as call:
+            m, _ = call.shape_of("x", x)
+            address, ld = call.matrix("x", x, columns=self.dimension)
+            params = query_params(call, self, m, **options)
+            magnitude, to_magnitude = call.output((m,))
+            sign, to_sign = call.output((m,), "int32")
+            workspace = call.sized_workspace("kde_laplace", self.handle, m, reference(params))
+            call.run("kde_laplace", self.handle, address, m, ld, reference(params), to_magnitude,
+                     to_sign, *workspace)  # fmt: skip
+        return call.give(magnitude), call.give(sign)
 
     def gradient(
         self,
@@ -363,4 +418,4 @@ def _silverman(kde):
     return spread * (n * (d + 2) / 4.0) ** (-1.0 / (d + 4))
 
 
-__all__ = ["ANY_LABEL", "BandwidthFit", "KDE"]
+__all__ = ["ANY_LABEL", "BandwidthFit", "KDE", "METHODS"]
