@@ -54,7 +54,7 @@ def _type(text):
 def _variable(text):
     match = re.fullmatch(r"\s*(.*?[\s*])(\w+)\s*(?:\[(\d+)\])?\s*", text, flags=re.DOTALL)
     if not match or "(" in text:  # a function pointer gets a typedef: bindings need the name
-        raise HeaderError(f"not a variable: {text!r}")
+        raise HeaderError(f"not a variable: {' '.join(text.split())}")
     return Variable(match[2], _type(match[1]), length=int(match[3] or 0))
 
 
@@ -105,7 +105,7 @@ def _take_declaration(api, text):
     if match:
         api.functions[match[2]] = Function(match[2], _type(match[1]), _arguments(match[3]))
         return
-    raise HeaderError(f"not a declaration: {text!r}")
+    raise HeaderError(f"not a declaration: {' '.join(text.split())}")
 
 
 def _declarations(text):
@@ -140,5 +140,8 @@ def read(folder):
     names.sort(key=lambda name: FAMILIES.index(name) if name in FAMILIES else len(FAMILIES))
     api = Api()
     for name in names:
-        read_text(api, (folder / f"{name}.h").read_text(encoding="utf-8"))
+        try:
+            read_text(api, (folder / f"{name}.h").read_text(encoding="utf-8"))
+        except HeaderError as error:
+            raise HeaderError(f"{name}.h: {error}") from error
     return api
