@@ -7,7 +7,9 @@ README = pathlib.Path(__file__).resolve().parents[2] / "capi" / "python" / "READ
 
 
 def test_the_example_runs(capsys):
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL)
+    (code,) = re.findall(
+        r"```python\n(.*?)```", README.read_text(encoding="utf-8"), flags=re.DOTALL
+    )
     assert len(code.splitlines()) <= 11
     found = {}
     exec(compile(code, str(README), "exec"), found)

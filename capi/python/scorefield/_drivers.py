@@ -28,8 +28,13 @@ class Driver:
         self._progress = progress if callable(progress) else None
         self._bar = None
         if progress is True:
-            from tqdm.auto import tqdm
-
+            try:
+                from tqdm.auto import tqdm
+            except ImportError:
+                raise ImportError(
+                    "progress=True shows tqdm's bar, which is not installed: pip install tqdm, "
+                    "or give a function"
+                ) from None
             self._bar = tqdm(total=total, desc=what)
         self._error = None
         self._interrupted = None
