@@ -34,16 +34,6 @@
 
 namespace scf::kde {
 
-template <int kDims>
-struct TensorPolicy {
-  static constexpr int kWarps = 4;
-  static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kRowTiles = kDims <= 32 ? 2 : 1;  // of 16 queries a warp
-  static constexpr int kBlocks = kDims <= 16 ? 3 : 2;    // a multiprocessor, at least
-  static constexpr int kQueries = kWarps * kRowTiles * 16;
-  static constexpr int kFlushTiles = 8;
-};
-
 // ---- Instructions -------------------------------------------------------------------------------
 
 // d = a b + c for 16 x 16 and 16 x 8, or 16 x 8 and 8 x 8, of half precision.
@@ -119,19 +109,10 @@ class TensorBlock {
   static constexpr unsigned kLow = 2 * L::kTile * L::kStride;  // bytes from high to low parts
 
  public:
-  // What a thread keeps of a row and seldom touches; in shared memory.
-  struct RowTotal {
-    double sum;      // sum p n or sum p
-    double pending;  // factor of the partial vectors since the last flush
-  };
-  static constexpr int kTilesBytes = 2 * L::kTileSize * 2;
-  static constexpr int kSharedBytes =
-      kTilesBytes + 2 * R * Policy::kThreads * static_cast<int>(sizeof(RowTotal));
-
   __device__ __forceinline__ TensorBlock(const TensorArguments& arguments, unsigned char* shared)
       : arguments_(arguments),
         tiles_(reinterpret_cast<std::uint16_t*>(shared)),
-        rows_(reinterpret_cast<RowTotal*>(shared + kTilesBytes)),
+        totals_(reinterpret_cast<double*>(shared + Policy::kTotalsAt)),
         lane_(static_cast<int>(threadIdx.x) % 32) {}
 
   __device__ __forceinline__ void run() {
@@ -193,8 +174,13 @@ class TensorBlock {
     return list == nullptr ? inside : list[inside];
   }
 
-  [[nodiscard]] __device__ __forceinline__ RowTotal& row_of(int tile, int half) const {
-    return rows_[(2 * tile + half) * Policy::kThreads + static_cast<int>(threadIdx.x)];
+  // What a thread keeps of a row and seldom touches, in shared memory: sum p n or sum p, and the
+  // factor of the partial vectors since the last flush.
+  [[nodiscard]] __device__ __forceinline__ double& total_of(int tile, int half) const {
+    return totals_[(2 * tile + half) * Policy::kThreads + static_cast<int>(threadIdx.x)];
+  }
+  [[nodiscard]] __device__ __forceinline__ double& pending_of(int tile, int half) const {
+    return totals_[(2 * (R + tile) + half) * Policy::kThreads + static_cast<int>(threadIdx.x)];
   }
 
   __device__ __forceinline__ void load_queries() {
@@ -206,7 +192,8 @@ class TensorBlock {
         const TensorQuery& state = arguments_.queries.states[query];
         slope_[r][half] = state.slope;
         reference_[r][half] = -static_cast<float>(kTensorTarget);
-        row_of(r, half) = {0, 1};
+        total_of(r, half) = 0;
+        pending_of(r, half) = 1;
         const std::uint16_t* const operand =
             arguments_.queries.operands + query * L::kOperandSize + lane_ % 4 * 2;
 #pragma unroll
@@ -417,8 +404,8 @@ class TensorBlock {
         const float factor = power_of_two(reference_[r][half] - raised);
         reference_[r][half] = raised;
         const auto wide = static_cast<double>(factor);
-        const RowTotal total = row_of(r, half);
-        row_of(r, half) = {total.sum * wide, total.pending * wide};
+        total_of(r, half) *= wide;
+        pending_of(r, half) *= wide;
 #pragma unroll
         for (int i = 2 * half; i < 2 * half + 2; ++i) {
           high_sums_[r][i] *= factor;
@@ -483,7 +470,7 @@ class TensorBlock {
                               static_cast<double>(low_sums_[r][2 * half + 1]);
         const double first = static_cast<double>(high_sums_[r][2 * half]) +
                              static_cast<double>(low_sums_[r][2 * half]);
-        row_of(r, half).sum += lane_ % 4 == 0 ? fma(kTensorNormUnit, first, second) : second;
+        total_of(r, half) += lane_ % 4 == 0 ? fma(kTensorNormUnit, first, second) : second;
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
@@ -509,8 +496,8 @@ class TensorBlock {
         const std::int64_t slot = slot_of(r, half);
         double* const to =
             partials.vectors + partials.vector_at(0, static_cast<int>(blockIdx.y), slot);
-        const double factor = row_of(r, half).pending;
-        row_of(r, half).pending = 1;
+        const double factor = pending_of(r, half);
+        pending_of(r, half) = 1;
 #pragma unroll
         for (int group = 0; group < kGroups; ++group) {
           const int column = group * 8 + lane_ % 4 * 2;
@@ -542,7 +529,7 @@ class TensorBlock {
 #pragma unroll 1
     for (int row = 0; row < 2 * R; ++row) {
       const std::int64_t slot = slot_of(row / 2, row % 2);
-      const double own = row_of(row / 2, row % 2).sum;
+      const double own = total_of(row / 2, row % 2);
       const double sum = __shfl_sync(~0u, own, (lane_ & ~3) + 1);
       if (slot >= count()) {
         continue;
@@ -576,7 +563,7 @@ class TensorBlock {
 
   const TensorArguments& arguments_;
   std::uint16_t* const tiles_;
-  RowTotal* const rows_;
+  double* const totals_;
   const int lane_;
   // Shared addresses of the row that the lane gives to ldmatrix: for two groups of coordinates as
   // operands of distances, as operands of weighted sums, and for one group's high and low parts.
@@ -610,7 +597,7 @@ template <int kDims, bool kVectors>
 void launch_tensor(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPolicy<kDims>;
   auto* const kernel = kde_tensor_kernel<kDims, kVectors>;
-  constexpr int kBytes = TensorBlock<kDims, kVectors>::kSharedBytes;
+  constexpr int kBytes = Policy::kSharedBytes;
   cuda_check(cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                                   cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes),
              "cudaFuncSetAttribute");

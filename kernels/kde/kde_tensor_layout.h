@@ -35,8 +35,9 @@ inline constexpr std::int32_t kTensorMostLevel = 1 << 23;
 }
 
 // The columns of the norm, from `dims` on: n1, n2 with n3 as its low part, and the units that a
-// query's level is counted in.
-enum TensorColumn { kNormHigh, kNormLow, kLevelHigh, kLevelLow };
+// query's level is counted in. Then what is infinite for padding, which so has no weight: not the
+// norm, of which there are sums.
+enum TensorColumn { kNormHigh, kNormLow, kLevelHigh, kLevelLow, kPadding };
 
 inline constexpr int kTensorTile = 128;  // data; their high parts, then their low parts
 
@@ -51,6 +52,20 @@ struct TensorLayout {
   static constexpr int kOperandSize = 2 * kColumns;      // of a query: high parts, then low parts
 };
 
+// Sizes of the kernel. Host code too, so that reports can tell its shared memory.
+template <int kDims>
+struct TensorPolicy {
+  static constexpr int kWarps = 4;
+  static constexpr int kThreads = 32 * kWarps;
+  static constexpr int kRowTiles = kDims <= 32 ? 2 : 1;  // of 16 queries a warp
+  static constexpr int kBlocks = kDims <= 16 ? 3 : 2;    // a multiprocessor, at least
+  static constexpr int kQueries = kWarps * kRowTiles * 16;
+  static constexpr int kFlushTiles = 8;  // tiles of sums in single precision
+  // Shared memory: two tiles, then a thread's totals of its rows.
+  static constexpr int kTotalsAt = 2 * 2 * TensorLayout<kDims>::kTileSize;
+  static constexpr int kSharedBytes = kTotalsAt + 4 * kRowTiles * kThreads * 8;
+};
+
 // Coordinates that the kernel for d dimensions is compiled for.
 [[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_dims(std::int64_t d) {
   return d <= 8 ? 8 : d <= 16 ? 16 : d <= 32 ? 32 : 64;
@@ -59,8 +74,8 @@ struct TensorLayout {
 // Largest weight, log2, where a reference is set; less than a factor 2 more.
 inline constexpr int kTensorTarget = 11;
 
-// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision,
-// norms of padding infinite; null: not held.
+// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision;
+// null: not held.
 struct TensorData {
   const std::uint16_t* tiles = nullptr;
   double unit = 0;    // U

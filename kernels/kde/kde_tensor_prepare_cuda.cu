@@ -107,7 +107,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       double second = 0;
       switch (column - dims) {
         case kNormHigh:
-          first = row < data.n ? above : static_cast<double>(INFINITY);
+          first = row < data.n ? above : 0;
           break;
         case kNormLow:
           first = row < data.n ? whole - kTensorNormUnit * above : 0;
@@ -118,6 +118,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
           break;
         case kLevelLow:
           first = 1;
+          break;
+        case kPadding:
+          first = row < data.n ? 0 : static_cast<double>(INFINITY);
           break;
         default:
           break;
@@ -203,6 +206,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     const double share = ldexp(1.0, -position.coarse);
     const double weight = lane == kNormHigh  ? kTensorNormUnit * share
                           : lane == kNormLow ? share
+                          : lane == kPadding ? 1.0
                                              : 0.0;
     high[dims + lane] = to_half(-weight);
     low[dims + lane] = 0;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <string>
+
 namespace scf::test {
 namespace {
 
@@ -29,6 +31,27 @@ TEST(CudaCounts, WorkGrowsWithTheDimensions) {
   EXPECT_LT(many.instructions_per_unit, 32 * few.instructions_per_unit);
   EXPECT_GT(many.global_bytes_per_unit, 0);
   EXPECT_GE(many.sectors_over_ideal, 1);
+}
+
+// The tensor kernel does nearly all pairs where it is fit, in one pass: its products are d + 8 and
+// more columns for the distances and as many rows for the sums, in three or four parts.
+TEST(CudaCounts, TensorKernelsTakeTheScore) {
+  for (const std::int64_t d : {16, 64}) {
+    const auto kernels =
+        count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"score", "f32", 1024, 128, d});
+    const std::string name = "kde_tensor_kernel<" + std::to_string(d) + ",";
+    int found = 0;
+    for (const KernelCounts& kernel : kernels) {
+      if (kernel.kernel.rfind(name, 0) == 0) {
+        ++found;
+        EXPECT_EQ(kernel.launches, 1);
+        EXPECT_GE(kernel.multiply_adds_per_unit, 7.0 * static_cast<double>(d));
+        EXPECT_LT(kernel.instructions_per_unit, 10 + 0.6 * static_cast<double>(d));
+        EXPECT_LT(kernel.bank_conflicts_per_unit, 0.01);
+      }
+    }
+    EXPECT_EQ(found, 1) << d;
+  }
 }
 
 // Traffic for a pair falls when more queries share the data that a block reads.

@@ -16,6 +16,7 @@
 #include <regex>
 #include <stdexcept>
 
+#include "kde/kde_tensor_layout.h"
 #include "kde/kde_tiled_layout.h"
 
 namespace scf::test {
@@ -127,6 +128,18 @@ int dynamic_shared_bytes(const std::string& name) {
   }
   if (name.rfind("kde_tiled_kernel<float, double", 0) == 0) {
     return tiled_bytes<float, double>(name);
+  }
+  if (name.rfind("kde_tensor_kernel<", 0) == 0) {
+    switch (std::atoi(name.c_str() + std::strlen("kde_tensor_kernel<"))) {
+      case 8:
+        return kde::TensorPolicy<8>::kSharedBytes;
+      case 16:
+        return kde::TensorPolicy<16>::kSharedBytes;
+      case 32:
+        return kde::TensorPolicy<32>::kSharedBytes;
+      default:
+        return kde::TensorPolicy<64>::kSharedBytes;
+    }
   }
   return name.rfind("kde_tiled_kernel<double", 0) == 0 ? tiled_bytes<double, double>(name) : 0;
 }

@@ -1,0 +1,163 @@
+// The tensor kernels of the CUDA backend: that they are the ones that ran, that every compiled size
+// keeps the promise, and that neither batch-mates nor references that rise change a result. The
+// kernels of direct differences are forced by an array of skips that skip nothing.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <iostream>
+
+#include "kde_accuracy_problems.h"
+#include "support/kde_call.h"
+#include "support/kde_data.h"
+#include "support/kde_promise.h"
+
+namespace scf::test {
+namespace {
+
+const OutputSet kScores = OutputSet(Output::kLogDensity) | Output::kScore;
+
+// Queries about a bandwidth from data.
+KdeProblem<float> around_data(const Shape& shape, double bandwidth, double scale = 1) {
+  auto problem = normal_problem<float>(shape, 31);
+  problem.bandwidth = bandwidth;
+  problem.signal_scale = scale;
+  Random random(32);
+  for (std::int64_t i = 0; i < shape.m; ++i) {
+    const std::int64_t k = random.below(shape.n);
+    for (std::int64_t c = 0; c < shape.d; ++c) {
+      const double y = problem.data[static_cast<std::size_t>(k * shape.d + c)];
+      problem.queries[static_cast<std::size_t>(i * shape.d + c)] =
+          static_cast<float>(scale * y + bandwidth * random.normal());
+    }
+  }
+  return problem;
+}
+
+KdeResults<float> evaluate_directly(const Context& context, KdeProblem<float> problem,
+                                    OutputSet wanted) {
+  problem.skip.assign(static_cast<std::size_t>(problem.m), -1);
+  return evaluate(context, problem, wanted);
+}
+
+// Queries whose score is not, bit for bit, that of the kernels of direct differences.
+std::int64_t count_other_scores(const KdeProblem<float>& problem, const KdeResults<float>& results,
+                                const KdeResults<float>& direct) {
+  std::int64_t count = 0;
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    const auto row = results.score.begin() + i * problem.d;
+    count += std::equal(row, row + problem.d, direct.score.begin() + i * problem.d) ? 0 : 1;
+  }
+  return count;
+}
+
+class KdeTensor : public OnBackend<BackendCase> {};
+
+// Below, at and above every number of coordinates that a kernel is compiled for, several tiles and
+// chunks, and both kinds of scales.
+TEST_P(KdeTensor, EverySizeServesMostQueriesAndKeepsThePromise) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {4, 8, 9, 16, 17, 32, 33, 64}) {
+    for (const double scale : {1.0, 0.05}) {
+      const auto problem = around_data({d == 9 ? 700 : 161, 37, d}, 1.5, scale);
+      SCOPED_TRACE(describe(problem));
+      ErrorShares shares;
+      const auto wanted = kScores | Output::kDenoised | Output::kDivergence;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+      const auto results = evaluate(context, problem, kScores);
+      EXPECT_TRUE(keeps_promise(problem, results, &shares));
+      std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+      const auto direct = evaluate_directly(context, problem, kScores);
+      EXPECT_TRUE(keeps_promise(problem, direct));
+      // At the small scale the data hardly matter, and many results round to the same.
+      EXPECT_GT(count_other_scores(problem, results, direct), scale == 1 ? problem.m / 2 : 0);
+      const auto density = evaluate(context, problem, Output::kLogDensity);
+      EXPECT_TRUE(keeps_promise(problem, density));
+      const float largest =
+          *std::max_element(density.log_density.begin(), density.log_density.end());
+      EXPECT_TRUE(std::isfinite(largest));
+    }
+  }
+}
+
+// A kernel whose weights concentrate, with data from far to near, so that references rise in every
+// step: each query alone gives what it gives among others.
+TEST_P(KdeTensor, ResultsDoNotDependOnBatchMates) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {6, 16, 40}) {
+    auto problem = around_data({600, 35, d}, 0.5);
+    const auto distance = [&](std::int64_t k) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < d; ++c) {
+        const double offset = problem.data[static_cast<std::size_t>(k * d + c)] -
+                              problem.queries[static_cast<std::size_t>(c)];
+        sum += offset * offset;
+      }
+      return sum;
+    };
+    std::vector<std::int64_t> order(static_cast<std::size_t>(problem.n));
+    for (std::int64_t k = 0; k < problem.n; ++k) order[static_cast<std::size_t>(k)] = k;
+    std::sort(order.begin(), order.end(),
+              [&](std::int64_t a, std::int64_t b) { return distance(a) > distance(b); });
+    const auto unsorted = problem.data;
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      std::copy_n(unsorted.begin() + order[static_cast<std::size_t>(k)] * d, d,
+                  problem.data.begin() + k * d);
+    }
+    SCOPED_TRACE(describe(problem));
+    const auto together = evaluate(context, problem, kScores);
+    EXPECT_TRUE(keeps_promise(problem, together));
+    for (const std::int64_t i : {0, 7, 16, 34}) {
+      auto alone = problem;
+      alone.m = 1;
+      alone.queries.assign(problem.queries.begin() + i * d, problem.queries.begin() + (i + 1) * d);
+      const auto result = evaluate(context, alone, kScores);
+      EXPECT_EQ(result.log_density[0], together.log_density[static_cast<std::size_t>(i)]) << i;
+      EXPECT_TRUE(
+          std::equal(result.score.begin(), result.score.end(), together.score.begin() + i * d))
+          << i;
+    }
+  }
+}
+
+// Near ties, midpoints and an offset of 10^4 bandwidths, with many queries: a tie that comes out
+// wrong is rare.
+TEST_P(KdeTensor, ManyQueriesKeepThePromise) {
+  const Context context(GetParam().backend);
+  for (const AccuracyKind& kind : accuracy_kinds()) {
+    const bool offset = kind.name == "offset_100_wide" || kind.name == "offset_100_tight";
+    const bool tie = kind.name == "ties_ratio_300e3" || kind.name == "ties_ratio_100e3";
+    if (!offset && !tie) {
+      continue;
+    }
+    for (const std::int64_t d : {2, 3, 16, 64}) {
+      const auto problem = make_problem<float>(kind, {48, 1024, d});
+      ErrorShares shares;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, kScores), &shares));
+      std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+    }
+  }
+}
+
+// Widths from a tenth of the data's to ten times, at the edge of what the estimate of the error
+// lets pass.
+TEST_P(KdeTensor, EveryWidthKeepsThePromise) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {4, 7, 16, 32, 64}) {
+    for (const double bandwidth : {0.1, 0.25, 0.4, 0.6, 0.8, 1.0, 3.0, 10.0}) {
+      const auto problem = around_data({96, 128, d}, bandwidth);
+      ErrorShares shares;
+      const auto wanted = kScores | Output::kDenoised | Output::kDivergence;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, kScores), &shares));
+      std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Kde, KdeTensor,
+                         ::testing::Values(BackendCase{Backend::kCuda, Dtype::kF32}),
+                         parameter_name<BackendCase>);
+
+}  // namespace
+}  // namespace scf::test
