@@ -18,9 +18,8 @@ SCF_HOST_DEVICE inline double moved_datum(double datum, double denoised) {
 // A component's share of h^2 |s|^2 / 2, which in this order overflows only where the exponents of
 // the query do.
 SCF_HOST_DEVICE inline double half_square_term(double score, double bandwidth) {
-  constexpr double kRootHalf = 0.70710678118654752440;
-  const double scaled = kRootHalf * (bandwidth * score);
-  return scaled * scaled;
+  const double scaled = bandwidth * score;
+  return 0.5 * scaled * scaled;
 }
 
 struct SignedLog {

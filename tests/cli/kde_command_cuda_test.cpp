@@ -32,5 +32,24 @@ TEST(KdeCommandCuda, MeanLogDensityIsTheCpus) {
   }
 }
 
+TEST(KdeCommandCuda, DebiasedIsTheCpus) {
+  const ScratchFolder scratch;
+  const std::string data =
+      scratch.write("four.csv", ".001,.002\n.002,.002\n.004,.009\n.001,.007\n");
+  const std::string query = scratch.write("two.csv", ".002,.002\n.2,.1\n");
+  for (const char* debias : {"score", "laplace"}) {
+    std::vector<std::string> arguments = {"kde", data,       "--bandwidth", ".03",     "--query",
+                                          query, "--debias", debias,        "--device"};
+    arguments.emplace_back("cpu");
+    const Json cpu = run_json(arguments);
+    arguments.back() = "cuda";
+    const Json cuda = run_json(arguments);
+    EXPECT_EQ(cuda.at("debias"), debias);
+    EXPECT_NEAR(cuda.at("mean_log_density").get<double>(), cpu.at("mean_log_density").get<double>(),
+                1e-10);
+    EXPECT_EQ(cuda.value("not_positive", 0), debias == std::string("laplace") ? 1 : 0);
+  }
+}
+
 }  // namespace
 }  // namespace scf::test

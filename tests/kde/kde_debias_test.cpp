@@ -270,16 +270,16 @@ TEST_P(KdeDebiasFacts, ClosedFormOfNormalData) {
 
 // Integrated squared errors over a grid, of 400 normal data in one dimension.
 TEST_P(KdeDebiasFacts, LessIntegratedSquaredError) {
-  run([&](const Context& context, auto tag) {
+  run([](const Context& context, auto tag) {
     using T = decltype(tag);
-    const std::int64_t n = on_cpu() ? 400 : 128;
+    constexpr std::int64_t kData = 400;
+    constexpr int kSeeds = 10;
     constexpr double kStep = 0.1;
     double plain_error = 0;
     double moved_error = 0;
     double corrected_error = 0;
-    const int seeds = on_cpu() ? 10 : 2;
-    for (int seed = 0; seed < seeds; ++seed) {
-      auto problem = normal_problem<T>({n, 101, 1}, 560 + seed);
+    for (int seed = 0; seed < kSeeds; ++seed) {
+      auto problem = normal_problem<T>({kData, 101, 1}, 560 + seed);
       problem.bandwidth = 0.5;
       for (int i = 0; i <= 100; ++i) problem.queries[i] = static_cast<T>(kStep * (i - 50));
       const PreparedKde<T> plain(context, problem);
@@ -295,9 +295,9 @@ TEST_P(KdeDebiasFacts, LessIntegratedSquaredError) {
         corrected_error += square(third.sign[i] * std::exp(third.log_magnitude[i]));
       }
     }
-    RecordProperty("plain", std::to_string(plain_error / seeds));
-    RecordProperty("moved", std::to_string(moved_error / seeds));
-    RecordProperty("corrected", std::to_string(corrected_error / seeds));
+    RecordProperty("plain", std::to_string(plain_error / kSeeds));
+    RecordProperty("moved", std::to_string(moved_error / kSeeds));
+    RecordProperty("corrected", std::to_string(corrected_error / kSeeds));
     EXPECT_LT(moved_error, 0.7 * plain_error);
     EXPECT_LT(corrected_error, 0.7 * plain_error);
   });
@@ -330,7 +330,7 @@ TEST_P(KdeDebiasFacts, BadArguments) {
         {"reserved", [](Call& call) { call.params.reserved = 1; }},
     };
     for (const double bad : {kNan, kInfinity, 0.0, -1.0}) {
-      all.push_back({"bandwidth must be > 0", [bad](Call& call) { call.bandwidth = bad; }});
+      all.push_back({"bandwidth must be", [bad](Call& call) { call.bandwidth = bad; }});
     }
     auto with_nan = problem;
     with_nan.data[4] = std::numeric_limits<T>::quiet_NaN();
