@@ -174,6 +174,39 @@ SCF_API scf_status scf_kde_evaluate_f64(scf_context* context, const scf_kde* kde
                                         const scf_kde_outputs* outputs, void* workspace,
                                         size_t workspace_bytes, void* stream);
 
+/* Bytes of workspace that scf_kde_log_density_curve_* needs for m queries and `count` bandwidths.
+ * Bounded as that of scf_kde_evaluate_*, and for any count. Since 0.1. */
+SCF_API scf_status scf_kde_log_density_curve_workspace(scf_context* context, const scf_kde* kde,
+                                                       int64_t m,
+                                                       const scf_kde_query_params* params,
+                                                       int64_t count, size_t* bytes);
+
+/* Log-densities of m queries at each of `count` bandwidths: with skip, the leave-one-out curve that
+ * a bandwidth is chosen by. The CPU computes each squared distance once for up to 64 bandwidths,
+ * which at large d makes their number nearly free; CUDA evaluates one bandwidth after another.
+ * Since 0.1.
+ *   x            in  T[m, ldx], ldx >= d, device memory; m == 0 is a no-op.
+ *   params       as in scf_kde_evaluate_*; its bandwidth, bandwidths, top and tangent are ignored.
+ *   bandwidths   in  double[count], > 0 and finite, in any order; host memory, read before the call
+ *                returns. count == 0 is a no-op.
+ *   log_density  out T[count, ld], ld >= m, device memory: row g has the queries' log-densities at
+ *                bandwidths[g], in nats. NaN in every row where a query has a status bit.
+ *   workspace    device memory, 256-byte aligned, at least *_workspace() bytes; contents undefined.
+ * Accuracy, determinism and the rest as of scf_kde_evaluate_* with log_density alone. A query's
+ * results do not depend on the other bandwidths. */
+SCF_API scf_status scf_kde_log_density_curve_f32(scf_context* context, const scf_kde* kde,
+                                                 const float* x, int64_t m, int64_t ldx,
+                                                 const scf_kde_query_params* params,
+                                                 const double* bandwidths, int64_t count,
+                                                 float* log_density, int64_t ld, void* workspace,
+                                                 size_t workspace_bytes, void* stream);
+SCF_API scf_status scf_kde_log_density_curve_f64(scf_context* context, const scf_kde* kde,
+                                                 const double* x, int64_t m, int64_t ldx,
+                                                 const scf_kde_query_params* params,
+                                                 const double* bandwidths, int64_t count,
+                                                 double* log_density, int64_t ld, void* workspace,
+                                                 size_t workspace_bytes, void* stream);
+
 /* Gradients of L = sum_i ( g_i log p(x_i) + u_i . s(x_i) + b_i div s(x_i) + c_i v_i.J(x_i) v_i ),
  * the weights g, u, b, c the caller's, v the params' tangent. With respect to x the gradient of the
  * first two terms is g_i s(x_i) + J(x_i) u_i: scf_kde_evaluate_* gives both with tangent = u. Since

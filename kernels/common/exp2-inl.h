@@ -46,6 +46,17 @@ struct Exp2Coefficients<double> {
                                                   4.4352827069572771511e-10};
 };
 
+// A constant that is loaded once for several uses, where compilers would rather load it for each
+// and have no registers to keep it in: with 16 of them, loads are then what code waits for.
+template <class V>
+HWY_INLINE V Held(V constant) {
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET > HWY_AVX3 && \
+    (HWY_COMPILER_GCC || HWY_COMPILER_CLANG)
+  asm volatile("" : "+x"(constant.raw));  // NOLINT(hicpp-no-assembler)
+#endif
+  return constant;
+}
+
 // t[i] <- 2^t[i], step by step for all of them: a core then finds independent work close by.
 // kBounded promises that no t[i] exceeds 127 (1023 in double).
 template <int kCount, bool kBounded = false, class D, class V = hn::Vec<D>, class T = hn::TFromD<D>>
@@ -66,8 +77,8 @@ HWY_INLINE void Exp2Many(D d, V* t) {
 #else
   // Adding the constant leaves round(t) in the low bits of the sum, ready to be shifted into the
   // exponent of the polynomial's value.
-  const V magic = hn::Set(d, T(kSingle ? 12582912.0 : 6755399441055744.0));
-  const V least = hn::Set(d, T(kSingle ? -126 : -1022));
+  const V magic = Held(hn::Set(d, T(kSingle ? 12582912.0 : 6755399441055744.0)));
+  const V least = Held(hn::Set(d, T(kSingle ? -126 : -1022)));
   const V most = hn::Set(d, T(kSingle ? 127 : 1023));
 #pragma GCC unroll 16
   for (int i = 0; i < kCount; ++i) {
@@ -80,16 +91,18 @@ HWY_INLINE void Exp2Many(D d, V* t) {
     t[i] = hn::Sub(t[i], hn::Sub(n[i], magic));
   }
 #endif
+  const V first = Held(hn::Set(d, Coefficients::kValues[Coefficients::kDegree]));
+  const V second = Held(hn::Set(d, Coefficients::kValues[Coefficients::kDegree - 1]));
 #pragma GCC unroll 16
   for (int i = 0; i < kCount; ++i) {
-    p[i] = hn::MulAdd(hn::Set(d, Coefficients::kValues[Coefficients::kDegree]), t[i],
-                      hn::Set(d, Coefficients::kValues[Coefficients::kDegree - 1]));
+    p[i] = hn::MulAdd(first, t[i], second);
   }
 #pragma GCC unroll 16
   for (int k = Coefficients::kDegree - 2; k >= 0; --k) {
+    const V coefficient = Held(hn::Set(d, Coefficients::kValues[k]));
 #pragma GCC unroll 16
     for (int i = 0; i < kCount; ++i) {
-      p[i] = hn::MulAdd(p[i], t[i], hn::Set(d, Coefficients::kValues[k]));
+      p[i] = hn::MulAdd(p[i], t[i], coefficient);
     }
   }
 #pragma GCC unroll 16

@@ -121,7 +121,7 @@ struct Draws {
   std::int64_t* indices = nullptr;  // [m]
 };
 
-// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_gradient_cpu.cpp, kde_draw_cpu.cpp -----
+// ---- CPU: kde_prepare_cpu.cpp, kde_evaluate_cpu.cpp, kde_curve_cpu.cpp, kde_gradient_cpu.cpp, ...
 
 template <class T>
 class CpuKde;  // kde_cpu.h
@@ -139,6 +139,22 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
 template <class T>
 void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
                       const Outputs<T>& outputs, void* workspace);
+
+// Log-densities of the queries at each of `count` bandwidths, one row of out a bandwidth; the
+// queries' own bandwidth is not read. Squared distances are computed once for many bandwidths.
+template <class T>
+struct Curve {
+  const double* bandwidths = nullptr;  // [count], host memory
+  std::int64_t count = 0;
+  T* log_density = nullptr;  // [count, ld]
+  std::int64_t ld = 0;
+};
+template <class T>
+std::size_t kde_curve_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                    const Queries<T>& queries, std::int64_t count);
+template <class T>
+void kde_curve_cpu(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                   const Curve<T>& curve, void* workspace);
 
 template <class T>
 std::size_t kde_gradient_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
@@ -179,6 +195,13 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& context, const CudaKd
 template <class T>
 void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
                        const Outputs<T>& outputs, void* workspace, void* stream);
+
+template <class T>
+std::size_t kde_curve_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
+                                     const Queries<T>& queries, std::int64_t count);
+template <class T>
+void kde_curve_cuda(const CudaContext& context, const CudaKde<T>& kde, const Queries<T>& queries,
+                    const Curve<T>& curve, void* workspace, void* stream);
 
 template <class T>
 std::size_t kde_gradient_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,

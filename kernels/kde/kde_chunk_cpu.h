@@ -96,6 +96,12 @@ void kde_small_chunk(std::int64_t targets, const ChunkTask<S, C>& task);
 // First pass for any d.
 template <class S, class C>
 void kde_tile_chunk(std::int64_t targets, const ChunkTask<S, C>& task);
+// Sums at many bandwidths, for any d: of query q and rates[g], the PartialLayout without sums at
+// task.partials + q * task.stride + g * kCurveSize. The task's own rate is not read.
+inline constexpr std::int64_t kCurveSize = PartialLayout::kSums;
+template <class S, class C>
+void kde_curve_chunk(std::int64_t targets, const ChunkTask<S, C>& task, const double* rates,
+                     std::int64_t count);
 // Second pass for any d, in double only.
 template <class S>
 void kde_second_chunk(std::int64_t targets, const ChunkTask<S, double>& task);

@@ -203,6 +203,30 @@ void kde_summarise_cpu(const CpuContext& context, const CpuKde<T>& kde, const Qu
   kde_far_cpu(context, kde, queries, none, summaries, far.queries, far.count, rest);
 }
 
+template <class T>
+std::size_t kde_evaluate_in_double_workspace_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                                 const Queries<T>& queries,
+                                                 const Outputs<T>& outputs) {
+  Arena arena(nullptr);
+  (void)arena.take<std::int64_t>(queries.m);
+  const std::size_t bytes =
+      std::max(needed<T, double>(context, kde, queries, outputs, Passes::kOne),
+               kde_far_workspace_cpu(context, kde, outputs));
+  (void)arena.take<char>(static_cast<std::int64_t>(bytes));
+  return arena.used();
+}
+
+template <class T>
+void kde_evaluate_in_double_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                const Queries<T>& queries, const Outputs<T>& outputs,
+                                const std::int64_t* order, std::int64_t count, void* workspace) {
+  Arena arena(workspace);
+  QueryList far = {arena.take<std::int64_t>(queries.m), 0};
+  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
+                            nullptr, &far);
+  kde_far_cpu(context, kde, queries, outputs, {}, far.queries, far.count, arena);
+}
+
 double distance_error(std::int64_t d) {
   const auto dimensions = static_cast<double>(d);
   return (1.5 + 0.35 * std::sqrt(std::min(dimensions, 64.0))) /
@@ -297,6 +321,18 @@ template void kde_summarise_cpu(const CpuContext&, const CpuKde<float>&, const Q
 template void kde_summarise_cpu(const CpuContext&, const CpuKde<double>&, const Queries<double>&,
                                 const std::int64_t*, std::int64_t, const PosteriorSummaries&,
                                 void*);
+template std::size_t kde_evaluate_in_double_workspace_cpu(const CpuContext&, const CpuKde<float>&,
+                                                          const Queries<float>&,
+                                                          const Outputs<float>&);
+template void kde_evaluate_in_double_cpu(const CpuContext&, const CpuKde<float>&,
+                                         const Queries<float>&, const Outputs<float>&,
+                                         const std::int64_t*, std::int64_t, void*);
+template std::size_t kde_evaluate_in_double_workspace_cpu(const CpuContext&, const CpuKde<double>&,
+                                                          const Queries<double>&,
+                                                          const Outputs<double>&);
+template void kde_evaluate_in_double_cpu(const CpuContext&, const CpuKde<double>&,
+                                         const Queries<double>&, const Outputs<double>&,
+                                         const std::int64_t*, std::int64_t, void*);
 template std::size_t kde_evaluate_workspace_cpu(const CpuContext&, const CpuKde<float>&,
                                                 const Queries<float>&, const Outputs<float>&);
 template std::size_t kde_evaluate_workspace_cpu(const CpuContext&, const CpuKde<double>&,

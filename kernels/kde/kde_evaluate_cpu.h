@@ -28,6 +28,18 @@ template <class T>
                                                       const CpuKde<T>& kde,
                                                       const Queries<T>& queries);
 
+// Evaluates the queries listed in `order` (sorted by label) in double, far ones as such; only the
+// outputs of the first pass. Checks nothing.
+template <class T>
+void kde_evaluate_in_double_cpu(const CpuContext& context, const CpuKde<T>& kde,
+                                const Queries<T>& queries, const Outputs<T>& outputs,
+                                const std::int64_t* order, std::int64_t count, void* workspace);
+template <class T>
+[[nodiscard]] std::size_t kde_evaluate_in_double_workspace_cpu(const CpuContext& context,
+                                                               const CpuKde<T>& kde,
+                                                               const Queries<T>& queries,
+                                                               const Outputs<T>& outputs);
+
 // ---- When single precision serves a query; README.md derives it --------------------------------
 
 // The relative error of a squared distance in single precision, in units of 2^-24: the roundings of

@@ -35,6 +35,43 @@ double exact_rate(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t 
   return 0.5 / (kLn2 * h) / h;
 }
 
+// The same, kept in a range whose products in type C are no NaN: queries beyond it are evaluated in
+// double, or are far.
+template <class C>
+double bounded_rate(double rate) {
+  const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
+  return std::clamp(rate, 1 / limit, limit);
+}
+
+// What moves a y, |y| < 2, over h^2 an error of the score: a shared signal scale is a double, and
+// may lie between two numbers of single precision; and a product may be rounded.
+inline double single_displacement(const CpuContext& context, double a) {
+  double displacement = 2 * std::abs(a - static_cast<double>(static_cast<float>(a)));
+  if (a != 1 && !kde_fuses_multiply_adds(context.targets())) {
+    displacement += 2 * a * kUnitSingle;
+  }
+  return displacement;
+}
+
+// Whether sums in single precision are numbers that mean something; `query` is the largest
+// |component| of x and h the bandwidth, in the stored unit. The largest weight is about 1; where it
+// is not, exponents are too large to say how large.
+inline bool single_in_range(double query, double h, double rate, double displacement,
+                            double reference, double mass) {
+  return query < 1e15 && rate > 1e-28 && rate < 1e28 && mass > 0.25 && std::isfinite(mass) &&
+         !is_far(reference, mass, rate) && displacement <= 5e-7 * h;
+}
+
+// Natural logarithm of the density of query i, from its sum mass 2^reference.
+template <class T>
+double log_density_of(const CpuKde<T>& kde, const Queries<T>& queries, std::int64_t i,
+                      double bandwidth, double reference, double mass) {
+  const DataClass& of = class_of(kde, queries, i);
+  const double visible = kde.visible_weight(of, skip_of(kde, queries, i));
+  return kLn2 * reference + std::log(mass) - std::log(visible) -
+         static_cast<double>(kde.d) * (0.918938533204672741780 + std::log(bandwidth));
+}
+
 inline constexpr std::int64_t kMaxChunks = 32;
 inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
@@ -74,6 +111,54 @@ inline Chunks chunks_of(std::int64_t begin, std::int64_t end) {
   return {base, size, (end - base + size - 1) / size};
 }
 
+// ---- Tiles of queries
+// -----------------------------------------------------------------------------
+
+struct QueryTile {
+  const std::int64_t* order;  // indices of its queries
+  int count;
+  const DataClass* of;  // which they all see
+  Chunks chunks;
+};
+
+// Queries that a tile takes: whole groups, so that all threads have some, and that the last tile is
+// no small rest.
+template <class T>
+std::int64_t queries_a_tile(const CpuContext& context, const CpuKde<T>& kde, std::int64_t count) {
+  const std::int64_t groups = (count + kGroupRows - 1) / kGroupRows;
+  constexpr std::int64_t kMost = kTileQueries / kGroupRows;
+  std::int64_t tiles = (groups + kMost - 1) / kMost;
+  if (tiles * chunks_of(0, kde.n).count < context.threads()) {
+    tiles = context.threads();
+  }
+  return (groups + tiles - 1) / tiles * kGroupRows;
+}
+
+// Fills up to `most` tiles from order[done..count), which is sorted by class, and advances done. A
+// tile of a method that is not dense is one task, over all data: there are to be as many as
+// threads.
+template <class T>
+std::int64_t list_tiles(const CpuContext& context, const CpuKde<T>& kde, const Queries<T>& queries,
+                        const std::int64_t* order, std::int64_t count, std::int64_t& done,
+                        QueryTile* tiles, std::int64_t most, Method method = Method::kDense) {
+  const bool dense = method == Method::kDense;
+  const std::int64_t size =
+      dense ? queries_a_tile(context, kde, count)
+            : std::clamp<std::int64_t>(count / context.threads(), kGroupRows, kTileQueries);
+  std::int64_t listed = 0;
+  while (listed < most && done < count) {
+    const DataClass* of = &class_of(kde, queries, order[done]);
+    std::int64_t end = done + 1;
+    while (end < count && end - done < size && &class_of(kde, queries, order[end]) == of) {
+      ++end;
+    }
+    tiles[listed++] = {order + done, static_cast<int>(end - done), of,
+                       dense ? chunks_of(of->begin, of->end) : Chunks{of->begin, kde.n, 1}};
+    done = end;
+  }
+  return listed;
+}
+
 // ---- The merged state of a query
 // -----------------------------------------------------------------
 
@@ -83,9 +168,80 @@ struct QueryState {
   double mass;
   double moment;
   double squares;
+  double verdict;  // Verdict of the first pass
   double* mean;
 };
-inline constexpr std::int64_t kStateScalars = 4;
+inline constexpr std::int64_t kStateScalars = 5;
+
+// What a first pass finds out about a query: nothing, that another evaluation is to repair it, or
+// that it is far.
+enum class Verdict { kGood, kNeedsMore, kFar };
+
+// Sizes of a query's vectors in the stored unit, from which its error is estimated.
+struct Extent {
+  double away_squared = 0;  // |a m - x|^2
+  double away = 0;          // largest |component| of a m - x,
+  double mean = 0;          // of m,
+  double shift = 0;         // of m - rho,
+  double query = 0;         // and of x
+};
+
+// Sum or maximum over j in [0, d), by lanes: none waits for another, and compilers make vectors of
+// them.
+template <class Add, class Value>
+double fold(std::int64_t d, const Add& add, const Value& value) {
+  constexpr std::int64_t kLanes = 4;
+  double lanes[kLanes] = {};
+  std::int64_t j = 0;
+  for (; j + kLanes <= d; j += kLanes) {
+    for (std::int64_t k = 0; k < kLanes; ++k) {
+      lanes[k] = add(lanes[k], value(j + k));
+    }
+  }
+  for (; j < d; ++j) {
+    lanes[0] = add(lanes[0], value(j));
+  }
+  return add(add(lanes[0], lanes[1]), add(lanes[2], lanes[3]));
+}
+template <class Value>
+double sum_of(std::int64_t d, const Value& value) {
+  return fold(
+      d, [](double a, double b) { return a + b; }, value);
+}
+template <class T>
+double largest_of(const T* values, std::int64_t d) {
+  return fold(
+      d, [](double a, double b) { return b > a ? b : a; },
+      [values](std::int64_t j) { return static_cast<double>(std::abs(values[j])); });
+}
+
+// a b - c rounded once, as far as a double goes: what std::fma gives, without a call into the
+// mathematical library where a processor's own instruction may not be used. Dekker's product.
+class ExactScale {
+ public:
+  explicit ExactScale(double scale) : scale_(scale) {
+    const double wide = scale * 134217729.0;  // 2^27 + 1
+    high_ = wide - (wide - scale);
+    low_ = scale - high_;
+    splits_ = scale < 1e100 && scale > 1e-100;
+  }
+  // b is of moderate size: less than 1e100.
+  [[nodiscard]] double minus(double b, double c) const {
+    if (!splits_) {
+      return std::fma(scale_, b, -c);
+    }
+    const double product = scale_ * b;
+    const double wide = b * 134217729.0;
+    const double high = wide - (wide - b);
+    const double low = b - high;
+    const double rest = ((high_ * high - product) + high_ * low + low_ * high) + low_ * low;
+    return (product - c) + rest;
+  }
+
+ private:
+  double scale_, high_, low_;
+  bool splits_;
+};
 
 // ---- One evaluation
 // ------------------------------------------------------------------------------
@@ -137,6 +293,8 @@ class Evaluation {
     tile_list_ = arena.take<Tile>(tiles_);
     partials_ = arena.take<double>(slots * max_chunks_ * layout_.size());
     states_ = arena.take<double>(slots * (kStateScalars + layout_.padded));
+    away_ = arena.take<double>(context_.threads() * layout_.padded);
+    rho_ = arena.take<C>(context_.threads() * layout_.padded);
     evaluated_ = method_ == Method::kDense ? nullptr : arena.take<std::int64_t>(slots);
     scratch_size_ = 0;
     Arena scratch(nullptr);
@@ -154,12 +312,13 @@ class Evaluation {
                    QueryList* far = nullptr, QueryList* declined = nullptr) {
     std::int64_t flags = 0;
     for (std::int64_t done = 0; done < count;) {
-      const std::int64_t tiles = list_tiles(order, count, done);
+      const std::int64_t tiles =
+          list_tiles(context_, kde_, queries_, order, count, done, tile_list_, tiles_, method_);
       run_tiles(tiles, Pass::kFirst);
-      context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int) {
+      context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int thread) {
         const Tile& tile = tile_list_[slot / kTileQueries];
         if (slot % kTileQueries < tile.count && !is_declined(slot)) {
-          finish_first(slot, tile.order[slot % kTileQueries]);
+          finish_first(slot, tile.order[slot % kTileQueries], thread);
         }
       });
       if (second_) {
@@ -176,9 +335,13 @@ class Evaluation {
           const std::int64_t i = tile_list_[t].order[q];
           if (is_declined(t * kTileQueries + q)) {
             declined->queries[declined->count++] = i;
-          } else if (far != nullptr && query_is_far(t * kTileQueries + q, i)) {
+            continue;
+          }
+          const auto verdict =
+              static_cast<Verdict>(static_cast<int>(state_of(t * kTileQueries + q).verdict));
+          if (far != nullptr && verdict == Verdict::kFar) {
             far->queries[far->count++] = i;
-          } else if (flagged != nullptr && needs_more(t * kTileQueries + q, i)) {
+          } else if (flagged != nullptr && verdict != Verdict::kGood) {
             flagged[flags++] = i;
           }
         }
@@ -192,12 +355,7 @@ class Evaluation {
 
   enum class Pass { kFirst, kSecond };
 
-  struct Tile {
-    const std::int64_t* order;  // indices of its queries
-    int count;
-    const DataClass* of;
-    Chunks chunks;
-  };
+  using Tile = QueryTile;
 
   // A tile's queries on their way to the screen.
   struct ScreenScratchpad {
@@ -260,28 +418,6 @@ class Evaluation {
     return method_ != Method::kDense && evaluated_[slot] < 0;
   }
 
-  // Fills tile_list_ from order[done..count), advancing done; a tile's queries see one class.
-  std::int64_t list_tiles(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
-    // A tile of another method is one task: there are to be as many as threads.
-    const std::int64_t most =
-        method_ == Method::kDense
-            ? kTileQueries
-            : std::clamp<std::int64_t>(count / context_.threads(), kGroupRows, kTileQueries);
-    std::int64_t tiles = 0;
-    while (tiles < tiles_ && done < count) {
-      const DataClass* of = &class_of(kde_, queries_, order[done]);
-      std::int64_t end = done + 1;
-      while (end < count && end - done < most && &class_of(kde_, queries_, order[end]) == of) {
-        ++end;
-      }
-      tile_list_[tiles++] = {
-          order + done, static_cast<int>(end - done), of,
-          method_ == Method::kDense ? chunks_of(of->begin, of->end) : Chunks{of->begin, kde_.n, 1}};
-      done = end;
-    }
-    return tiles;
-  }
-
   double* partial_of(std::int64_t slot, std::int64_t chunk) const {
     const std::int64_t tile = slot / kTileQueries;
     return partials_ +
@@ -290,7 +426,7 @@ class Evaluation {
 
   QueryState state_of(std::int64_t slot) const {
     double* const s = states_ + slot * (kStateScalars + layout_.padded);
-    return {s[0], s[1], s[2], s[3], s + kStateScalars};
+    return {s[0], s[1], s[2], s[3], s[4], s + kStateScalars};
   }
 
   void run_tiles(std::int64_t tiles, Pass pass) {
@@ -403,11 +539,10 @@ class Evaluation {
   // What rounding may move a coordinate of a y by, |y| < 2: a shared signal scale is a double, and
   // may lie between two numbers of type C; and a product may be rounded.
   double displacement(double a) const {
-    double moved = 2 * std::abs(a - static_cast<double>(static_cast<C>(a)));
-    if (a != 1 && !kde_fuses_multiply_adds(context_.targets())) {
-      moved += 2 * a * (kExact ? kUnitDouble : kUnitSingle);
+    if (!kExact) {
+      return single_displacement(context_, a);
     }
-    return moved;
+    return a != 1 && !kde_fuses_multiply_adds(context_.targets()) ? 2 * a * kUnitDouble : 0;
   }
 
   // Converts a tile's queries to the stored unit and the kernels' layouts.
@@ -434,18 +569,18 @@ class Evaluation {
       const ReferencePoint kind = reference_kind(a, h_squared);
       s.origin[q] = kind == ReferencePoint::kOrigin ? 1 : 0;
       s.scale[q] = static_cast<C>(a);
-      s.rate[q] = rate_of(i);
+      s.rate[q] = bounded_rate<C>(exact_rate(kde_, queries_, i));
       s.skip[q] = skip_of(kde_, queries_, i);
       task.scaled = task.scaled || s.scale[q] != C(1);
       task.rho_is_x = score_only_ && !task.scaled;
       const S* const x = queries_.x + i * queries_.ld;
       const std::int64_t at = q / kGroupRows * kGroupRows * d + q % kGroupRows;
+      const PowerOfTwo to_stored = kde_.to_stored;
       for (std::int64_t j = 0; j < d; ++j) {
-        const double xj = kde_.to_stored(static_cast<double>(x[j]));
-        s.x[at + j * kGroupRows] = static_cast<C>(xj);
-        if (pass == Pass::kFirst) {
-          s.rho[q * padded + j] = reference_point(kind, xj, a, h_squared, j);
-        }
+        s.x[at + j * kGroupRows] = static_cast<C>(to_stored(static_cast<double>(x[j])));
+      }
+      if (pass == Pass::kFirst) {
+        reference_points(kind, x, a, h_squared, s.rho + q * padded);
       }
       std::fill(s.rho + q * padded + d, s.rho + (q + 1) * padded, C(0));
       if (pass == Pass::kSecond) {
@@ -477,25 +612,37 @@ class Evaluation {
     }
     const double enough = kde_.d <= 64 ? 0.125 : 0.0625;
     const bool digits_to_spare = kde_.spread >= enough && h_squared >= enough * enough;
-    return sizeof(C) == sizeof(float) && !small_ && digits_to_spare ? ReferencePoint::kOrigin
-                                                                    : ReferencePoint::kQuery;
+    return !small_ && digits_to_spare ? ReferencePoint::kOrigin : ReferencePoint::kQuery;
   }
 
-  C reference_point(ReferencePoint kind, double x, double a, double h_squared,
-                    std::int64_t j) const {
-    if (kind != ReferencePoint::kGuess) {
-      return kind == ReferencePoint::kQuery ? static_cast<C>(x) : C(0);
+  // rho of a query, [d].
+  void reference_points(ReferencePoint kind, const S* x, double a, double h_squared, C* rho) const {
+    switch (kind) {
+      case ReferencePoint::kOrigin:
+        std::fill_n(rho, kde_.d, C(0));
+        return;
+      case ReferencePoint::kQuery:
+        for (std::int64_t j = 0; j < kde_.d; ++j) {
+          rho[j] = static_cast<C>(kde_.to_stored(static_cast<double>(x[j])));
+        }
+        return;
+      case ReferencePoint::kGuess:
+        break;
     }
-    const double mean = kde_.mean[j];
-    const double variance = kde_.variance[j];
-    const double share = variance > 0 ? variance / (variance + h_squared) : (h_squared > 0 ? 0 : 1);
-    const double guess = mean + (x / a - mean) * share;
-    return static_cast<C>(
-        std::clamp(guess, static_cast<double>(kde_.lower[j]), static_cast<double>(kde_.upper[j])));
+    const double* const mean = kde_.mean.data();
+    const double* const variance = kde_.variance.data();
+    const double inverse = 1 / a;
+    const double alone = h_squared > 0 ? 0 : 1;  // share of x where there is no variance
+    for (std::int64_t j = 0; j < kde_.d; ++j) {
+      const double xj = kde_.to_stored(static_cast<double>(x[j]));
+      const double share = variance[j] > 0 ? variance[j] / (variance[j] + h_squared) : alone;
+      const double guess = mean[j] + (xj * inverse - mean[j]) * share;
+      rho[j] = static_cast<C>(std::clamp(guess, static_cast<double>(kde_.lower[j]),
+                                         static_cast<double>(kde_.upper[j])));
+    }
   }
 
-  bool query_is_far(std::int64_t slot, std::int64_t i) const {
-    const QueryState state = state_of(slot);
+  bool query_is_far(const QueryState& state, std::int64_t i) const {
     return is_far(state.reference, state.mass, exact_rate(kde_, queries_, i));
   }
 
@@ -505,23 +652,18 @@ class Evaluation {
     return h * h;
   }
 
-  // log2(e) / (2 h^2) in the stored unit, kept in a range whose products are no NaN: queries beyond
-  // it are evaluated in double, or are far.
-  double rate_of(std::int64_t i) const {
-    const double limit = sizeof(C) == sizeof(float) ? 1e30 : 1e300;
-    return std::clamp(exact_rate(kde_, queries_, i), 1 / limit, limit);
-  }
-
   // Merges the chunks of a query into its state, and writes the first-order outputs.
-  void finish_first(std::int64_t slot, std::int64_t i) {
+  void finish_first(std::int64_t slot, std::int64_t i, int thread) {
     const Tile& tile = tile_list_[slot / kTileQueries];
     double reference = -kInfinity;
     for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
       reference = std::max(reference, partial_of(slot, c)[PartialLayout::kReference]);
     }
     double* const state = states_ + slot * (kStateScalars + layout_.padded);
-    std::fill_n(state, kStateScalars + layout_.padded, 0.0);
+    std::fill_n(state, kStateScalars, 0.0);
     state[0] = reference;
+    double* const sums = state + kStateScalars;
+    bool some = false;
     for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
       const double* const partial = partial_of(slot, c);
       const double factor = std::exp2(partial[PartialLayout::kReference] - reference);
@@ -531,11 +673,28 @@ class Evaluation {
       state[1] += factor * partial[PartialLayout::kMass];
       state[2] += factor * partial[PartialLayout::kMoment];
       state[3] += factor * factor * partial[PartialLayout::kSquares];
-      for (std::int64_t j = 0; j < kde_.d; ++j) {
-        state[kStateScalars + j] += factor * partial[PartialLayout::kSums + j];
+      const double* const from = partial + PartialLayout::kSums;
+      if (some) {
+        for (std::int64_t j = 0; j < kde_.d; ++j) {
+          sums[j] += factor * from[j];
+        }
+      } else {
+        for (std::int64_t j = 0; j < kde_.d; ++j) {
+          sums[j] = factor * from[j];
+        }
+        some = true;
       }
     }
-    write_first(i, state);
+    if (!some) {
+      std::fill_n(sums, kde_.d, 0.0);
+    }
+    std::fill(sums + kde_.d, sums + layout_.padded, 0.0);
+    const Extent extent = write_first(thread, i, state);
+    if (query_is_far(state_of(slot), i)) {
+      state[4] = static_cast<double>(Verdict::kFar);
+    } else if (needs_more(state_of(slot), i, extent)) {
+      state[4] = static_cast<double>(Verdict::kNeedsMore);
+    }
     write_report(outputs_, i, method_,
                  method_ == Method::kDense ? tile.of->end - tile.of->begin : evaluated_[slot]);
     if (summaries_.mean != nullptr) {
@@ -548,49 +707,83 @@ class Evaluation {
     }
   }
 
-  void write_first(std::int64_t i, double* state) {
-    const double a = scale_of(queries_, i);
-    const double h = bandwidth_of(queries_, i);
-    const double stored_h = kde_.to_stored(h);
-    const double h_squared = relative_h_squared(i);
-    const ReferencePoint kind = reference_kind(a, h_squared);
+  Extent write_first(int thread, std::int64_t i, double* state) {
     const double mass = state[1];
-    const S* const x = queries_.x + i * queries_.ld;
-    double away_squared = 0;  // |a m - x|^2, stored unit
-    for (std::int64_t j = 0; j < kde_.d; ++j) {
-      const double xj = kde_.to_stored(static_cast<double>(x[j]));
-      const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
-      const double offset = state[kStateScalars + j] / mass;
-      const double away = a * offset + std::fma(a, rho, -xj);
-      away_squared += away * away;
-      state[kStateScalars + j] = rho + offset;
-      if (outputs_.score != nullptr) {
-        // 1/h^2 in two steps: h^2 may under- or overflow where the score does not.
-        outputs_.score[i * outputs_.ld_score + j] =
-            static_cast<S>(kde_.to_stored(away / stored_h / stored_h));
-      }
-      if (outputs_.denoised != nullptr) {
-        outputs_.denoised[i * outputs_.ld_denoised + j] =
-            static_cast<S>(kde_.from_stored(rho + offset));
-      }
+    Extent extent;
+    if (sums_) {
+      write_vectors(thread, i, state, extent);
+    }
+    if (!kExact) {
+      extent.query = kde_.to_stored(largest_of(queries_.x + i * queries_.ld, kde_.d));
     }
     if (outputs_.log_density != nullptr) {
-      outputs_.log_density[i] = static_cast<S>(log_density(i, state[0], mass));
+      outputs_.log_density[i] = static_cast<S>(
+          log_density_of(kde_, queries_, i, bandwidth_of(queries_, i), state[0], mass));
     }
     if (outputs_.effective_sample_size != nullptr) {
       outputs_.effective_sample_size[i] = static_cast<S>(mass * mass / state[3]);
     }
     if (outputs_.divergence != nullptr && !second_) {
-      write_divergence(i, state[2] / mass - away_squared);
+      write_divergence(i, state[2] / mass - extent.away_squared);
     }
+    return extent;
   }
 
-  double log_density(std::int64_t i, double reference, double mass) const {
-    const DataClass& of = class_of(kde_, queries_, i);
-    const double visible = kde_.visible_weight(of, skip_of(kde_, queries_, i));
-    const auto d = static_cast<double>(kde_.d);
-    return kLn2 * reference + std::log(mass) - std::log(visible) -
-           d * (0.918938533204672741780 + std::log(bandwidth_of(queries_, i)));
+  // Score and denoiser from the sums, which become the mean.
+  void write_vectors(int thread, std::int64_t i, double* state, Extent& extent) {
+    const double a = scale_of(queries_, i);
+    const double h_squared = relative_h_squared(i);
+    const ReferencePoint kind = reference_kind(a, h_squared);
+    const S* const x = queries_.x + i * queries_.ld;
+    double* const mean = state + kStateScalars;
+    double* const away = away_ + thread * layout_.padded;
+    const double inverse_mass = 1 / state[1];
+    const ExactScale scale(a);
+    if (!kExact && moments_) {
+      extent.shift = largest_of(mean, kde_.d) * inverse_mass;
+    }
+    const PowerOfTwo to_stored = kde_.to_stored;
+    if (kind == ReferencePoint::kGuess) {
+      C* const rho = rho_ + thread * layout_.padded;
+      reference_points(kind, x, a, h_squared, rho);
+      for (std::int64_t j = 0; j < kde_.d; ++j) {
+        const double offset = mean[j] * inverse_mass;
+        const auto rho_j = static_cast<double>(rho[j]);
+        const double xj = to_stored(static_cast<double>(x[j]));
+        away[j] = a * offset + scale.minus(rho_j, xj);
+        mean[j] = rho_j + offset;
+      }
+    } else {
+      // a is 1, and rho is x or 0.
+      const double of_query = kind == ReferencePoint::kQuery ? 1 : 0;
+      for (std::int64_t j = 0; j < kde_.d; ++j) {
+        const double offset = mean[j] * inverse_mass;
+        const double xj = to_stored(static_cast<double>(x[j]));
+        const auto rho_j = of_query * static_cast<double>(static_cast<C>(xj));
+        away[j] = offset + (rho_j - xj);
+        mean[j] = rho_j + offset;
+      }
+    }
+    extent.away_squared = sum_of(kde_.d, [away](std::int64_t j) { return away[j] * away[j]; });
+    if (!kExact && moments_) {
+      extent.away = largest_of(away, kde_.d);
+      extent.mean = largest_of(mean, kde_.d);
+    }
+    if (outputs_.score != nullptr) {
+      // 1/h^2 in two steps: h^2 may under- or overflow where the score does not.
+      const double inverse_h = 1 / kde_.to_stored(bandwidth_of(queries_, i));
+      S* const score = outputs_.score + i * outputs_.ld_score;
+      for (std::int64_t j = 0; j < kde_.d; ++j) {
+        score[j] = static_cast<S>(to_stored(away[j] * inverse_h * inverse_h));
+      }
+    }
+    if (outputs_.denoised != nullptr) {
+      const PowerOfTwo from_stored = kde_.from_stored;
+      S* const denoised = outputs_.denoised + i * outputs_.ld_denoised;
+      for (std::int64_t j = 0; j < kde_.d; ++j) {
+        denoised[j] = static_cast<S>(from_stored(mean[j]));
+      }
+    }
   }
 
   // a^2 tr Cov / h^4 - d / h^2, the trace in the stored unit.
@@ -687,14 +880,13 @@ class Evaluation {
 
   // Whether another evaluation is to repair this query: of single precision one in double, of one
   // pass one of two.
-  bool needs_more(std::int64_t slot, std::int64_t i) const {
+  bool needs_more(const QueryState& state, std::int64_t i, const Extent& extent) const {
     if constexpr (!kExact) {
-      return needs_double(slot, i);
+      return needs_double(state, i, extent);
     }
     if (outputs_.divergence == nullptr) {
       return false;
     }
-    const QueryState state = state_of(slot);
     Moments moments{};
     moments.bandwidth = kde_.to_stored(bandwidth_of(queries_, i));
     moments.mean_square = state.moment / state.mass;
@@ -702,35 +894,20 @@ class Evaluation {
   }
 
   // Whether single precision cannot promise this query. All lengths in the stored unit.
-  bool needs_double(std::int64_t slot, std::int64_t i) const {
-    const QueryState state = state_of(slot);
+  bool needs_double(const QueryState& state, std::int64_t i, const Extent& extent) const {
     const double a = scale_of(queries_, i);
     const double h = kde_.to_stored(bandwidth_of(queries_, i));
-    const double h_squared = relative_h_squared(i);
-    const ReferencePoint kind = reference_kind(a, h_squared);
-    const S* const x = queries_.x + i * queries_.ld;
     Moments moments{};
-    double largest = 0;
-    for (std::int64_t j = 0; j < kde_.d; ++j) {
-      const double xj = kde_.to_stored(static_cast<double>(x[j]));
-      const double away = a * state.mean[j] - xj;
-      const auto rho = static_cast<double>(reference_point(kind, xj, a, h_squared, j));
-      moments.offset_square += away * away;
-      moments.score_size = std::max(moments.score_size, std::abs(away) / h / h);
-      moments.mean_size = std::max(moments.mean_size, std::abs(state.mean[j]));
-      moments.shift_size = std::max(moments.shift_size, std::abs(state.mean[j] - rho));
-      largest = std::max(largest, std::abs(xj));
-    }
-    if (kind == ReferencePoint::kOrigin) {
-      moments.shift_size = 0;  // there are digits to spare
-    }
+    moments.offset_square = extent.away_squared;
+    moments.score_size = extent.away / h / h;
+    moments.mean_size = extent.mean;
+    // About the origin there are digits to spare.
+    const ReferencePoint kind = reference_kind(a, relative_h_squared(i));
+    moments.shift_size = kind == ReferencePoint::kOrigin ? 0 : extent.shift;
     const double rate = exact_rate(kde_, queries_, i);
-    // The largest weight is about 1; where it is not, exponents are too large to say how large.
-    const bool in_range = largest < 1e15 && rate > 1e-28 && rate < 1e28 && state.mass > 0.25 &&
-                          std::isfinite(state.mass) && std::isfinite(moments.offset_square) &&
-                          !is_far(state.reference, state.mass, rate);
-    // What moves a y is over h^2 an error of the score.
-    if (!in_range || displacement(a) > 5e-7 * h) {
+    if (!single_in_range(extent.query, h, rate, single_displacement(context_, a), state.reference,
+                         state.mass) ||
+        !std::isfinite(moments.offset_square)) {
       return true;
     }
     if (!moments_) {
@@ -769,6 +946,8 @@ class Evaluation {
   double* partials_ = nullptr;
   double* states_ = nullptr;
   std::int64_t* evaluated_ = nullptr;  // by a method other than the dense one; -1: declined
+  double* away_ = nullptr;             // a m - x and rho of the query that a thread finishes
+  C* rho_ = nullptr;
   char* scratch_ = nullptr;
   std::size_t scratch_size_ = 0;
 };

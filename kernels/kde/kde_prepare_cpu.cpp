@@ -10,6 +10,7 @@
 #include "common/cpu_context.h"
 #include "common/error.h"
 #include "kde/kde_cpu.h"
+#include "kde/kde_queries_cpu.h"
 
 namespace scf::kde {
 namespace {
@@ -37,27 +38,36 @@ struct BlockSummary {
 template <class T>
 BlockSummary<T> summarise(const Dataset<T>& data, std::int64_t begin, std::int64_t end) {
   BlockSummary<T> summary;
-  summary.lower.assign(static_cast<std::size_t>(data.d), std::numeric_limits<T>::infinity());
-  summary.upper.assign(static_cast<std::size_t>(data.d), -std::numeric_limits<T>::infinity());
-  summary.sum.assign(static_cast<std::size_t>(data.d), 0);
-  summary.squares.assign(static_cast<std::size_t>(data.d), 0);
+  const auto d = static_cast<std::size_t>(data.d);
+  summary.lower.assign(d, std::numeric_limits<T>::infinity());
+  summary.upper.assign(d, -std::numeric_limits<T>::infinity());
+  summary.sum.assign(d, 0);
+  summary.squares.assign(d, 0);
+  // Arrays of their own, one operation a loop over them: compilers make vectors of that.
+  T* const __restrict__ lower = summary.lower.data();
+  T* const __restrict__ upper = summary.upper.data();
+  double* const __restrict__ sum = summary.sum.data();
+  double* const __restrict__ squares = summary.squares.data();
+  const T* const __restrict__ first = data.data;
   for (std::int64_t i = begin; i < end; ++i) {
-    const T* row = data.data + i * data.ld;
-    T sum = 0;  // not finite if any coordinate is not: x - x is 0 or NaN
+    const T* const __restrict__ row = data.data + i * data.ld;
     for (std::int64_t j = 0; j < data.d; ++j) {
-      sum += row[j] - row[j];
-      summary.largest = std::max(summary.largest, std::abs(row[j]));
-      summary.lower[j] = std::min(summary.lower[j], row[j]);
-      summary.upper[j] = std::max(summary.upper[j], row[j]);
-      const double centred = static_cast<double>(row[j]) - static_cast<double>(data.data[j]);
-      summary.sum[j] += centred;
-      summary.squares[j] += centred * centred;
+      lower[j] = row[j] < lower[j] ? row[j] : lower[j];
+      upper[j] = row[j] > upper[j] ? row[j] : upper[j];
     }
-    if (sum != 0) {
+    for (std::int64_t j = 0; j < data.d; ++j) {
+      const double centred = static_cast<double>(row[j]) - static_cast<double>(first[j]);
+      sum[j] += centred;
+      squares[j] += centred * centred;
+    }
+    if (!all_finite(row, data.d)) {
       const auto* odd = std::find_if(row, row + data.d, [](T v) { return !std::isfinite(v); });
       summary.bad = (i - begin) * data.d + (odd - row);
       return summary;
     }
+  }
+  for (std::size_t j = 0; j < d; ++j) {
+    summary.largest = std::max({summary.largest, std::abs(lower[j]), std::abs(upper[j])});
   }
   return summary;
 }
@@ -196,15 +206,38 @@ void copy_tile(const Dataset<T>& data, CpuKde<T>& kde, std::int64_t tile) {
   const std::int64_t begin = tile * kTile;
   T* const rows = kde.rows.data() + tile * kTile * kde.padded();
   T* const panels = kde.panels.data() + begin * kde.d;
-  std::fill_n(rows, kTile * kde.padded(), T(0));
-  std::fill_n(panels, kTile * kde.d, T(0));
-  for (std::int64_t k = 0; k < std::min(kTile, kde.n - begin); ++k) {
-    const T* const row = data.data + kde.original_index(begin + k) * data.ld;
-    T* const panel = panels + k / kPanel * kPanel * kde.d + k % kPanel;
-    for (std::int64_t j = 0; j < kde.d; ++j) {
-      const auto value = static_cast<T>(kde.to_stored(static_cast<double>(row[j])));
-      panel[j * kPanel] = value;
-      rows[(j / kde.group * kTile + k) * kde.group + j % kde.group] = value;
+  const std::int64_t count = std::min(kTile, kde.n - begin);
+  if (count < kTile || kde.padded() > kde.d) {
+    std::fill_n(rows, kTile * kde.padded(), T(0));
+    std::fill_n(panels, kTile * kde.d, T(0));
+  }
+  const PowerOfTwo to_stored = kde.to_stored;
+  // A panel's data at a time, and a group of their coordinates: both layouts are then written a
+  // cache line or more at once, from memory that was read for the other.
+  for (std::int64_t k0 = 0; k0 < count; k0 += kPanel) {
+    const std::int64_t k1 = std::min(count, k0 + kPanel);
+    const T* sources[kPanel];
+    for (std::int64_t k = k0; k < k1; ++k) {
+      sources[k - k0] = data.data + kde.original_index(begin + k) * data.ld;
+    }
+    T* const panel = panels + k0 * kde.d;
+    for (std::int64_t g = 0; g < kde.groups; ++g) {
+      const std::int64_t j0 = g * kde.group;
+      const std::int64_t size = std::min(kde.group, kde.d - j0);
+      T* const to = rows + (g * kTile + k0) * kde.group;
+      for (std::int64_t k = 0; k < k1 - k0; ++k) {
+        const T* const from = sources[k] + j0;
+        T* const row = to + k * kde.group;
+        for (std::int64_t j = 0; j < size; ++j) {
+          row[j] = static_cast<T>(to_stored(static_cast<double>(from[j])));
+        }
+      }
+      for (std::int64_t j = 0; j < size; ++j) {
+        T* const line = panel + (j0 + j) * kPanel;
+        for (std::int64_t k = 0; k < k1 - k0; ++k) {
+          line[k] = to[k * kde.group + j];
+        }
+      }
     }
   }
 }

@@ -26,15 +26,6 @@ void check_bound(const char* name, const T* values, std::int64_t i, LeastBandwid
                                             " 0 and finite, got " + value);
 }
 
-template <class T>
-bool all_finite(const T* row, std::int64_t d) {
-  T sum = 0;
-  for (std::int64_t j = 0; j < d; ++j) {
-    sum += row[j] - row[j];
-  }
-  return sum == 0;
-}
-
 }  // namespace
 
 template <class T>

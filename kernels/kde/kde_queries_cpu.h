@@ -8,6 +8,24 @@
 
 namespace scf::kde {
 
+// Whether all of row[0..d) are finite: x - x is 0 or NaN. Several sums, none of which waits for
+// another.
+template <class T>
+[[nodiscard]] bool all_finite(const T* row, std::int64_t d) {
+  constexpr std::int64_t kSums = 8;
+  T sums[kSums] = {};
+  std::int64_t j = 0;
+  for (; j + kSums <= d; j += kSums) {
+    for (std::int64_t k = 0; k < kSums; ++k) {
+      sums[k] += row[j + k] - row[j + k];
+    }
+  }
+  for (; j < d; ++j) {
+    sums[0] += row[j] - row[j];
+  }
+  return std::all_of(sums, sums + kSums, [](T sum) { return sum == 0; });
+}
+
 // Parameters of query i, from its array or the scalar of all.
 template <class T>
 [[nodiscard]] double bandwidth_of(const Queries<T>& queries, std::int64_t i) {

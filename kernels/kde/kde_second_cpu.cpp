@@ -155,11 +155,12 @@ void SecondChunk(const ChunkTask<S, C>& task) {
       }
       const C* const rho = task.rho + q * kde.padded();
       double* const sums = task.partials + q * task.stride + SecondLayout::kSums;
-      if (kde.group == 4) {
-        WeightedSums<1, 4, false>(rows, kde.groups, posterior, rho, kde.padded(), c0, c1, sums, 0);
-      } else {
-        WeightedSums<1, CpuKde<S>::kPanel, false>(rows, kde.groups, posterior, rho, kde.padded(),
-                                                  c0, c1, sums, 0);
+      for (std::int64_t at = 0; at < kde.padded();) {
+        at = kde.group == 4
+                 ? SumStep<1, SumVectors<false>(), 4, false>(rows, at, kde.padded(), kde.padded(),
+                                                             posterior, rho, c0, c1, sums, 0)
+                 : SumStep<1, SumVectors<false>(), CpuKde<S>::kPanel, false>(
+                       rows, at, kde.padded(), kde.padded(), posterior, rho, c0, c1, sums, 0);
       }
     }
   }

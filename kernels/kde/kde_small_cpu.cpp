@@ -1,16 +1,15 @@
-// CPU kernel of the KDE for d <= 4: a lane for each query.
+// CPU kernel of the KDE for d <= 4: a lane for each datum.
 //
 //   in   a tile of up to 48 queries, a chunk of the data;   out  its PartialLayout per query
 //
-// Coordinates of the queries, their sums and references stay in registers; data are broadcast, a
-// panel of 16 (8) at a time from the cache. Per pair about 2 d + 7 operations of the multiply-add
-// units, and d loads for a whole vector of queries. Differences first, and the sums gather p (y -
-// rho), so that neither cancels.
+// A query's coordinates and sums stay in registers, and a block of 2048 data in the first cache
+// while all queries go by: coordinates of the data are operands in memory, which cost no
+// instruction of their own. Per pair 2 d + 7 operations of the multiply-add units (13 for 7 in
+// double). Differences first, and the sums gather p (y - rho), so that neither cancels.
 //
 // The reference of a query is optimistic: an integer taken from the first data of the chunk, and
-// checked once a block of kBlock data. Where a block's sum is too large, the block is done again
-// with a reference from its own maximum, and the sums so far are rescaled, exactly, by a power of
-// two.
+// checked once a block. Where a block's sum is too large, the block is done again with a reference
+// from its own maximum, and the sums so far are rescaled, exactly, by a power of two.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_small_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -21,324 +20,281 @@
 #include <limits>
 
 #include "common/simd.h"
-#include "kde/kde_tile-inl.h"
+#include "kde/kde_reference-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::kde {
 namespace HWY_NAMESPACE {
 
-inline constexpr std::int64_t kBlock = CpuKde<float>::kTile;
-inline constexpr std::int64_t kProbe = 16;  // data that the first reference is taken from
+inline constexpr std::int64_t kBlock = 2048;     // data
+inline constexpr int kTogether = 4;              // vectors of data whose exponentials are one step
+inline constexpr std::int64_t kRunVectors = 16;  // no sum is longer: equal terms round the same way
+inline constexpr std::int64_t kProbeVectors = 4;  // that the first reference is taken from
 
-// kPlain: a = 1, sums about the query itself, no weights, no moments. Else everything.
+// kPlain: a = 1, sums about the query itself, all data seen with the same weight, no moments. Else
+// everything.
 enum class Variant { kPlain, kGeneral };
 
-// One vector of queries, and where it stands in the sum over the chunk.
-template <class S, class C, int kD, Variant kVariant>
-class QueryVector {
-  using D = hn::ScalableTag<C>;
-  using V = hn::Vec<D>;
-  static constexpr bool kGeneral = kVariant == Variant::kGeneral;
-  static constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+// One query, and a run of whole steps of kTogether vectors of data.
+template <class S, class C, int kD>
+struct SmallRow {
+  C x[kD];
+  C rho[kD];
+  C scale;
+  C rate;
+  const S* panels;
+  const C* addends;    // [kBlock], of the data from `first` on; of plain rows: null
+  std::int64_t first;  // position
+  std::int64_t begin;
+  std::int64_t end;
+};
+
+// What a row adds to, in the order of PartialLayout from kMass on.
+template <int kD>
+inline constexpr int kSmallSums = 3 + kD;
+static_assert(PartialLayout::kMoment == PartialLayout::kMass + 1 &&
+              PartialLayout::kSquares == PartialLayout::kMass + 2 &&
+              PartialLayout::kSums == PartialLayout::kMass + 3);
+
+// Coordinate j of vector i of the step of data at `step`.
+template <int kD, class S, class D>
+HWY_INLINE hn::Vec<D> SmallDatum(D dc, const S* step, int i, int j) {
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  const std::int64_t at = i * static_cast<std::int64_t>(hn::Lanes(dc));
+  return LoadAs(dc, step + at / kPanel * kPanel * kD + at % kPanel + j * kPanel);
+}
+
+// Vector i's exponents less the reference, and squared distances.
+template <Variant kVariant, class S, class C, int kD, class D, class V>
+HWY_INLINE V SmallExponent(D dc, const SmallRow<S, C, kD>& row, const S* step, std::int64_t k,
+                           int i, const V* x, V scale, V rate, V shift, V* squared) {
+  constexpr bool kGeneral = kVariant == Variant::kGeneral;
+  V sum = hn::Zero(dc);
+#pragma GCC unroll 16
+  for (int j = 0; j < kD; ++j) {
+    const V y = SmallDatum<kD>(dc, step, i, j);
+    // The sign is of no account, and x - y may take y from memory.
+    const V difference = kGeneral ? hn::MulSub(scale, y, x[j]) : hn::Sub(x[j], y);
+    sum = j == 0 ? hn::Mul(difference, difference) : hn::MulAdd(difference, difference, sum);
+  }
+  *squared = sum;
+  if constexpr (kGeneral) {
+    const std::int64_t lanes = hn::Lanes(dc);
+    shift = hn::Add(hn::LoadU(dc, row.addends + (k - row.first) + i * lanes), shift);
+  }
+  return hn::NegMulAdd(rate, sum, shift);
+}
+
+// The sums of one row relative to 2^reference. kBounded promises that no weight overflows. The
+// chain from a distance to its weight is long, and a core looks only so far ahead for independent
+// work; so each step is taken for a whole run of vectors before the next.
+template <Variant kVariant, bool kBounded, class S, class C, int kD>
+HWY_NOINLINE void SumRow(const SmallRow<S, C, kD>& row, double reference, double* HWY_RESTRICT to) {
+  constexpr bool kGeneral = kVariant == Variant::kGeneral;
+  const hn::ScalableTag<C> dc;
+  using V = hn::Vec<decltype(dc)>;
+  const std::int64_t lanes = hn::Lanes(dc);
+  V x[kD], rho[kD];
+  for (int j = 0; j < kD; ++j) {
+    x[j] = hn::Set(dc, row.x[j]);
+    rho[j] = hn::Set(dc, row.rho[j]);
+  }
+  const V scale = hn::Set(dc, row.scale);
+  const V rate = hn::Set(dc, row.rate);
+  const V shift = hn::Set(dc, static_cast<C>(-reference));
+  HWY_ALIGN C total_sums[kSmallSums<kD> * hn::MaxLanes(hn::ScalableTag<C>())] = {};
+  C* const totals = Memory(total_sums);
+  for (std::int64_t k = row.begin; k < row.end; k += kRunVectors * lanes) {
+    const auto vectors = static_cast<int>(std::min(kRunVectors, (row.end - k) / lanes));
+    const S* const run = PanelColumn(row.panels, kD, k);
+    const auto step = [&](int i) {
+      // Whole panels lie one behind the other.
+      return kTogether * hn::MaxLanes(dc) >= CpuKde<S>::kPanel
+                 ? run + i * lanes * kD
+                 : PanelColumn(row.panels, kD, k + i * lanes);
+    };
+    V p[kRunVectors];
+    V squared[kGeneral ? kRunVectors : kTogether];
+    for (int i = 0; i < vectors; i += kTogether) {
+      const S* const at = step(i);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTogether; ++v) {
+        p[i + v] = SmallExponent<kVariant>(dc, row, at, k + i * lanes, v, x, scale, rate, shift,
+                                           &squared[kGeneral ? i + v : v]);
+      }
+    }
+    for (int i = 0; i < vectors; i += kTogether) {
+      Exp2Many<kTogether, kBounded>(dc, p + i);
+    }
+    // Two of each sum, so that one does not wait for the other.
+    V sums[2][kSmallSums<kD>];
+#pragma GCC unroll 16
+    for (int s = 0; s < kSmallSums<kD>; ++s) {
+      sums[0][s] = sums[1][s] = hn::Zero(dc);
+    }
+    for (int i = 0; i < vectors; i += kTogether) {
+      const S* const at = step(i);
+#pragma GCC unroll 4
+      for (int v = 0; v < kTogether; ++v) {
+        V* const sum = sums[v % 2];
+        sum[0] = hn::Add(sum[0], p[i + v]);
+        if constexpr (kGeneral) {
+          sum[1] = hn::MulAdd(p[i + v], squared[i + v], sum[1]);
+          sum[2] = hn::MulAdd(p[i + v], p[i + v], sum[2]);
+        }
+#pragma GCC unroll 16
+        for (int j = 0; j < kD; ++j) {
+          const V away = hn::Sub(kGeneral ? rho[j] : x[j], SmallDatum<kD>(dc, at, v, j));
+          sum[3 + j] = hn::NegMulAdd(p[i + v], away, sum[3 + j]);
+        }
+      }
+    }
+#pragma GCC unroll 16
+    for (int s = 0; s < kSmallSums<kD>; ++s) {
+      if (kGeneral || s == 0 || s >= 3) {
+        C* const total = totals + s * lanes;
+        hn::Store(hn::Add(hn::Load(dc, total), hn::Add(sums[0][s], sums[1][s])), dc, total);
+      }
+    }
+  }
+  for (int s = 0; s < kSmallSums<kD>; ++s) {
+    to[s] = static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, hn::Load(dc, totals + s * lanes))));
+  }
+}
+static_assert(kTogether % 2 == 0 && kRunVectors % kTogether == 0, "whole steps, alternately");
+
+// Largest exponent, -infinity where nothing is seen.
+template <class S, class C, int kD>
+HWY_NOINLINE double LargestOfRow(const SmallRow<S, C, kD>& row, std::int64_t end) {
+  const hn::ScalableTag<C> dc;
+  using V = hn::Vec<decltype(dc)>;
+  V x[kD];
+  for (int j = 0; j < kD; ++j) {
+    x[j] = hn::Set(dc, row.x[j]);
+  }
+  V largest = hn::Set(dc, -std::numeric_limits<C>::infinity());
+  V squared;
+  for (std::int64_t k = row.begin; k < end; k += static_cast<std::int64_t>(hn::Lanes(dc))) {
+    const V t = SmallExponent<Variant::kGeneral>(dc, row, PanelColumn(row.panels, kD, k), k, 0, x,
+                                                 hn::Set(dc, row.scale), hn::Set(dc, row.rate),
+                                                 hn::Zero(dc), &squared);
+    largest = hn::Max(largest, t);
+  }
+  const C most = hn::GetLane(hn::MaxOfLanes(dc, largest));
+  return most > kUnseen<C> / 2 ? static_cast<double>(most)
+                               : -std::numeric_limits<double>::infinity();
+}
+
+// A tile of queries against a chunk of data, block by block.
+template <class S, class C, int kD>
+class SmallTile {
+  static constexpr std::int64_t kStep =
+      kTogether * static_cast<std::int64_t>(hn::MaxLanes(hn::ScalableTag<C>()));
 
  public:
-  HWY_INLINE QueryVector(const ChunkTask<S, C>& task, int first)
-      : task_(task), first_(first), lanes_(static_cast<int>(hn::Lanes(D()))) {
-    HWY_ALIGN C lanes[kTileQueries];
-    for (int j = 0; j < kD; ++j) {
-      for (int q = 0; q < lanes_; ++q) {
-        const int row = first + q;
-        lanes[q] = task.x[(row / kGroupRows * kD + j) * kGroupRows + row % kGroupRows];
-      }
-      x_[j] = hn::LoadU(D(), lanes);
-      for (int q = 0; q < lanes_; ++q) {
-        lanes[q] = task.rho[(first + q) * task.layout.padded + j];
-      }
-      rho_[j] = hn::LoadU(D(), lanes);
-    }
-    for (int q = 0; q < lanes_; ++q) {
-      lanes[q] = static_cast<C>(task.rate[first + q]);
-    }
-    rate_ = hn::LoadU(D(), lanes);
-    scale_ = hn::LoadU(D(), task.scale + first);
-    reference_ = hn::Set(D(), -std::numeric_limits<C>::infinity());
-    std::fill_n(&totals_[0][0], kTotals * kTileQueries, 0.0);
-  }
+  explicit SmallTile(const ChunkTask<S, C>& task)
+      : task_(task),
+        plain_(sizeof(S) == sizeof(C) && task.rho_is_x && !task.moments &&
+               task.kde->log2_weights.empty()) {}
 
-  HWY_NOINLINE void Run(std::int64_t begin, std::int64_t end) {
-    for (std::int64_t k = begin; k < end; k += kBlock) {
-      AddBlock(k, std::min(end, k + kBlock));
-    }
-  }
-
-  HWY_NOINLINE void Write() const {
-    HWY_ALIGN C references[kTileQueries];
-    hn::StoreU(reference_, D(), references);
-    for (int q = 0; q < std::min(lanes_, task_.queries - first_); ++q) {
-      double* const partial = task_.partials + (first_ + q) * task_.stride;
+  void Run() {
+    for (int q = 0; q < task_.queries; ++q) {
+      double* const partial = Partial(q);
       std::fill_n(partial, task_.layout.size(), 0.0);
-      partial[PartialLayout::kReference] = static_cast<double>(references[q]);
-      partial[PartialLayout::kMass] = totals_[0][q];
-      partial[PartialLayout::kMoment] = totals_[1][q];
-      partial[PartialLayout::kSquares] = totals_[2][q];
-      for (int j = 0; j < kD; ++j) {
-        partial[PartialLayout::kSums + j] = totals_[3 + j][q];
-      }
+      partial[PartialLayout::kReference] = -std::numeric_limits<double>::infinity();
+    }
+    for (std::int64_t k = task_.begin; k < task_.end;) {
+      const std::int64_t stop = std::min(task_.end, (k / kBlock + 1) * kBlock);
+      AddBlock(k, stop);
+      k = stop;
     }
   }
 
  private:
-  static constexpr int kTotals = 3 + kD;
-  static constexpr int kTogether = 4;  // exponentials at a time
+  double* Partial(int q) const { return task_.partials + q * task_.stride; }
 
-  struct Sums {
-    V mass, moment, squares, sum[kD];
-  };
-
-  HWY_INLINE const S* Datum(std::int64_t k) const {
-    return PanelColumn(task_.kde->panels.data(), kD, k);
-  }
-
-  HWY_INLINE V LogWeight(std::int64_t k) const {
-    const auto& log2_weights = task_.kde->log2_weights;
-    return hn::Set(D(), log2_weights.empty() ? C(0) : static_cast<C>(log2_weights[k]));
-  }
-
-  // |a y - x|^2, and the differences.
-  HWY_INLINE V Squared(const S* y, V* difference) const {
-    const D dc;
-    V sum = hn::Zero(dc);
-#pragma GCC unroll 16
-    for (int j = 0; j < kD; ++j) {
-      const V yj = hn::Set(dc, static_cast<C>(y[j * kPanel]));
-      difference[j] = kGeneral ? hn::MulSub(scale_, yj, x_[j]) : hn::Sub(yj, x_[j]);
-      sum = j == 0 ? hn::Mul(difference[j], difference[j])
-                   : hn::MulAdd(difference[j], difference[j], sum);
-    }
-    return sum;
-  }
-
-  // Adds the data [begin, end) of one panel. The chain from a distance to its weight is long, and a
-  // core looks only so far ahead for independent work; so each step is taken for the whole panel
-  // before the next. kHidden: some query leaves one of these data out.
-  template <bool kBounded, bool kHidden>
-  HWY_INLINE void AddPanel(std::int64_t begin, std::int64_t end, Sums& block) const {
-    const D dc;
-    const S* const y = Datum(begin);
-    const int count = static_cast<int>(end - begin);
-    V p[kPanel];
-    V r2[kGeneral ? kPanel : 1];
-#pragma GCC unroll 4
-    for (int i = 0; i < count; ++i) {
-      V difference[kD];
-      const V squared = Squared(y + i, difference);
-      const V shift = kGeneral ? hn::Sub(LogWeight(begin + i), reference_) : hn::Neg(reference_);
-      p[i] = hn::NegMulAdd(rate_, squared, shift);
-      if (kGeneral) {
-        r2[i] = squared;
-      }
-    }
-    for (int i = count; i % kTogether != 0; ++i) {
-      p[i] = hn::Zero(dc);
-    }
-    for (int i = 0; i < count; i += kTogether) {
-      Exp2Many<kTogether, kBounded>(dc, p + i);
-    }
-    if (kHidden) {
-      for (int i = 0; i < count; ++i) {
-        p[i] = hn::Mul(p[i], Seen(begin + i));
-      }
-    }
-    // Two sums, of even and odd positions, so that one does not wait for the other; and sums of
-    // their own for the panel, so that no sum is long: equal terms all round the same way.
-    Sums sums[2] = {Nothing(), Nothing()};
-    int i = 0;
-    if (begin % 2 != 0) {
-      AddDatum(y, p[0], r2[0], sums[1]);
-      i = 1;
-    }
-#pragma GCC unroll 2
-    for (; i + 1 < count; i += 2) {
-      AddDatum(y + i, p[i], r2[kGeneral ? i : 0], sums[0]);
-      AddDatum(y + i + 1, p[i + 1], r2[kGeneral ? i + 1 : 0], sums[1]);
-    }
-    if (i < count) {
-      AddDatum(y + i, p[i], r2[kGeneral ? i : 0], sums[0]);
-    }
-    Merge(sums[1], sums[0]);
-    Merge(sums[0], block);
-  }
-
-  static HWY_INLINE Sums Nothing() {
-    Sums sums;
-    sums.mass = sums.moment = sums.squares = hn::Zero(D());
-#pragma GCC unroll 16
-    for (int j = 0; j < kD; ++j) {
-      sums.sum[j] = hn::Zero(D());
-    }
-    return sums;
-  }
-
-  static HWY_INLINE void Merge(const Sums& from, Sums& to) {
-    to.mass = hn::Add(to.mass, from.mass);
-    if (kGeneral) {
-      to.moment = hn::Add(to.moment, from.moment);
-      to.squares = hn::Add(to.squares, from.squares);
-    }
-#pragma GCC unroll 16
-    for (int j = 0; j < kD; ++j) {
-      to.sum[j] = hn::Add(to.sum[j], from.sum[j]);
-    }
-  }
-
-  HWY_INLINE void AddDatum(const S* y, V p, V r2, Sums& sums) const {
-    sums.mass = hn::Add(sums.mass, p);
-    if (kGeneral) {
-      sums.moment = hn::MulAdd(p, r2, sums.moment);
-      sums.squares = hn::MulAdd(p, p, sums.squares);
-    }
-#pragma GCC unroll 16
-    for (int j = 0; j < kD; ++j) {
-      const V yj = hn::Set(D(), static_cast<C>(y[j * kPanel]));
-      sums.sum[j] = hn::MulAdd(p, hn::Sub(yj, kGeneral ? rho_[j] : x_[j]), sums.sum[j]);
-    }
-  }
-
-  template <bool kBounded>
-  HWY_NOINLINE Sums AddPanels(std::int64_t begin, std::int64_t end) const {
-    Sums sums = Nothing();
-    const bool hidden = LeavesOut(begin, end);
-    for (std::int64_t k = begin; k < end;) {
-      const std::int64_t stop = std::min(end, (k / kPanel + 1) * kPanel);
-      if (hidden) {
-        AddPanel<false, true>(k, stop, sums);
-      } else {
-        AddPanel<kBounded, false>(k, stop, sums);
-      }
-      k = stop;
-    }
-    return sums;
-  }
-
-  // 0 in lanes that leave datum k out, 1 elsewhere.
-  HWY_NOINLINE V Seen(std::int64_t k) const {
-    HWY_ALIGN C seen[kTileQueries];
-    for (int q = 0; q < lanes_; ++q) {
-      seen[q] = task_.skip[first_ + q] == k ? C(0) : C(1);
-    }
-    return hn::LoadU(D(), seen);
-  }
-
-  // Whether some query leaves out a datum of [begin, end).
-  HWY_NOINLINE bool LeavesOut(std::int64_t begin, std::int64_t end) const {
-    const std::int64_t* const skip = task_.skip + first_;
-    return std::any_of(skip, skip + lanes_, [&](std::int64_t k) { return k >= begin && k < end; });
-  }
-
-  HWY_INLINE Sums SumBlock(std::int64_t begin, std::int64_t end) const {
-    // Exponents are at most minus the reference: no weight can overflow where that is small.
-    if (!kGeneral && hn::AllTrue(D(), hn::Ge(reference_, hn::Set(D(), C(-126))))) {
-      return AddPanels<!kGeneral>(begin, end);
-    }
-    return AddPanels<false>(begin, end);
-  }
-
-  // Largest exponent of [begin, end), -infinity where nothing is seen.
-  HWY_NOINLINE V Largest(std::int64_t begin, std::int64_t end) const {
-    const D dc;
-    const V nothing = hn::Set(dc, -std::numeric_limits<C>::infinity());
-    V largest = nothing;
+  void AddBlock(std::int64_t begin, std::int64_t end) {
+    first_ = begin / kStep * kStep;
+    last_ = (end + kStep - 1) / kStep * kStep;
+    const double* const weights = task_.kde->log2_weights.data();
+    std::fill(addends_, addends_ + (begin - first_), kUnseen<C>);
     for (std::int64_t k = begin; k < end; ++k) {
-      V difference[kD];
-      const V t = hn::NegMulAdd(rate_, Squared(Datum(k), difference), LogWeight(k));
-      const auto unseen = hn::Eq(Seen(k), hn::Zero(dc));
-      largest = hn::Max(largest, hn::IfThenElse(unseen, nothing, t));
+      addends_[k - first_] = static_cast<C>(weights == nullptr ? 0 : weights[k]);
     }
-    return largest;
-  }
-
-  // Raises the reference of lanes to `at_least`, rounded to an integer.
-  HWY_NOINLINE void Raise(V at_least) {
-    const D dc;
-    const V raised = hn::Max(reference_, hn::Round(at_least));
-    HWY_ALIGN C before[kTileQueries];
-    HWY_ALIGN C after[kTileQueries];
-    hn::StoreU(reference_, dc, before);
-    hn::StoreU(raised, dc, after);
-    reference_ = raised;
-    for (int q = 0; q < lanes_; ++q) {
-      if (!(after[q] > before[q]) || totals_[0][q] == 0) {
-        continue;
+    std::fill(addends_ + (end - first_), addends_ + (last_ - first_), kUnseen<C>);
+    const bool whole = first_ == begin && last_ == end;
+    for (int q = 0; q < task_.queries; ++q) {
+      const std::int64_t skip = task_.skip[q];
+      const bool skips = skip >= begin && skip < end;
+      const C addend = skips ? addends_[skip - first_] : C(0);
+      if (skips) {
+        addends_[skip - first_] = kUnseen<C>;
       }
-      const double factor =
-          RescaleFactor(static_cast<double>(before[q]), static_cast<double>(after[q]));
-      for (int i = 0; i < kTotals; ++i) {
-        totals_[i][q] = factor == 0 ? 0 : totals_[i][q] * (i == 2 ? factor * factor : factor);
+      AddRow(q, plain_ && whole && !skips);
+      if (skips) {
+        addends_[skip - first_] = addend;
       }
     }
   }
 
-  HWY_INLINE void AddBlock(std::int64_t begin, std::int64_t end) {
-    const D dc;
-    const V none = hn::Set(dc, -std::numeric_limits<C>::infinity());
-    if (!hn::AllFalse(dc, hn::Eq(reference_, none))) {
-      Raise(hn::IfThenElse(hn::Eq(reference_, none), Largest(begin, std::min(end, begin + kProbe)),
-                           none));
-      if (!hn::AllFalse(dc, hn::Eq(reference_, none))) {
-        // A lane whose first data are all left out, or overflow.
-        Raise(hn::IfThenElse(hn::Eq(reference_, none), Largest(begin, end), none));
-      }
-    }
-    Sums sums = SumBlock(begin, end);
-    // Weights of up to 2^64 keep their sums finite and lose nothing.
-    const V limit = hn::Set(dc, C(18446744073709551616.0));
-    const auto too_large = hn::Not(hn::Le(sums.mass, limit));
-    if (!hn::AllFalse(dc, too_large)) {
-      Raise(hn::IfThenElse(too_large, Largest(begin, end), none));
-      sums = SumBlock(begin, end);
-    }
-    Flush(sums);
-  }
-
-  HWY_INLINE void Flush(const Sums& sums) {
-    const D dc;
-    AddToDoubles(dc, sums.mass, totals_[0]);
-    if (kGeneral) {
-      AddToDoubles(dc, sums.moment, totals_[1]);
-      AddToDoubles(dc, sums.squares, totals_[2]);
-    }
+  void AddRow(int q, bool plain) {
+    SmallRow<S, C, kD> row;
     for (int j = 0; j < kD; ++j) {
-      AddToDoubles(dc, sums.sum[j], totals_[3 + j]);
+      row.x[j] = task_.x[(q / kGroupRows * kD + j) * kGroupRows + q % kGroupRows];
+      row.rho[j] = task_.rho[q * task_.layout.padded + j];
     }
+    row.scale = task_.scale[q];
+    row.rate = static_cast<C>(task_.rate[q]);
+    row.panels = task_.kde->panels.data();
+    row.addends = addends_;
+    row.first = first_;
+    row.begin = first_;
+    row.end = last_;
+    double* const partial = Partial(q);
+    double& reference = partial[PartialLayout::kReference];
+    constexpr double kNone = -std::numeric_limits<double>::infinity();
+    if (reference == kNone) {
+      const std::int64_t probe = kProbeVectors * (kStep / kTogether);
+      RaiseReference(partial, task_.layout, LargestOfRow(row, std::min(last_, first_ + probe)));
+      if (reference == kNone) {  // the first data are all left out, or too far
+        RaiseReference(partial, task_.layout, LargestOfRow(row, last_));
+      }
+      if (reference == kNone) {
+        return;  // nothing to see here
+      }
+    }
+    double sums[kSmallSums<kD>];
+    Sum(row, plain, reference, sums);
+    if (!(sums[0] <= kMostMass)) {
+      RaiseReference(partial, task_.layout, LargestOfRow(row, last_));
+      Sum(row, plain, reference, sums);
+    }
+    for (int s = 0; s < kSmallSums<kD>; ++s) {
+      partial[PartialLayout::kMass + s] += sums[s];
+    }
+  }
+
+  static void Sum(const SmallRow<S, C, kD>& row, bool plain, double reference, double* sums) {
+    if constexpr (sizeof(S) == sizeof(C)) {
+      if (plain) {
+        // Exponents are at most minus the reference.
+        return reference >= -126 ? SumRow<Variant::kPlain, true>(row, reference, sums)
+                                 : SumRow<Variant::kPlain, false>(row, reference, sums);
+      }
+    }
+    SumRow<Variant::kGeneral, false>(row, reference, sums);
   }
 
   const ChunkTask<S, C>& task_;
-  int first_;
-  int lanes_;
-  V x_[kD];
-  V rho_[kD];
-  V rate_, scale_, reference_;
-  double totals_[kTotals][kTileQueries];
+  bool plain_;
+  std::int64_t first_ = 0;  // positions of the block, whole steps
+  std::int64_t last_ = 0;
+  HWY_ALIGN C addends_[kBlock + 2 * kStep];
 };
-
-template <int kD, Variant kVariant, class S, class C>
-void RunQueries(const ChunkTask<S, C>& task) {
-  const int lanes = static_cast<int>(hn::Lanes(hn::ScalableTag<C>()));
-  for (int first = 0; first < task.queries; first += lanes) {
-    QueryVector<S, C, kD, kVariant> queries(task, first);
-    queries.Run(task.begin, task.end);
-    queries.Write();
-  }
-}
 
 template <int kD, class S, class C>
 void RunDimension(const ChunkTask<S, C>& task) {
-  if constexpr (sizeof(S) == sizeof(C)) {
-    if (task.rho_is_x && !task.moments && task.kde->log2_weights.empty()) {
-      return RunQueries<kD, Variant::kPlain>(task);
-    }
-  }
-  RunQueries<kD, Variant::kGeneral>(task);
+  SmallTile<S, C, kD>(task).Run();
 }
 
 template <class S, class C>

@@ -23,9 +23,22 @@ namespace hn = hwy::HWY_NAMESPACE;
 using scf::HWY_NAMESPACE::Exp2;
 using scf::HWY_NAMESPACE::Exp2Many;
 
-// Sums longer than this are cut into blocks that are added up in double: the rounding of a squared
-// distance then stops growing with d.
+// Sums longer than this are cut into blocks, whose sums are added up on their own: the rounding of
+// a squared distance then stops growing with d.
 inline constexpr std::int64_t kDimensionBlock = 64;
+
+// An array that stays in memory: a compiler that knows where the pointer comes from gives the array
+// registers, and has none left for the sums of an inner loop.
+template <class C>
+HWY_INLINE C* Memory(C* array) {
+#if HWY_COMPILER_GCC || HWY_COMPILER_CLANG
+  asm("" : "+r"(array) : : "memory");  // NOLINT(hicpp-no-assembler)
+#endif
+  return array;
+}
+
+// 32 vector registers rather than 16.
+inline constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86 != 0;
 
 // What sums relative to 2^before become relative to 2^after. 0 means that they are to be dropped,
 // not multiplied: where exponents are too large for their differences, sums may be infinite.
@@ -84,20 +97,25 @@ HWY_INLINE const S* PanelColumn(const S* tile, std::int64_t d, std::int64_t c) {
   return tile + c / kPanel * kPanel * d + c % kPanel;
 }
 
-// Vectors of data side by side in a register tile: 6 rows x 4 accumulators where there are 32
-// registers, 6 x 2 where there are 16, and one vector where the scale takes more of them.
+// Vectors of data side by side in a register tile of distances: 6 rows x 4 accumulators where there
+// are 32 registers, 6 x 2 where there are 16, and fewer where the scale takes some of them.
 template <bool kScaled>
 constexpr int TileVectors() {
-  return kScaled ? 1 : (HWY_TARGET <= HWY_AVX3 && HWY_ARCH_X86 ? 4 : 2);
+  return (kManyRegisters ? 4 : 2) / (kScaled ? 2 : 1);
 }
+
+// Coordinates that a register tile adds up before it moves on: its data then stay in the first
+// cache while the queries go by.
+inline constexpr std::int64_t kDepth = 128;
+static_assert(kDepth % kDimensionBlock == 0, "blocks do not straddle depths");
 
 // Squared distances |a y - x|^2 over coordinates [j0, j1) of kRows queries (row r of a packed
 // group) to kVectors vectors of data starting at column c; `write(row, vector, sum)` takes each.
 template <bool kScaled, int kRows, int kVectors, class S, class D, class Write,
           class C = hn::TFromD<D>>
-HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c,
-                                 const C* HWY_RESTRICT x, const C* HWY_RESTRICT scale,
-                                 std::int64_t j0, std::int64_t j1, const Write& write) {
+HWY_NOINLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c,
+                                   const C* HWY_RESTRICT x, const C* HWY_RESTRICT scale,
+                                   std::int64_t j0, std::int64_t j1, const Write& write) {
   using V = hn::Vec<D>;
   constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
   const std::int64_t lanes = hn::Lanes(dc);
@@ -105,28 +123,46 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
   for (int v = 0; v < kVectors; ++v) {
     columns[v] = PanelColumn(tile, d, c + v * lanes);
   }
+  // Sums of the blocks before the last, in memory: registers are for the sums of this one.
+  HWY_ALIGN C earlier_sums[kRows * kVectors * hn::MaxLanes(D())];
+  C* const earlier = Memory(earlier_sums);
+  const bool in_blocks = j1 - j0 > kDimensionBlock;
   V sum[kRows][kVectors];
+  for (std::int64_t j = j0;;) {
 #pragma GCC unroll 16
-  for (int r = 0; r < kRows; ++r) {
+    for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      sum[r][v] = hn::Zero(dc);
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = hn::Zero(dc);
+      }
     }
-  }
-  for (std::int64_t j = j0; j < j1; ++j) {
-    V y[kVectors];
+    const bool first = j == j0;
+    for (const std::int64_t end = std::min(j1, j + kDimensionBlock); j < end; ++j) {
+      V y[kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) {
-      y[v] = LoadAs(dc, columns[v] + j * kPanel);
+      for (int v = 0; v < kVectors; ++v) {
+        y[v] = LoadAs(dc, columns[v] + j * kPanel);
+      }
+#pragma GCC unroll 16
+      for (int r = 0; r < kRows; ++r) {
+        const V xr = hn::Set(dc, x[j * kGroupRows + r]);
+#pragma GCC unroll 16
+        for (int v = 0; v < kVectors; ++v) {
+          const V difference =
+              kScaled ? hn::MulSub(hn::Set(dc, scale[r]), y[v], xr) : hn::Sub(y[v], xr);
+          sum[r][v] = hn::MulAdd(difference, difference, sum[r][v]);
+        }
+      }
+    }
+    if (j == j1) {
+      break;
     }
 #pragma GCC unroll 16
     for (int r = 0; r < kRows; ++r) {
-      const V xr = hn::Set(dc, x[j * kGroupRows + r]);
 #pragma GCC unroll 16
       for (int v = 0; v < kVectors; ++v) {
-        const V difference =
-            kScaled ? hn::MulSub(hn::Set(dc, scale[r]), y[v], xr) : hn::Sub(y[v], xr);
-        sum[r][v] = hn::MulAdd(difference, difference, sum[r][v]);
+        C* const at = earlier + (r * kVectors + v) * lanes;
+        hn::Store(first ? sum[r][v] : hn::Add(hn::Load(dc, at), sum[r][v]), dc, at);
       }
     }
   }
@@ -134,83 +170,109 @@ HWY_INLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64
   for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
     for (int v = 0; v < kVectors; ++v) {
+      if (in_blocks) {
+        sum[r][v] = hn::Add(hn::Load(dc, earlier + (r * kVectors + v) * lanes), sum[r][v]);
+      }
       write(r, v, sum[r][v]);
     }
   }
 }
 
 // Weighted sums longer than this are cut into runs: equal terms all round the same way.
-inline constexpr std::int64_t kRun = 16;
+inline constexpr std::int64_t kRun = 32;
 
-// sums[r][...] += sum over columns [c0, c1) of p[r][c] (y_c - rho[r]) for kRows queries: kVectors
-// vectors of coordinates at a time, over a group of coordinates that is contiguous for the whole
-// tile. kOrigin: every rho is 0, and is not subtracted: the same result for less work.
-template <int kRows, int kGroup, bool kOrigin, class S, class C>
-HWY_INLINE void WeightedSums(const S* rows, std::int64_t groups, const C* HWY_RESTRICT p,
-                             const C* HWY_RESTRICT rho, std::int64_t rho_stride, std::int64_t c0,
-                             std::int64_t c1, double* sums, std::int64_t sums_stride) {
+// sums[r][at ...] += sum over columns [c0, c1) of p[r][c] (y_c - rho[r]) for kRows queries and
+// kVectors vectors of coordinates from `at` on. kOrigin: every rho is 0, and is not subtracted: the
+// same result for less work.
+template <int kRows, int kVectors, int kGroup, bool kOrigin, class S, class C>
+HWY_NOINLINE void WeightedSum(const S* rows, std::int64_t at, const C* HWY_RESTRICT p,
+                              const C* HWY_RESTRICT rho, std::int64_t rho_stride, std::int64_t c0,
+                              std::int64_t c1, double* sums, std::int64_t sums_stride) {
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
   const hn::CappedTag<C, kGroup> dc;
   using V = hn::Vec<decltype(dc)>;
-  // Without rho there are registers for a second vector.
-  constexpr int kVectors = kOrigin && kGroup >= 2 * hn::MaxLanes(decltype(dc)()) ? 2 : 1;
   const std::int64_t lanes = hn::Lanes(dc);
-  for (std::int64_t g = 0; g < groups; ++g) {
-    for (std::int64_t j = 0; j < kGroup; j += kVectors * lanes) {
-      const std::int64_t at = g * kGroup + j;
-      V total[kRows][kVectors];
-      V point[kRows];
+  const S* columns[kVectors];
+  for (int v = 0; v < kVectors; ++v) {
+    const std::int64_t j = at + v * lanes;
+    columns[v] = rows + j / kGroup * kTile * kGroup + j % kGroup;
+  }
+  HWY_ALIGN C total_sums[kRows * kVectors * hn::MaxLanes(hn::CappedTag<C, kGroup>())];
+  V point[kRows][kVectors];
 #pragma GCC unroll 16
-      for (int r = 0; r < kRows; ++r) {
-        point[r] = hn::LoadU(dc, rho + r * rho_stride + at);
+  for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 16
-        for (int v = 0; v < kVectors; ++v) {
-          total[r][v] = hn::Zero(dc);
-        }
+    for (int v = 0; v < kVectors; ++v) {
+      point[r][v] = hn::LoadU(dc, rho + r * rho_stride + at + v * lanes);
+    }
+  }
+  C* const total = Memory(total_sums);
+  for (std::int64_t c = c0; c < c1;) {
+    const bool first = c == c0;
+    V sum[kRows][kVectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        sum[r][v] = hn::Zero(dc);
       }
-      for (std::int64_t run = c0; run < c1; run += kRun) {
-        const std::int64_t end = std::min(c1, run + kRun);
-        V sum[kRows][kVectors];
+    }
+    for (const std::int64_t end = std::min(c1, c + kRun); c < end; ++c) {
+      V y[kVectors];
 #pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-          for (int v = 0; v < kVectors; ++v) {
-            sum[r][v] = hn::Zero(dc);
-          }
-        }
-        const S* y = rows + (g * kTile + run) * kGroup + j;
-        for (std::int64_t c = run; c < end; ++c, y += kGroup) {
-          V yc[kVectors];
-#pragma GCC unroll 16
-          for (int v = 0; v < kVectors; ++v) {
-            yc[v] = LoadAs(dc, y + v * lanes);
-          }
-#pragma GCC unroll 16
-          for (int r = 0; r < kRows; ++r) {
-            const V weight = hn::Set(dc, p[r * kTile + c]);
-#pragma GCC unroll 16
-            for (int v = 0; v < kVectors; ++v) {
-              sum[r][v] = hn::MulAdd(weight, kOrigin ? yc[v] : hn::Sub(yc[v], point[r]), sum[r][v]);
-            }
-          }
-        }
-#pragma GCC unroll 16
-        for (int r = 0; r < kRows; ++r) {
-#pragma GCC unroll 16
-          for (int v = 0; v < kVectors; ++v) {
-            total[r][v] = hn::Add(total[r][v], sum[r][v]);
-          }
-        }
+      for (int v = 0; v < kVectors; ++v) {
+        y[v] = LoadAs(dc, columns[v] + c * kGroup);
       }
 #pragma GCC unroll 16
       for (int r = 0; r < kRows; ++r) {
+        const V weight = hn::Set(dc, p[r * kTile + c]);
 #pragma GCC unroll 16
         for (int v = 0; v < kVectors; ++v) {
-          AddToDoubles(dc, total[r][v], sums + r * sums_stride + at + v * lanes);
+          sum[r][v] = hn::MulAdd(weight, kOrigin ? y[v] : hn::Sub(y[v], point[r][v]), sum[r][v]);
         }
       }
     }
+#pragma GCC unroll 16
+    for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+      for (int v = 0; v < kVectors; ++v) {
+        C* const to = total + (r * kVectors + v) * lanes;
+        hn::Store(first ? sum[r][v] : hn::Add(hn::Load(dc, to), sum[r][v]), dc, to);
+      }
+    }
   }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r) {
+#pragma GCC unroll 16
+    for (int v = 0; v < kVectors; ++v) {
+      AddToDoubles(dc, hn::Load(dc, total + (r * kVectors + v) * lanes),
+                   sums + r * sums_stride + at + v * lanes);
+    }
+  }
+}
+
+// Vectors of coordinates side by side in a register tile of weighted sums; rho takes registers.
+template <bool kOrigin>
+constexpr int SumVectors() {
+  return (kManyRegisters ? 4 : 2) / (kOrigin ? 1 : 2);
+}
+
+// The weighted sum from coordinate `at` on, of as many vectors as fit a register tile and are left
+// before `end`; returns the next `at`.
+template <int kRows, int kVectors, int kGroup, bool kOrigin, class S, class C>
+HWY_INLINE std::int64_t SumStep(const S* rows, std::int64_t at, std::int64_t end,
+                                std::int64_t padded, const C* p, const C* rho, std::int64_t c0,
+                                std::int64_t c1, double* sums, std::int64_t sums_stride) {
+  const std::int64_t lanes = hn::Lanes(hn::CappedTag<C, kGroup>());
+  if constexpr (kVectors > 1) {
+    if (at + kVectors * lanes > end) {
+      return SumStep<kRows, kVectors / 2, kGroup, kOrigin>(rows, at, end, padded, p, rho, c0, c1,
+                                                           sums, sums_stride);
+    }
+  }
+  WeightedSum<kRows, kVectors, kGroup, kOrigin>(rows, at, p, rho, padded, c0, c1, sums,
+                                                sums_stride);
+  return at + kVectors * lanes;
 }
 
 }  // namespace HWY_NAMESPACE

@@ -2,16 +2,20 @@
 //
 //   in   a tile of up to 48 queries, a chunk of the data;   out  its PartialLayout per query
 //
-// Per tile of 256 data, three stages, all in the caches:
+// Per tile of 256 data, three stages, all in the caches; for a group of 6 queries at a time where a
+// tile of data fits the first cache, for all queries where it does not:
 //   1. squared distances, register tiles of 6 queries x 2 or 4 vectors of data, differences first:
-//      2 d flop a pair and one load of y for 6 queries; sums longer than 64 coordinates are added
-//      up block by block in double;
-//   2. exponents, their maximum, weights 2^(t - reference), and their sums. The reference of a
-//   query
-//      is the largest exponent so far, rounded to an integer, so raising it rescales sums exactly;
-//   3. sum p (y - rho), register tiles of 6 queries x one vector of coordinates, added up in double
-//      tile by tile. Rows whose weights are all below 2^-60 (2^-110 in double) of the reference are
-//      skipped: when weights concentrate that is nearly all of stage 3.
+//      2 d flop a pair and one load of y for 6 queries. Sums of 64 coordinates are added up on
+//      their own; beyond 256 coordinates in double;
+//   2. weights 2^(t - reference) of the exponents t, and their sums. The reference of a query is an
+//      integer: raising it rescales sums exactly. It is optimistic: taken from the largest exponent
+//      of the first tile, and checked once a tile. Where a tile's sum is too large, its weights are
+//      made again with a reference from its own maximum;
+//   3. sum p (y - rho), register tiles of 6 queries x 2 or 4 vectors of coordinates (half as many
+//      where rho is not 0), added up in double tile by tile. One slab of coordinates of the tile
+//      serves all queries before the next. Groups whose weights sum to less than 2^-60 (2^-110 in
+//      double) of the reference are skipped: when weights concentrate that is nearly all of
+//      stage 3.
 // A query's arithmetic does not depend on the other queries of its tile.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_tile_cpu.cpp"
@@ -23,28 +27,38 @@
 #include <limits>
 
 #include "common/simd.h"
-#include "kde/kde_tile-inl.h"
+#include "kde/kde_reference-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace scf::kde {
 namespace HWY_NAMESPACE {
 
-// Stage 1 for the columns [c0, c1) of a tile, rounded outwards to whole vectors. R is the type of
-// the distances: C where one block of coordinates is all, else double.
+// Queries [begin, end) of a task, which are taken through the stages together.
+struct QueryBlock {
+  int begin;
+  int end;
+};
+
+// Up to this much of a tile of data, groups of queries are taken one by one.
+inline constexpr std::int64_t kFirstCacheBytes = 32768;
+
+// Sums of up to this many coordinates are made in the type of computation, longer ones in double.
+inline constexpr std::int64_t kSingleDimension = 256;
+
+// Stage 1 for the columns [c0, c1) of a tile, whole register tiles. R is the type of the distances.
 template <bool kScaled, class R, class S, class C>
-void TileDistances(const ChunkTask<S, C>& task, const S* tile, std::int64_t c0, std::int64_t c1,
-                   R* HWY_RESTRICT distances) {
+void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S* tile,
+                   std::int64_t c0, std::int64_t c1, R* HWY_RESTRICT distances) {
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
   constexpr int kVectors = TileVectors<kScaled>();
   const hn::ScalableTag<C> dc;
   const std::int64_t lanes = hn::Lanes(dc);
-  const std::int64_t step = kVectors * lanes;
   const std::int64_t d = task.kde->d;
-  for (std::int64_t c = c0 / step * step; c < c1; c += step) {
-    for (std::int64_t j0 = 0; j0 < d; j0 += kDimensionBlock) {
-      const std::int64_t j1 = std::min(d, j0 + kDimensionBlock);
+  for (std::int64_t c = c0; c < c1; c += kVectors * lanes) {
+    for (std::int64_t j0 = 0; j0 < d; j0 += kDepth) {
+      const std::int64_t j1 = std::min(d, j0 + kDepth);
       const auto rows = [&](auto count, int q) {
-        R* const out = distances + q * kTile + c;
+        R* const out = distances + (q - block.begin) * kTile + c;
         SquaredDistances<kScaled, decltype(count)::value, kVectors>(
             dc, tile, d, c, task.x + q / kGroupRows * kGroupRows * d + q % kGroupRows,
             task.scale + q, j0, j1, [&](int r, int v, hn::Vec<decltype(dc)> sum) {
@@ -58,43 +72,14 @@ void TileDistances(const ChunkTask<S, C>& task, const S* tile, std::int64_t c0, 
               }
             });
       };
-      int q = 0;
-      for (; q + 1 < task.queries; q += kGroupRows) {
+      int q = block.begin;
+      for (; q + 1 < block.end; q += kGroupRows) {
         rows(std::integral_constant<int, kGroupRows>(), q);
       }
-      if (q < task.queries) {  // a single query left
+      if (q < block.end) {  // a single query left
         rows(std::integral_constant<int, 1>(), q);
       }
     }
-  }
-}
-
-// What stage 2 leaves for stage 3.
-struct RowState {
-  double* partial;
-  bool negligible;  // no weight of this tile counts
-};
-
-inline void Rescale(double* partial, std::int64_t size, double factor) {
-  if (factor == 0) {
-    std::fill(partial + PartialLayout::kMass, partial + size, 0.0);
-    return;
-  }
-  for (std::int64_t i = PartialLayout::kMass; i < size; ++i) {
-    partial[i] *= i == PartialLayout::kSquares ? factor * factor : factor;
-  }
-}
-
-// Raises the reference to at least `largest`; sums so far are rescaled by a power of two.
-inline void RaiseReference(double* partial, const PartialLayout& layout, double largest) {
-  const double reference = std::ceil(largest);
-  const double previous = partial[PartialLayout::kReference];
-  if (!(reference > previous)) {
-    return;
-  }
-  partial[PartialLayout::kReference] = reference;
-  if (previous > -std::numeric_limits<double>::infinity()) {
-    Rescale(partial, PartialLayout::kSums + layout.padded, RescaleFactor(previous, reference));
   }
 }
 
@@ -123,16 +108,10 @@ void KeepTop(const CpuKde<S>& kde, const PartialLayout& layout, double* partial,
 // An exponent in type C; double exponents are bounded first, so that they convert to finite ones.
 template <class DP, class DR, class V>
 HWY_INLINE hn::Vec<DP> DemoteExponent(DP dp, DR dr, V t) {
-  if constexpr (sizeof(hn::TFromD<DP>) == sizeof(hn::TFromD<DR>)) {
-    static_cast<void>(dp);
-    static_cast<void>(dr);
-    return t;
-  } else {
-    return hn::DemoteTo(dp, hn::Max(t, hn::Set(dr, -1000.0)));
-  }
+  return hn::DemoteTo(dp, hn::Min(hn::Max(t, hn::Set(dr, -1000.0)), hn::Set(dr, 1000.0)));
 }
 
-inline constexpr int kParts = 4;
+inline constexpr int kParts = 4;  // sums, so that none is long and none waits for itself
 
 template <class D>
 HWY_INLINE double SumOfParts(D d, const hn::Vec<D> (&parts)[kParts]) {
@@ -140,194 +119,346 @@ HWY_INLINE double SumOfParts(D d, const hn::Vec<D> (&parts)[kParts]) {
   return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
 }
 
-// Turns the exponents of columns [v0, v1) into weights, and adds up their sums. Whole vectors: the
-// ends are widened with exponents of no weight.
-template <class R, class S, class C>
-HWY_INLINE void AddWeights(const ChunkTask<S, C>& task, std::int64_t v0, std::int64_t v1,
-                           const R* HWY_RESTRICT distances, C* HWY_RESTRICT posterior,
-                           double* partial) {
-  const hn::ScalableTag<C> dc;
-  const std::int64_t lanes = hn::Lanes(dc);
-  const std::int64_t w0 = v0 / lanes * lanes;
-  const std::int64_t w1 = (v1 + lanes - 1) / lanes * lanes;
-  std::fill(posterior + w0, posterior + v0, C(-1000));
-  std::fill(posterior + v1, posterior + w1, C(-1000));
-  // kParts sums each, so that none is long and none waits for itself.
-  hn::Vec<decltype(dc)> mass[kParts], squares[kParts];
-  for (int i = 0; i < kParts; ++i) {
-    mass[i] = squares[i] = hn::Zero(dc);
-  }
-  for (std::int64_t c = w0; c < w1; c += kParts * lanes) {
-#pragma GCC unroll 4
-    for (int i = 0; i < kParts && c + i * lanes < w1; ++i) {
-      C* const at = posterior + c + i * lanes;
-      const auto p = Exp2(dc, hn::LoadU(dc, at));
-      hn::StoreU(p, dc, at);
-      mass[i] = hn::Add(mass[i], p);
-      squares[i] = hn::MulAdd(p, p, squares[i]);
-    }
-  }
-  partial[PartialLayout::kMass] += SumOfParts(dc, mass);
-  partial[PartialLayout::kSquares] += SumOfParts(dc, squares);
-  if (task.moments) {
-    const hn::ScalableTag<R> dr;
-    const std::int64_t lanes_r = hn::Lanes(dr);
-    const auto limit = hn::Set(dr, std::numeric_limits<R>::max());
-    hn::Vec<decltype(dr)> moment[kParts];
-    for (int i = 0; i < kParts; ++i) {
-      moment[i] = hn::Zero(dr);
-    }
-    for (std::int64_t c = v0; c < v1; c += kParts * lanes_r) {
-#pragma GCC unroll 4
-      for (int i = 0; i < kParts && c + i * lanes_r < v1; ++i) {
-        const std::int64_t at = c + i * lanes_r;
-        // Unseen columns lie at infinity with a weight of 0, or nearly.
-        const auto r2 = hn::Min(hn::LoadU(dr, distances + at), limit);
-        const auto p = LoadAs(dr, posterior + at);
-        moment[i] = hn::Add(moment[i], hn::IfThenElseZero(hn::Lt(r2, limit), hn::Mul(p, r2)));
-      }
-    }
-    partial[PartialLayout::kMoment] += SumOfParts(dr, moment);
-  }
-}
+// One query's part of a tile in stage 2: columns [c0, c1), whole vectors by kParts.
+template <class R, class C>
+struct Row {
+  std::int64_t c0;
+  std::int64_t c1;
+  R rate;
+  const R* distances;  // [kTile]
+  const R* addends;    // [kTile] log2 of weights, kUnseen<R> where the query does not see
+  C* posterior;        // [kTile]
+};
 
-// Stage 2 for one query: exponents from `distances`, weights to `posterior`; columns [c0, c1)
-// count.
-template <class R, class S, class C>
-RowState TileWeights(const ChunkTask<S, C>& task, std::int64_t first, std::int64_t c0,
-                     std::int64_t c1, int q, R* HWY_RESTRICT distances,
-                     const R* HWY_RESTRICT log2_weights, C* HWY_RESTRICT posterior) {
-  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+struct RowSums {
+  double mass;
+  double moment;
+  double squares;
+};
+
+// Sum over p r^2.
+template <class R, class C>
+HWY_INLINE double SumOfMoments(const Row<R, C>& row) {
   const hn::ScalableTag<R> dr;
   const std::int64_t lanes = hn::Lanes(dr);
-  double* const partial = task.partials + q * task.stride;
-  constexpr R kUnseen = std::numeric_limits<R>::infinity();
+  hn::Vec<decltype(dr)> moment[kParts] = {hn::Zero(dr), hn::Zero(dr), hn::Zero(dr), hn::Zero(dr)};
+  for (std::int64_t c = row.c0; c < row.c1; c += kParts * lanes) {
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      const std::int64_t at = c + i * lanes;
+      moment[i] =
+          hn::MulAdd(LoadAs(dr, row.posterior + at), hn::LoadU(dr, row.distances + at), moment[i]);
+    }
+  }
+  return SumOfParts(dr, moment);
+}
 
-  // Columns that this query does not see are moved to infinity.
-  const std::int64_t v0 = c0 / lanes * lanes;
-  const std::int64_t v1 = std::min(kTile, (c1 + lanes - 1) / lanes * lanes);
-  std::fill(distances + v0, distances + c0, kUnseen);
-  std::fill(distances + c1, distances + v1, kUnseen);
-  const std::int64_t skip = task.skip[q] - first;
-  if (skip >= c0 && skip < c1) {
-    distances[skip] = kUnseen;
+// Weights 2^(t - reference) and their sums. kGeneral: with addends and moments.
+template <bool kGeneral, class R, class C>
+HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
+  const hn::ScalableTag<C> dc;
+  const std::int64_t lanes = hn::Lanes(dc);
+  const hn::ScalableTag<R> dr;
+  const auto rate = hn::Set(dr, row.rate);
+  const auto shift = hn::Set(dr, static_cast<R>(-reference));
+  const auto exponent = [&](std::int64_t c) HWY_ATTR {
+    return hn::NegMulAdd(rate, hn::LoadU(dr, row.distances + c),
+                         kGeneral ? hn::Add(hn::LoadU(dr, row.addends + c), shift) : shift);
+  };
+  if constexpr (sizeof(R) != sizeof(C)) {
+    const hn::Rebind<C, decltype(dr)> dp;
+    const std::int64_t step = hn::Lanes(dr);
+    for (std::int64_t c = row.c0; c < row.c1; c += step) {
+      hn::StoreU(DemoteExponent(dp, dr, exponent(c)), dp, row.posterior + c);
+    }
   }
-
-  const auto rate = hn::Set(dr, static_cast<R>(task.rate[q]));
-  auto largest = hn::Set(dr, -std::numeric_limits<R>::infinity());
-  for (std::int64_t c = v0; c < v1; c += lanes) {
-    const auto t =
-        hn::NegMulAdd(rate, hn::LoadU(dr, distances + c), hn::LoadU(dr, log2_weights + c));
-    largest = hn::Max(largest, t);
+  hn::Vec<decltype(dc)> mass[kParts], moment[kParts], squares[kParts];
+  for (int i = 0; i < kParts; ++i) {
+    mass[i] = moment[i] = squares[i] = hn::Zero(dc);
   }
-  const double tile_largest = static_cast<double>(hn::GetLane(hn::MaxOfLanes(dr, largest)));
-  if (tile_largest == -std::numeric_limits<double>::infinity()) {
-    return {partial, true};  // nothing to see here
-  }
-  RaiseReference(partial, task.layout, tile_largest);
-  const double reference = partial[PartialLayout::kReference];
-  if (task.layout.top > 0) {
-    const double* kept = partial + task.layout.top_exponents();
-    const auto* places =
-        reinterpret_cast<const std::int64_t*>(partial + task.layout.top_positions());
-    for (std::int64_t c = c0; c < c1; ++c) {
-      const double t =
-          static_cast<double>(log2_weights[c]) - task.rate[q] * static_cast<double>(distances[c]);
-      if (distances[c] < kUnseen &&
-          (places[task.layout.top - 1] < 0 || t >= kept[task.layout.top - 1])) {
-        KeepTop(*task.kde, task.layout, partial, t, first + c);
+  for (std::int64_t c = row.c0; c < row.c1; c += kParts * lanes) {
+    hn::Vec<decltype(dc)> p[kParts];
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      if constexpr (sizeof(R) == sizeof(C)) {
+        p[i] = exponent(c + i * lanes);
+      } else {
+        p[i] = hn::LoadU(dc, row.posterior + c + i * lanes);
+      }
+    }
+    Exp2Many<kParts>(dc, p);
+#pragma GCC unroll 4
+    for (int i = 0; i < kParts; ++i) {
+      hn::StoreU(p[i], dc, row.posterior + c + i * lanes);
+      mass[i] = hn::Add(mass[i], p[i]);
+      if constexpr (kGeneral) {
+        squares[i] = hn::MulAdd(p[i], p[i], squares[i]);
+        if constexpr (sizeof(R) == sizeof(C)) {
+          moment[i] = hn::MulAdd(p[i], hn::LoadU(dc, row.distances + c + i * lanes), moment[i]);
+        }
       }
     }
   }
-  if (tile_largest < reference - (sizeof(C) == 4 ? 60 : 110)) {
-    return {partial, true};
+  RowSums sums = {SumOfParts(dc, mass), 0, 0};
+  if constexpr (kGeneral) {
+    sums.squares = SumOfParts(dc, squares);
+    sums.moment = sizeof(R) == sizeof(C) ? SumOfParts(dc, moment) : SumOfMoments(row);
   }
-
-  const auto shift = hn::Set(dr, static_cast<R>(reference));
-  const hn::Rebind<C, decltype(dr)> dp;
-  for (std::int64_t c = v0; c < v1; c += lanes) {
-    const auto t = hn::NegMulAdd(rate, hn::LoadU(dr, distances + c),
-                                 hn::Sub(hn::LoadU(dr, log2_weights + c), shift));
-    hn::StoreU(DemoteExponent(dp, dr, t), dp, posterior + c);
-  }
-  AddWeights(task, v0, v1, distances, posterior, partial);
-  return {partial, false};
+  return sums;
 }
 
-// Stage 3 for the queries of one group.
-template <int kGroup, bool kOrigin, class S, class C>
-void GroupSums(const ChunkTask<S, C>& task, std::int64_t tile, std::int64_t c0, std::int64_t c1,
-               int q, int count) {
-  constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  const CpuKde<S>& kde = *task.kde;
-  const S* const rows = kde.rows.data() + tile * kTile * kde.padded();
-  const C* const p = task.posterior + q * kTile;
-  const C* const rho = task.rho + q * kde.padded();
-  double* const sums = task.partials + q * task.stride + PartialLayout::kSums;
-  if (count == kGroupRows) {
-    WeightedSums<kGroupRows, kGroup, kOrigin>(rows, kde.groups, p, rho, kde.padded(), c0, c1, sums,
-                                              task.stride);
-    return;
+// Largest exponent, -infinity where nothing is seen.
+template <class R, class C>
+HWY_NOINLINE double LargestExponent(const Row<R, C>& row) {
+  const hn::ScalableTag<R> dr;
+  const std::int64_t lanes = hn::Lanes(dr);
+  const auto rate = hn::Set(dr, row.rate);
+  auto largest = hn::Set(dr, -std::numeric_limits<R>::infinity());
+  for (std::int64_t c = row.c0; c < row.c1; c += lanes) {
+    largest = hn::Max(largest, hn::NegMulAdd(rate, hn::LoadU(dr, row.distances + c),
+                                             hn::LoadU(dr, row.addends + c)));
   }
-  for (int r = 0; r < count; ++r) {
-    WeightedSums<1, kGroup, kOrigin>(rows, kde.groups, p + r * kTile, rho + r * kde.padded(),
-                                     kde.padded(), c0, c1, sums + r * task.stride, task.stride);
-  }
+  const R most = hn::GetLane(hn::MaxOfLanes(dr, largest));
+  return most > kUnseen<R> / 2 ? static_cast<double>(most)
+                               : -std::numeric_limits<double>::infinity();
 }
 
+// Stage 2 for one query. False where no weight of this tile counts.
+template <class R, class C>
+bool AddWeights(const Row<R, C>& row, bool general, const PartialLayout& layout, double* partial) {
+  constexpr double kNone = -std::numeric_limits<double>::infinity();
+  constexpr double kLeastMass = sizeof(C) == 4 ? 0x1p-60 : 0x1p-110;
+  if (partial[PartialLayout::kReference] == kNone) {
+    RaiseReference(partial, layout, LargestExponent(row));
+    if (partial[PartialLayout::kReference] == kNone) {
+      return false;  // nothing to see here
+    }
+  }
+  const auto make = [&] {
+    const double reference = partial[PartialLayout::kReference];
+    return general ? MakeWeights<true>(row, reference) : MakeWeights<false>(row, reference);
+  };
+  RowSums sums = make();
+  if (!(sums.mass <= kMostMass)) {
+    RaiseReference(partial, layout, LargestExponent(row));
+    sums = make();
+  }
+  if (sums.mass < kLeastMass) {
+    return false;
+  }
+  partial[PartialLayout::kMass] += sums.mass;
+  partial[PartialLayout::kMoment] += sums.moment;
+  partial[PartialLayout::kSquares] += sums.squares;
+  return true;
+}
+
+// One tile of data against a block of queries.
 template <class R, class S, class C>
-void TileChunk(const ChunkTask<S, C>& task) {
-  task.context->note_target_ran(HWY_TARGET);
-  constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  const CpuKde<S>& kde = *task.kde;
-  R* const distances = reinterpret_cast<R*>(task.distances);
-  R log2_weights[kTile] = {};
-  for (int q = 0; q < task.queries; ++q) {
+class TileOfData {
+  static constexpr std::int64_t kTile = CpuKde<S>::kTile;
+
+ public:
+  TileOfData(const ChunkTask<S, C>& task, R* addends, std::int64_t tile)
+      : task_(task),
+        addends_(addends),
+        first_(tile * kTile),
+        c0_(std::max<std::int64_t>(task.begin - first_, 0)),
+        c1_(std::min(task.end - first_, kTile)),
+        panels_(task.kde->panels.data() + first_ * task.kde->d),
+        rows_(task.kde->rows.data() + first_ * task.kde->padded()) {
+    const std::int64_t step = kParts * static_cast<std::int64_t>(hn::Lanes(hn::ScalableTag<C>()));
+    w0_ = c0_ / step * step;
+    w1_ = (c1_ + step - 1) / step * step;
+    general_ = task.moments || !task.kde->log2_weights.empty() || w0_ < c0_ || c1_ < w1_;
+    const double* const weights = task.kde->log2_weights.data();
+    std::fill(addends + w0_, addends + w1_, kUnseen<R>);
+    for (std::int64_t c = c0_; c < c1_; ++c) {
+      addends[c] = static_cast<R>(weights == nullptr ? 0 : weights[first_ + c]);
+    }
+  }
+
+  void Add(const QueryBlock& block) const {
+    const R* const distances = Distances(block);
+    bool counts[kTileQueries / kGroupRows] = {};  // of each group of queries
+    for (int q = block.begin; q < block.end; ++q) {
+      const bool seen = AddRow(q, task_.rate[q], distances + (q - block.begin) * kTile,
+                               task_.partials + q * task_.stride);
+      counts[q / kGroupRows] = counts[q / kGroupRows] || seen;
+    }
+    if (!task_.sums) {
+      return;
+    }
+    if (task_.kde->group == 4) {
+      AddSums<4>(block, counts);
+    } else {
+      AddSums<CpuKde<S>::kPanel>(block, counts);
+    }
+  }
+
+  // The sums of each query at each of `count` rates, from one computation of the distances.
+  void AddCurve(const QueryBlock& block, const double* rates, std::int64_t count) const {
+    const R* const distances = Distances(block);
+    for (int q = block.begin; q < block.end; ++q) {
+      for (std::int64_t g = 0; g < count; ++g) {
+        (void)AddRow(q, rates[g], distances + (q - block.begin) * kTile,
+                     task_.partials + q * task_.stride + g * kCurveSize);
+      }
+    }
+  }
+
+ private:
+  const R* Distances(const QueryBlock& block) const {
+    R* const distances = reinterpret_cast<R*>(task_.distances);
+    if (task_.scaled) {
+      TileDistances<true>(task_, block, panels_, w0_, w1_, distances);
+    } else {
+      TileDistances<false>(task_, block, panels_, w0_, w1_, distances);
+    }
+    return distances;
+  }
+
+  bool AddRow(int q, double rate, const R* distances, double* partial) const {
+    C* const posterior = task_.posterior + q * kTile;
+    const Row<R, C> row = {w0_, w1_, static_cast<R>(rate), distances, addends_, posterior};
+    const std::int64_t skip = task_.skip[q] - first_;
+    const bool skips = skip >= c0_ && skip < c1_;
+    const R addend = skips ? addends_[skip] : R(0);
+    if (skips) {
+      addends_[skip] = kUnseen<R>;
+    }
+    const bool counts = AddWeights(row, general_ || skips, task_.layout, partial);
+    if (skips) {
+      addends_[skip] = addend;
+    }
+    if (!counts && task_.sums) {
+      std::fill(posterior + w0_, posterior + w1_, C(0));
+    }
+    if (task_.layout.top > 0) {
+      RankRow(rate, row, skip, partial);
+    }
+    return counts;
+  }
+
+  void RankRow(double rate, const Row<R, C>& row, std::int64_t skip, double* partial) const {
+    const double* const kept = partial + task_.layout.top_exponents();
+    const auto* const places =
+        reinterpret_cast<const std::int64_t*>(partial + task_.layout.top_positions());
+    for (std::int64_t c = c0_; c < c1_; ++c) {
+      const auto distance = static_cast<double>(row.distances[c]);
+      const double t = static_cast<double>(row.addends[c]) - rate * distance;
+      if (c != skip && std::isfinite(distance) &&
+          (places[task_.layout.top - 1] < 0 || t >= kept[task_.layout.top - 1])) {
+        KeepTop(*task_.kde, task_.layout, partial, t, first_ + c);
+      }
+    }
+  }
+
+  // Stage 3. Rows of a group beyond the last query repeat it with weights of 0.
+  template <int kGroup>
+  void AddSums(const QueryBlock& block, const bool* counts) const {
+    const std::int64_t padded = task_.kde->padded();
+    const auto lanes = static_cast<std::int64_t>(hn::Lanes(hn::CappedTag<C, kGroup>()));
+    const std::int64_t used = (task_.kde->d + lanes - 1) / lanes * lanes;
+    const auto sums_of = [&](int q) {
+      return task_.partials + q * task_.stride + PartialLayout::kSums;
+    };
+    const auto step = [&](auto rows, auto origin, int q, std::int64_t at) {
+      return SumStep<decltype(rows)::value, SumVectors<decltype(origin)::value>(), kGroup,
+                     decltype(origin)::value>(rows_, at, used, padded, task_.posterior + q * kTile,
+                                              task_.rho + q * padded, c0_, c1_, sums_of(q),
+                                              task_.stride);
+    };
+    constexpr std::integral_constant<int, kGroupRows> kRows;
+    const std::int64_t slab = SumVectors<true>() * lanes;
+    for (std::int64_t begin = 0; begin < used; begin += slab) {
+      const std::int64_t end = std::min(used, begin + slab);
+      for (int q = block.begin; q < block.end; q += kGroupRows) {
+        if (!counts[q / kGroupRows]) {
+          continue;
+        }
+        if (q + 1 == block.end) {  // a single query left
+          for (std::int64_t at = begin; at < end;) {
+            at = step(std::integral_constant<int, 1>(), std::false_type(), q, at);
+          }
+          continue;
+        }
+        if constexpr (sizeof(S) == sizeof(C) && kGroup > 4) {
+          if (std::all_of(task_.origin + q, task_.origin + q + kGroupRows,
+                          [](std::int8_t is) { return is != 0; })) {
+            for (std::int64_t at = begin; at < end;) {
+              at = step(kRows, std::true_type(), q, at);
+            }
+            continue;
+          }
+        }
+        for (std::int64_t at = begin; at < end;) {
+          at = step(kRows, std::false_type(), q, at);
+        }
+      }
+    }
+  }
+
+  const ChunkTask<S, C>& task_;
+  R* addends_;
+  std::int64_t first_;
+  std::int64_t c0_, c1_;  // columns of the chunk,
+  std::int64_t w0_, w1_;  // and those that are computed
+  const S* panels_;
+  const S* rows_;
+  bool general_;
+};
+
+// Zeroes the partial results of all queries, and the weights of the rows that fill up a group.
+template <class S, class C>
+void Begin(const ChunkTask<S, C>& task) {
+  const int rows = (task.queries + kGroupRows - 1) / kGroupRows * kGroupRows;
+  for (int q = 0; q < rows; ++q) {
     double* const partial = task.partials + q * task.stride;
     std::fill_n(partial, task.layout.size(), 0.0);
     partial[PartialLayout::kReference] = -std::numeric_limits<double>::infinity();
     std::fill_n(reinterpret_cast<std::int64_t*>(partial + task.layout.top_positions()),
                 task.layout.top, std::int64_t{-1});
   }
+  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  std::fill(task.posterior + task.queries * kTile, task.posterior + rows * kTile, C(0));
+}
+
+// Calls add(tile of data, block of queries) for all of them.
+template <class R, class S, class C, class Add>
+void ForEachTile(const ChunkTask<S, C>& task, const Add& add) {
+  task.context->note_target_ran(HWY_TARGET);
+  constexpr std::int64_t kTile = CpuKde<S>::kTile;
+  const std::int64_t tile_bytes = kTile * task.kde->d * static_cast<std::int64_t>(sizeof(S));
+  const int together = tile_bytes <= kFirstCacheBytes ? kGroupRows : kTileQueries;
+  HWY_ALIGN R addends[kTile];
   for (std::int64_t tile = task.begin / kTile; tile * kTile < task.end; ++tile) {
-    const std::int64_t first = tile * kTile;
-    const std::int64_t c0 = std::max<std::int64_t>(task.begin - first, 0);
-    const std::int64_t c1 = std::min(task.end - first, kTile);
-    const S* const panels = kde.panels.data() + first * kde.d;
-    if (task.scaled) {
-      TileDistances<true>(task, panels, c0, c1, distances);
-    } else {
-      TileDistances<false>(task, panels, c0, c1, distances);
-    }
-    if (!kde.log2_weights.empty()) {
-      for (std::int64_t c = c0; c < c1; ++c) {
-        log2_weights[c] = static_cast<R>(kde.log2_weights[first + c]);
-      }
-    }
-    for (int q = 0; q < task.queries; q += kGroupRows) {
-      const int count = std::min(kGroupRows, task.queries - q);
-      bool negligible = true;
-      for (int r = 0; r < count; ++r) {
-        const RowState state = TileWeights(task, first, c0, c1, q + r, distances + (q + r) * kTile,
-                                           log2_weights, task.posterior + (q + r) * kTile);
-        if (state.negligible) {
-          std::fill_n(task.posterior + (q + r) * kTile, kTile, C(0));
-        }
-        negligible = negligible && state.negligible;
-      }
-      if (!negligible && task.sums) {
-        const bool origin = std::all_of(task.origin + q, task.origin + q + count,
-                                        [](std::int8_t is) { return is != 0; });
-        if (kde.group == 4) {
-          GroupSums<4, false>(task, tile, c0, c1, q, count);
-        } else if (origin) {
-          GroupSums<CpuKde<S>::kPanel, true>(task, tile, c0, c1, q, count);
-        } else {
-          GroupSums<CpuKde<S>::kPanel, false>(task, tile, c0, c1, q, count);
-        }
-      }
+    const TileOfData<R, S, C> data(task, addends, tile);
+    for (int q = 0; q < task.queries; q += together) {
+      add(data, QueryBlock{q, std::min(q + together, task.queries)});
     }
   }
+}
+
+template <class R, class S, class C>
+void TileChunk(const ChunkTask<S, C>& task) {
+  Begin(task);
+  ForEachTile<R>(task,
+                 [](const TileOfData<R, S, C>& data, const QueryBlock& block) { data.Add(block); });
+}
+
+template <class R, class S, class C>
+void CurveChunk(const ChunkTask<S, C>& task, const double* rates, std::int64_t count) {
+  for (int q = 0; q < task.queries; ++q) {
+    double* const partials = task.partials + q * task.stride;
+    std::fill_n(partials, count * kCurveSize, 0.0);
+    for (std::int64_t g = 0; g < count; ++g) {
+      partials[g * kCurveSize + PartialLayout::kReference] =
+          -std::numeric_limits<double>::infinity();
+    }
+  }
+  ForEachTile<R>(task, [=](const TileOfData<R, S, C>& data, const QueryBlock& block) {
+    data.AddCurve(block, rates, count);
+  });
 }
 
 bool FusesMultiplyAdds() {
@@ -335,11 +466,21 @@ bool FusesMultiplyAdds() {
 }
 
 void TileChunkF32(const ChunkTask<float, float>& task) {
-  if (task.kde->d <= kDimensionBlock) {
+  if (task.kde->d <= kSingleDimension) {
     TileChunk<float>(task);
   } else {
     TileChunk<double>(task);
   }
+}
+void CurveChunkF32(const ChunkTask<float, float>& task, const double* rates, std::int64_t count) {
+  if (task.kde->d <= kSingleDimension) {
+    CurveChunk<float>(task, rates, count);
+  } else {
+    CurveChunk<double>(task, rates, count);
+  }
+}
+void CurveChunkF64(const ChunkTask<double, double>& task, const double* rates, std::int64_t count) {
+  CurveChunk<double>(task, rates, count);
 }
 void TileChunkF64(const ChunkTask<double, double>& task) {
   TileChunk<double>(task);
@@ -358,6 +499,8 @@ namespace scf::kde {
 HWY_EXPORT(FusesMultiplyAdds);
 HWY_EXPORT(TileChunkF32);
 HWY_EXPORT(TileChunkF64);
+HWY_EXPORT(CurveChunkF32);
+HWY_EXPORT(CurveChunkF64);
 HWY_EXPORT(TileChunkF32InF64);
 
 bool kde_fuses_multiply_adds(std::int64_t targets) {
@@ -375,6 +518,17 @@ void kde_tile_chunk(std::int64_t targets, const ChunkTask<double, double>& task)
 template <>
 void kde_tile_chunk(std::int64_t targets, const ChunkTask<float, double>& task) {
   HWY_DISPATCH_TABLE(TileChunkF32InF64)[dispatch_index(targets)](task);
+}
+
+template <>
+void kde_curve_chunk(std::int64_t targets, const ChunkTask<float, float>& task, const double* rates,
+                     std::int64_t count) {
+  HWY_DISPATCH_TABLE(CurveChunkF32)[dispatch_index(targets)](task, rates, count);
+}
+template <>
+void kde_curve_chunk(std::int64_t targets, const ChunkTask<double, double>& task,
+                     const double* rates, std::int64_t count) {
+  HWY_DISPATCH_TABLE(CurveChunkF64)[dispatch_index(targets)](task, rates, count);
 }
 
 }  // namespace scf::kde
