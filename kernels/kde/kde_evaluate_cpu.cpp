@@ -222,8 +222,8 @@ void kde_evaluate_in_double_cpu(const CpuContext& context, const CpuKde<T>& kde,
                                 const std::int64_t* order, std::int64_t count, void* workspace) {
   Arena arena(workspace);
   QueryList far = {arena.take<std::int64_t>(queries.m), 0};
-  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, count, nullptr,
-                      &far);
+  evaluate_dense<T, double>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
+                            nullptr, &far);
   kde_far_cpu(context, kde, queries, outputs, {}, far.queries, far.count, arena);
 }
 
