@@ -218,7 +218,7 @@ def main():
     options = parser.parse_args()
     python = {
         who: sys.executable for who in
-        ("scorefield", "keops", "keops-native", "numpy", "sklearn", "sklearn-1e-6", "scipy")
+        ("scorefield", "scorefield-adaptive", "keops", "keops-native", "numpy", "sklearn", "sklearn-1e-6", "scipy")
     }
     if options.torch_python:
         python["torch"] = options.torch_python

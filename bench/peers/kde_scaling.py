@@ -21,6 +21,7 @@ from kde_peers import Worker, queries_that_take
 SIZES = {2: (1000, 10_000, 100_000, 1_000_000, 10_000_000), 64: (1000, 10_000, 100_000, 1_000_000)}
 BANDWIDTH = {2: 0.1, 64: 1.0}
 QUERIES = 256
+PEERS = ("scorefield", "scorefield-adaptive", "keops", "numpy", "sklearn", "sklearn-1e-6", "scipy")
 LIMIT = 5.0
 
 
@@ -81,7 +82,7 @@ def main():
     parser.add_argument("--torch-python", default="")
     parser.add_argument("--scratch", default=None)
     options = parser.parse_args()
-    python = {who: sys.executable for who in ("scorefield", "keops", "numpy", "sklearn", "sklearn-1e-6", "scipy")}
+    python = {who: sys.executable for who in PEERS}
     if options.torch_python:
         python["torch"] = options.torch_python
     rows = []

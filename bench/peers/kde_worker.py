@@ -47,6 +47,8 @@ class Peer:
 
 
 class Scorefield(Peer):
+    tolerance = 0.0
+
     def __init__(self, library):
         super().__init__(library)
         from scorefield_library import Library
@@ -58,10 +60,14 @@ class Scorefield(Peer):
         from scorefield_library import Kde
 
         super().prepare(data, bandwidth)
-        self.kde = Kde(self.c, data)
+        self.kde = Kde(self.c, data, index=self.tolerance > 0)
 
     def evaluate(self, x):
-        return self.kde.evaluate(x, self.bandwidth)
+        return self.kde.evaluate(x, self.bandwidth, self.tolerance)
+
+
+class Adaptive(Scorefield):
+    tolerance = 1e-7
 
 
 class Keops(Peer):
@@ -177,6 +183,7 @@ class Scipy(Peer):
 
 PEERS = {
     "scorefield": Scorefield,
+    "scorefield-adaptive": Adaptive,
     "keops": Keops,
     "keops-native": Keops,
     "numpy": Numpy,

@@ -60,12 +60,24 @@ class Workspace:
         self.pointer = ctypes.c_void_p((self.memory.ctypes.data + 255) // 256 * 256)
 
 
+class KdeParams(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", ctypes.c_uint32),
+        ("reserved", ctypes.c_uint32),
+        ("weights", ctypes.c_void_p),
+        ("labels", ctypes.c_void_p),
+        ("index", ctypes.c_int32),
+        ("reserved_index", ctypes.c_int32),
+    ]
+
+
 class QueryParams(ctypes.Structure):
     _fields_ = [
         ("struct_size", ctypes.c_uint32),
         ("top", ctypes.c_int32),
         ("bandwidth", ctypes.c_double),
         ("rest", ctypes.c_uint64 * 8),
+        ("tolerance", ctypes.c_double),
     ]
 
 
@@ -76,27 +88,29 @@ class Outputs(ctypes.Structure):
         ("log_density", ctypes.c_void_p),
         ("score", ctypes.c_void_p),
         ("ld_score", ctypes.c_int64),
-        ("rest", ctypes.c_uint64 * 9),
+        ("rest", ctypes.c_uint64 * 11),
     ]
 
 
 class Kde:
     """One prepared dataset; log-density and score of queries, the workspace kept between calls."""
 
-    def __init__(self, library, data):
+    def __init__(self, library, data, index=False):
         self.library, self.suffix = library, suffix_of(data)
+        params = library.params(KdeParams, "scf_kde_params_init")
+        params.index = int(index)
         self.kde = ctypes.c_void_p()
         n, d = data.shape
         library.call(
             "scf_kde_create_" + self.suffix, library.context, address(data), ctypes.c_int64(n),
-            ctypes.c_int64(d), ctypes.c_int64(d), None, None, ctypes.byref(self.kde),
+            ctypes.c_int64(d), ctypes.c_int64(d), ctypes.byref(params), None, ctypes.byref(self.kde),
         )
         self.workspaces = {}
 
-    def evaluate(self, x, bandwidth):
+    def evaluate(self, x, bandwidth, tolerance=0.0):
         m, d = x.shape
         query = self.library.params(QueryParams, "scf_kde_query_params_init")
-        query.bandwidth = bandwidth
+        query.bandwidth, query.tolerance = bandwidth, tolerance
         log_density, score = np.empty(m, x.dtype), np.empty((m, d), x.dtype)
         outputs = self.library.params(Outputs, "scf_kde_outputs_init")
         outputs.log_density, outputs.score, outputs.ld_score = log_density.ctypes.data, score.ctypes.data, d
