@@ -276,7 +276,9 @@ SCF_API scf_status scf_kde_gradient_f64(scf_context* context, const scf_kde* kde
  * conditional densities, and so for their mixture. Everything that takes the kde works on the moved
  * data: draws are of them, gradients with respect to data are to them, and skip leaves a moved
  * datum out, which has its part in where the others moved to.
- * Moved data are right to one rounding of T and half the promise of the denoiser. */
+ * Moved data err by a rounding of T, and by h^2/2 times the promise of the score, a largest score
+ * below 1/(4h) taken as that; for h beyond 2^-20 and 2^20 (f64: 2^-170 and 2^170) by half the
+ * promise of the denoiser instead. */
 SCF_API scf_status scf_kde_create_debiased_f32(scf_context* context, const float* data, int64_t n,
                                                int64_t d, int64_t ld, const scf_kde_params* params,
                                                double bandwidth, void* stream, scf_kde** kde);

@@ -1,6 +1,6 @@
 // Densities with less bias on the CPU: kde_debias.h.
 //
-//   moved data   y + (h^2/2) s(y) = (y + m(y)) / 2, m the denoiser at y of its own label's data
+//   moved data   y + (h^2/2) s(y) = (y + m(y)) / 2, score and denoiser of its own label's data
 //   Laplacian    p - (h^2/2) laplacian p = p (1 - (h^2/2)(div s + |s|^2))
 //
 // Both are evaluations (kde_evaluate_cpu.cpp) with a sweep over their rows after them: one read of
@@ -48,22 +48,23 @@ std::vector<std::int32_t> asking_labels(const Dataset<T>& data) {
 template <class T>
 void move_data(const CpuContext& context, const CpuKde<T>& kde, const Dataset<T>& data,
                double bandwidth, T* moved) {
+  const Move move = move_at<T>(bandwidth);
   const std::vector<std::int32_t> labels = asking_labels(data);
   const auto queries = own_queries(data, labels.empty() ? data.labels : labels.data(), bandwidth);
   HostArray<char> workspace(
       context.allocator(),
       static_cast<std::int64_t>(slices_workspace(queries, data.d, [&](const Queries<T>& part) {
-        return kde_evaluate_workspace_cpu(context, kde, part, denoised_only(moved, data.d));
+        return kde_evaluate_workspace_cpu(context, kde, part, outputs_of(move, moved, data.d));
       })));
   for_each_slice(queries, data.d, [&](const Queries<T>& part, std::int64_t first) {
-    kde_evaluate_cpu(context, kde, part, denoised_only(moved + first * data.d, data.d),
+    kde_evaluate_cpu(context, kde, part, outputs_of(move, moved + first * data.d, data.d),
                      workspace.data());
   });
   for_each_row(context, data.n, data.d, [&](std::int64_t i) {
     for (std::int64_t j = 0; j < data.d; ++j) {
       T& value = moved[i * data.d + j];
       value = static_cast<T>(
-          moved_datum(static_cast<double>(data.data[i * data.ld + j]), static_cast<double>(value)));
+          move(static_cast<double>(data.data[i * data.ld + j]), static_cast<double>(value)));
     }
   });
 }

@@ -32,16 +32,16 @@ __device__ __forceinline__ Walk walk(int at, int size) {
           static_cast<std::int64_t>(gridDim.x) * size};
 }
 
-// moved [n, d] holds the denoised data, and then the moved ones.
+// moved [n, d] holds what the move is made of, and then the moved data.
 template <class T>
 __global__ void __launch_bounds__(DebiasPolicy::kThreads)
-    kde_move_kernel(const T* data, std::int64_t n, std::int64_t d, std::int64_t ld, T* moved) {
+    kde_move_kernel(const T* data, std::int64_t n, std::int64_t d, std::int64_t ld, Move move,
+                    T* moved) {
   const Walk elements = walk(threadIdx.x, DebiasPolicy::kThreads);
   for (std::int64_t at = elements.first; at < n * d; at += elements.step) {
     const std::int64_t row = at / d;
     const T datum = data[row * ld + (at - row * d)];
-    moved[at] =
-        static_cast<T>(moved_datum(static_cast<double>(datum), static_cast<double>(moved[at])));
+    moved[at] = static_cast<T>(move(static_cast<double>(datum), static_cast<double>(moved[at])));
   }
 }
 
@@ -113,6 +113,7 @@ DeviceArray<std::int32_t> asking_labels(const CudaContext& context, const Datase
 template <class T>
 void move_data(const CudaContext& context, const CudaKde<T>& kde, const Dataset<T>& data,
                double bandwidth, T* moved, void* stream) {
+  const Move move = move_at<T>(bandwidth);
   const DeviceArray<std::int32_t> asking = asking_labels(context, data, stream);
   const auto queries =
       own_queries(data, asking.size() == 0 ? data.labels : asking.data(), bandwidth);
@@ -121,16 +122,16 @@ void move_data(const CudaContext& context, const CudaKde<T>& kde, const Dataset<
                                         queries, data.d,
                                         [&](const Queries<T>& part) {
                                           return kde_evaluate_workspace_cuda(
-                                              context, kde, part, denoised_only(moved, data.d));
+                                              context, kde, part, outputs_of(move, moved, data.d));
                                         })),
                                     stream);
   for_each_slice(queries, data.d, [&](const Queries<T>& part, std::int64_t first) {
-    kde_evaluate_cuda(context, kde, part, denoised_only(moved + first * data.d, data.d),
+    kde_evaluate_cuda(context, kde, part, outputs_of(move, moved + first * data.d, data.d),
                       workspace.data(), stream);
   });
   cuda_launch("kde_move_kernel", kde_move_kernel<T>,
               grid_for(context, data.n * data.d, DebiasPolicy::kThreads), DebiasPolicy::kThreads, 0,
-              stream, data.data, data.n, data.d, data.ld, moved);
+              stream, data.data, data.n, data.d, data.ld, move, moved);
 }
 
 }  // namespace

@@ -9,10 +9,24 @@
 namespace scf::kde {
 
 // Where the score moves a datum y: y + (h^2/2) s(y) = (y + m(y)) / 2, half the way to its own
-// denoiser. In this form no power of h can over- or underflow. Halved first, so that the sum
-// cannot overflow either.
-SCF_HOST_DEVICE inline double moved_datum(double datum, double denoised) {
-  return 0.5 * datum + 0.5 * denoised;
+// denoiser m. The score is the cheaper of the two in single precision, whose denoiser is held to
+// its own size, not to that of m - y. But in units in which h^2 leaves the range of T so may the
+// score, and the denoiser does not.
+struct Move {
+  bool by_score;
+  double half_square;  // h^2 / 2
+
+  [[nodiscard]] SCF_HOST_DEVICE double operator()(double datum, double evaluated) const {
+    // Halved before they are added, so that the sum cannot overflow.
+    return by_score ? datum + half_square * evaluated : 0.5 * datum + 0.5 * evaluated;
+  }
+};
+
+template <class T>
+[[nodiscard]] Move move_at(double bandwidth) {
+  // Scores then have digits down to distances of 2^-86, or 2^-682, and do not overflow.
+  constexpr double kMost = sizeof(T) == sizeof(float) ? 0x1p20 : 0x1p170;
+  return {bandwidth >= 1 / kMost && bandwidth <= kMost, 0.5 * bandwidth * bandwidth};
 }
 
 // A component's share of h^2 |s|^2 / 2, which in this order overflows only where the exponents of

@@ -10,6 +10,7 @@
 #include "common/error.h"
 #include "common/memory.h"
 #include "kde/kde.h"
+#include "kde/kde_debias_math.h"
 #include "kde/kde_slices.h"
 
 namespace scf::kde {
@@ -46,12 +47,12 @@ Queries<T> own_queries(const Dataset<T>& data, const std::int32_t* labels, doubl
   return queries;
 }
 
-// The denoised data, all of them: [n, d].
+// What a move is made of, into rows of d elements.
 template <class T>
-Outputs<T> denoised_only(T* denoised, std::int64_t d) {
+Outputs<T> outputs_of(const Move& move, T* rows, std::int64_t d) {
   Outputs<T> outputs;
-  outputs.denoised = denoised;
-  outputs.ld_denoised = d;
+  (move.by_score ? outputs.score : outputs.denoised) = rows;
+  outputs.ld_score = outputs.ld_denoised = d;
   return outputs;
 }
 

@@ -82,19 +82,19 @@ void expect_moved(const Context& context, const KdeProblem<T>& problem, double b
   for (std::int64_t k = 0; k < own.n; ++k) {
     if (!own.weights.empty() && own.weights[k] == 0) continue;
     rows[k] = reference.row(k);
-    for (const Real value : rows[k].denoised) largest = std::max(largest, std::fabs(value));
+    for (const Real value : rows[k].score) largest = std::max(largest, std::fabs(value));
   }
   const double promise = sizeof(T) == 8 ? 1e-12 : own.d <= 64 ? 5e-6 : 2e-5;
+  const Real half_square = static_cast<Real>(bandwidth) * static_cast<Real>(bandwidth) / 2;
+  largest = std::max(largest, Real(1) / (4 * static_cast<Real>(bandwidth)));
   const auto draws = drawn(context, kde.get(), problem);
   Comparison comparison("moved datum", describe(own));
   for (std::size_t i = 0; i < draws.indices.size(); ++i) {
     const std::int64_t k = draws.indices[i];
     for (std::int64_t c = 0; c < own.d; ++c) {
-      const Real exact = own.data[k * own.d + c] + static_cast<Real>(bandwidth) *
-                                                       static_cast<Real>(bandwidth) / 2 *
-                                                       rows[k].score[c];
+      const Real exact = own.data[k * own.d + c] + half_square * rows[k].score[c];
       comparison.expect_close(k * own.d + c, draws.points[i * own.d + c], exact,
-                              {promise * largest / 2 + 1e-12 * rows[k].denoised_condition,
+                              {half_square * (promise * largest + 1e-12 * rows[k].score_condition),
                                std::numeric_limits<T>::epsilon()});
     }
   }
