@@ -72,7 +72,8 @@ constexpr double kTensorLost = 1.0 / (1 << 26);     // of a weight
     const double size = larger(moments.score_size, 0.25 / h);
     good = good && off <= tolerance * size * h * h;
     good = good && (!wanted.denoised || off <= tolerance * moments.mean_size * a);
-    const double change = (uncertain + own * variance) / (h * h);  // of the divergence, times h^2
+    const double change =
+        (1.5 * uncertain + own * variance) / (h * h);  // of the divergence, times h^2
     good = good && (!wanted.divergence || change <= kDivergenceTolerance * dimensions);
   }
   return !good;
