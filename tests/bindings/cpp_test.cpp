@@ -289,7 +289,7 @@ TYPED_TEST(Calls, KdeCurveAndLaplace) {
       },
       [&](T* out) {
         return OF(kde_laplace)(this->context, this->kde, this->x.data(), kM, kLd, &query, out,
-                               nullptr, this->scratch.data(), kScratch, nullptr);
+                               sign.data(), this->scratch.data(), kScratch, nullptr);
       });
   for (const std::int32_t s : sign) EXPECT_EQ(std::abs(s), 1);
   const auto debiased = sf::kde::debiased(this->context.get(), strided(this->x), .5);
