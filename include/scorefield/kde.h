@@ -110,10 +110,11 @@ typedef struct scf_kde_query_params {
  * quadratic forms and most probable data, queries that see one label alone, queries that are far
  * (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense always;
  * so are CUDA contexts. */
-#define SCF_KDE_METHOD_DENSE 0  /* all data */
-#define SCF_KDE_METHOD_BOXES 1  /* those in boxes whose weight may count, d <= 6 */
-#define SCF_KDE_METHOD_SCREEN 2 /* those whose distance along a few directions lets them, d >= 32 \
-                                 */
+#define SCF_KDE_METHOD_DENSE 0 /* all data */
+#define SCF_KDE_METHOD_BOXES 1 /* those in boxes whose weight may count, d <= 6 */
+#define SCF_KDE_METHOD_SCREEN                                         \
+  2 /* those whose distance along a few directions lets them, d >= 32 \
+     */
 
 SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);
 

@@ -367,15 +367,18 @@ TEST(Matrix, HalfArithmeticRoundsOnce) {
     };
   };
   const auto round_half = [](double v) { return u32(__half_as_ushort(__double2half(v))); };
-  check(
-      fma_half2,
-      each(round_half, [](u32 x, u32 y,
-                          u32 z) { return double(half_as_float(x)) * half_as_float(y) + half_as_float(z); }),
-      a, b, c);
+  check(fma_half2,
+        each(round_half,
+             [](u32 x, u32 y, u32 z) {
+               return double(half_as_float(x)) * half_as_float(y) + half_as_float(z);
+             }),
+        a, b, c);
   check(
       max_half2,
       [](u32 x, u32 y) {
-        const auto larger = [](u32 p, u32 q) { return half_as_float(p) > half_as_float(q) ? p : q; };
+        const auto larger = [](u32 p, u32 q) {
+          return half_as_float(p) > half_as_float(q) ? p : q;
+        };
         return larger(x & 0xFFFF, y & 0xFFFF) | larger(x >> 16, y >> 16) << 16;
       },
       a, b);
@@ -391,7 +394,8 @@ TEST(Matrix, HalfArithmeticRoundsOnce) {
   std::vector<u32> p, q, r;
   for (size_t i = 0; i < a.size(); ++i) {
     const auto to_bfloat = [](u32 pair) {
-      return bfloat_bits(half_as_float(pair & 0xFFFF)) | bfloat_bits(half_as_float(pair >> 16)) << 16;
+      return bfloat_bits(half_as_float(pair & 0xFFFF)) | bfloat_bits(half_as_float(pair >> 16))
+                                                             << 16;
     };
     p.push_back(to_bfloat(a[i]));
     q.push_back(to_bfloat(b[i]));
