@@ -19,10 +19,11 @@
  * for the denoiser.
  *
  * Accuracy, measured against a reference in higher precision: kernels/kde/README.md states it. The
- * promise, where "largest" is over the batch's components: f32 score, denoiser and J v within 5e-6
- * of the largest for d <= 64 and 2e-5 for all d; log-density within 1e-5 max(1, |log p|, min_k
- * r_k^2/2h^2); divergence within 1e-5 d/h^2. f64: 1e-12 in the same units. Queries whose exponents
- * are too large for single precision are detected and evaluated in double.
+ * promise, where "largest" is over the batch's components, and of a score's at least 1/(4h): f32
+ * score, denoiser and J v within 5e-6 of the largest for d <= 64 and 2e-5 for all d; log-density
+ * within 1e-5 max(1, |log p|, min_k r_k^2/2h^2); divergence within 1e-5 d/h^2. f64: 1e-12 in the
+ * same units. Queries whose exponents are too large for single precision are detected and evaluated
+ * in double.
  */
 #ifndef SCOREFIELD_KDE_H_
 #define SCOREFIELD_KDE_H_
@@ -110,11 +111,9 @@ typedef struct scf_kde_query_params {
  * quadratic forms and most probable data, queries that see one label alone, queries that are far
  * (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense always;
  * so are CUDA contexts. */
-#define SCF_KDE_METHOD_DENSE 0 /* all data */
-#define SCF_KDE_METHOD_BOXES 1 /* those in boxes whose weight may count, d <= 6 */
-#define SCF_KDE_METHOD_SCREEN                                         \
-  2 /* those whose distance along a few directions lets them, d >= 32 \
-     */
+#define SCF_KDE_METHOD_DENSE 0  /* all data */
+#define SCF_KDE_METHOD_BOXES 1  /* data in boxes whose weight may count; d <= 6 */
+#define SCF_KDE_METHOD_SCREEN 2 /* data near along a few directions; d >= 32 */
 
 SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);
 
