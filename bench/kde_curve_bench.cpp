@@ -32,9 +32,9 @@ void kde_curve(benchmark::State& state, Shape shape, int bandwidths) {
                            &kde));
   std::vector<std::int64_t> skip(static_cast<std::size_t>(shape.m));
   for (std::int64_t i = 0; i < shape.m; ++i) skip[i] = i;
-  std::vector<double> grid;
+  std::vector<double> grid(static_cast<std::size_t>(bandwidths));
   for (int g = 0; g < bandwidths; ++g) {
-    grid.push_back(std::sqrt(static_cast<double>(shape.d)) * std::exp(0.05 * g - 1));
+    grid[g] = std::sqrt(static_cast<double>(shape.d)) * std::exp(0.05 * g - 1);
   }
   scf_kde_query_params params;
   check(scf_kde_query_params_init(&params, sizeof params));
