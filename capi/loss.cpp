@@ -1,5 +1,5 @@
 // The C ABI of loss.h: checks and translates arguments (loss_arguments.h), calls the backend's
-// kernels.
+// kernels. Long because every loss comes as perturb and loss, each in two dtypes.
 #include "loss/loss.h"
 
 #include <scorefield/loss.h>

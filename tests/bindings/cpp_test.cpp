@@ -1,5 +1,6 @@
 // scorefield.hpp: views, owners, errors as the caller chooses, and calls that are the C calls, bit
-// for bit, without an allocation of their own.
+// for bit, without an allocation of their own. Long because it has a case for each call, all on one
+// fixture.
 #include <gtest/gtest.h>
 
 #include <algorithm>

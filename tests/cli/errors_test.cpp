@@ -1,5 +1,5 @@
 // Every usage and input error: its exit code, one line on stderr with the place, nothing on stdout,
-// and no file left behind.
+// and no file left behind. Long because it is a table: a line for each error of each command.
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 

@@ -5,6 +5,9 @@
 //
 // What a caller must keep even here: a pointer that is passed points to as many bytes as the sizes
 // passed beside it say, or the sizes are out of their bounds.
+//
+// Long because each family of calls has its generator here, all of the same few kinds of bad
+// values.
 #include <gtest/gtest.h>
 #include <scorefield/scorefield.h>
 

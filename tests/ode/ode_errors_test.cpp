@@ -1,5 +1,6 @@
 // What the calls of flows refuse: each bound of each field, with a message that names it and
-// nothing written; structs; memory.
+// nothing written; structs; memory. Long because it is a table: a case for each bound of each
+// field.
 #include <gtest/gtest.h>
 
 #include <cmath>

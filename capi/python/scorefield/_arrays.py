@@ -2,6 +2,7 @@
 
 NumPy; PyTorch and CuPy by what their arrays offer (nothing is imported that the caller has not);
 and whatever speaks DLPack or __cuda_array_interface__. Work goes to the framework's current stream.
+Long because a framework is a class here, and all of them answer the same questions.
 """
 
 import contextlib
