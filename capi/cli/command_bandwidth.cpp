@@ -2,7 +2,6 @@
 // bandwidths.
 #include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -17,8 +16,6 @@
 namespace scf::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 struct Summary {
   std::int64_t n = 0;
@@ -39,15 +36,16 @@ void check_options(const BandwidthOptions& options) {
   }
 }
 
-Json column(const std::vector<BandwidthPoint>& points, double BandwidthPoint::*member) {
-  Json values = Json::array();
+std::vector<double> column(const std::vector<BandwidthPoint>& points,
+                           double BandwidthPoint::*member) {
+  std::vector<double> values;
   for (const BandwidthPoint& point : points) values.push_back(point.*member);
   return values;
 }
 
 std::string to_json(const BandwidthOptions& options, const Summary& summary,
                     const BandwidthCurve& curve) {
-  Json json;
+  JsonReport json;
   json["n"] = summary.n;
   json["d"] = summary.d;
   json["device"] = summary.machine.device;
@@ -65,7 +63,7 @@ std::string to_json(const BandwidthOptions& options, const Summary& summary,
   json["best_hyvarinen"] = curve.hyvarinen.value;
   json["best_hyvarinen_at_edge"] = curve.hyvarinen.at_edge;
   if (!options.plot.empty()) json["plot"] = options.plot;
-  return json_text(json);
+  return json.text();
 }
 
 std::string best_line(const char* name, const BandwidthBest& best) {

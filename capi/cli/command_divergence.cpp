@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -326,7 +325,7 @@ void require_numbers(const DivergenceOptions& options, const Summary& summary) {
 
 std::string to_json(const DivergenceOptions& options, const Summary& summary) {
   const DivergenceKind& kind = kind_of(options);
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["name"] = options.divergence;
   if (is_vector(kind)) {
     json["value"] = summary.value;
@@ -348,7 +347,7 @@ std::string to_json(const DivergenceOptions& options, const Summary& summary) {
   json["dtype"] = summary.dtype;
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
-  return json_text(json);
+  return json.text();
 }
 
 std::string points_line(const char* name, std::int64_t count, bool drawn) {

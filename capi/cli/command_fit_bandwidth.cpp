@@ -6,7 +6,6 @@
 #include <chrono>
 #include <cmath>
 #include <cstdio>
-#include <nlohmann/json.hpp>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -123,7 +122,7 @@ void fit_bandwidth(const Context& context, const FitBandwidthOptions& options,
 }
 
 std::string to_json(const Summary& summary) {
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["name"] = summary.choice.loss;
   json["bandwidth"] = summary.fit.bandwidth;
   json["loss"] = summary.fit.loss;
@@ -140,7 +139,7 @@ std::string to_json(const Summary& summary) {
   json["dtype"] = summary.dtype;
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
-  return json_text(json);
+  return json.text();
 }
 
 std::string to_text(const Summary& summary) {

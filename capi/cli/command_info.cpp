@@ -1,7 +1,6 @@
 // `scorefield info`: what this build and this machine offer.
 #include <scorefield/scorefield.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -12,8 +11,6 @@
 namespace scf::cli {
 
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 std::vector<scf_device_info> devices_of(std::int32_t backend) {
   std::int32_t count = 0;
@@ -33,8 +30,8 @@ std::string cuda_absence() {
   return scf_device_describe(SCF_BACKEND_CUDA, 0, &info) == SCF_SUCCESS ? "" : scf_last_error();
 }
 
-Json to_json(const scf_device_info& device) {
-  Json json;
+JsonReport to_json(const scf_device_info& device) {
+  JsonReport json;
   json["backend"] = device.backend == SCF_BACKEND_CUDA ? "cuda" : "cpu";
   json["device"] = device.device;
   json["name"] = device.name;
@@ -64,14 +61,17 @@ void run_info(const InfoOptions& options) {
   const std::string absence = cuda.empty() ? cuda_absence() : "";
   const char* const target = scf_context_cpu_target(context.get());
   if (options.json) {
-    Json json;
+    JsonReport json;
     json["version"] = scf_version_string();
-    json["backends"] = cuda.empty() ? Json{"cpu"} : Json{"cpu", "cuda"};
+    std::vector<std::string> backends = {"cpu"};
+    if (!cuda.empty()) backends.emplace_back("cuda");
+    json["backends"] = backends;
     json["simd_target"] = target;
     json["threads"] = context.threads();
-    json["devices"] = Json::array();
-    for (const scf_device_info& device : devices) json["devices"].push_back(to_json(device));
-    print(json.dump(2) + "\n");
+    std::vector<JsonReport> described;
+    for (const scf_device_info& device : devices) described.push_back(to_json(device));
+    json["devices"] = described;
+    print(json.text());
     return;
   }
   std::string text = format("scorefield %s\n", scf_version_string());

@@ -6,7 +6,6 @@
 #include <array>
 #include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -126,7 +125,7 @@ void require_numbers(const Batch<T>& batch, const Summary& summary) {
 }
 
 std::string to_json(const KdeOptions& options, const Summary& summary) {
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["n"] = summary.n;
   json["m"] = summary.m;
   json["d"] = summary.d;
@@ -134,9 +133,11 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
   json["signal_scale"] = options.signal_scale;
   json["leave_one_out"] = options.leave_one_out;
   json["tolerance"] = options.tolerance;
+  JsonReport methods;
   for (std::size_t i = 0; i < kMethodNames.size(); ++i) {
-    json["methods"][kMethodNames[i]] = summary.methods[i];
+    methods[kMethodNames[i]] = summary.methods[i];
   }
+  json["methods"] = methods;
   json["mean_evaluated"] = summary.mean_evaluated;
   if (!options.debias.empty()) json["debias"] = options.debias;
   json["device"] = summary.machine.device;
@@ -148,7 +149,7 @@ std::string to_json(const KdeOptions& options, const Summary& summary) {
   if (options.debias == kLaplace) json["not_positive"] = summary.not_positive;
   json["mean_hyvarinen"] = summary.mean_hyvarinen;
   json["files"] = summary.files;
-  return json_text(json);
+  return json.text();
 }
 
 std::string to_text(const KdeOptions& options, const Summary& summary) {

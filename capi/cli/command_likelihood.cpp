@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -88,7 +87,7 @@ void require_numbers(const LikelihoodBatch& batch, Dtype dtype) {
 }
 
 std::string to_json(const LikelihoodOptions& options, const Summary& summary) {
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["n"] = summary.n;
   json["m"] = summary.m;
   json["d"] = summary.d;
@@ -111,7 +110,7 @@ std::string to_json(const LikelihoodOptions& options, const Summary& summary) {
   json["mean_log_density"] = summary.mean_log_density;
   json["bits_per_dim"] = summary.bits_per_dimension;
   json["files"] = summary.files;
-  return json_text(json);
+  return json.text();
 }
 
 std::string to_text(const LikelihoodOptions& options, const Summary& summary) {

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -179,7 +178,7 @@ double standard_error_of_mean(const std::vector<double>& values) {
 }
 
 std::string to_json(const LossOptions& options, const Summary& summary) {
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["name"] = summary.choice.loss;
   json["loss"] = summary.loss;
   json["standard_error"] = summary.standard_error;
@@ -198,7 +197,7 @@ std::string to_json(const LossOptions& options, const Summary& summary) {
   json["dtype"] = summary.dtype;
   json["threads"] = summary.machine.threads;
   json["seconds"] = summary.seconds;
-  return json_text(json);
+  return json.text();
 }
 
 std::string to_text(const LossOptions& options, const Summary& summary) {

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <utility>
 #include <vector>
@@ -213,7 +212,7 @@ void warn_of_noise(const SampleOptions& options, const KdeSampler<T>& sampler) {
 
 std::string to_json(const SampleOptions& options, const Summary& summary) {
   const SamplePlan& plan = summary.plan;
-  nlohmann::ordered_json json;
+  JsonReport json;
   json["method"] = plan.method;
   json["n"] = summary.n;
   json["d"] = summary.d;
@@ -238,7 +237,7 @@ std::string to_json(const SampleOptions& options, const Summary& summary) {
   json["mean"] = summary.mean;
   json["std"] = summary.standard_deviation;
   json["files"] = summary.files;
-  return json_text(json);
+  return json.text();
 }
 
 // A number a coordinate, or from where to where they are.

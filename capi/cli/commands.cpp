@@ -7,7 +7,6 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "errors.h"
 
@@ -102,7 +101,7 @@ Machine machine_of(const Context& context) {
   return {context.device_name(), context.description(), context.threads()};
 }
 
-void add_solver(const FlowPlan& plan, nlohmann::ordered_json& json) {
+void add_solver(const FlowPlan& plan, JsonReport& json) {
   json["solver"] = plan.solver_name();
   if (plan.adaptive()) {
     json["rtol"] = plan.rtol;
@@ -110,10 +109,6 @@ void add_solver(const FlowPlan& plan, nlohmann::ordered_json& json) {
   } else {
     json["steps"] = plan.steps;
   }
-}
-
-std::string json_text(const nlohmann::ordered_json& json) {
-  return json.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void print(const std::string& text) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -10,6 +9,7 @@
 #include "checks.h"
 #include "device.h"
 #include "flow_choice.h"
+#include "json_report.h"
 #include "loss_choice.h"
 #include "sample_choice.h"
 #include "table.h"
@@ -181,10 +181,7 @@ struct Machine {
 [[nodiscard]] Context make_context(const ComputeOptions& options);
 
 // The keys that tell of a flow's solver.
-void add_solver(const FlowPlan& plan, nlohmann::ordered_json& json);
-
-// One JSON object and a line's end. A file's name may hold any bytes, JSON only UTF-8.
-[[nodiscard]] std::string json_text(const nlohmann::ordered_json& json);
+void add_solver(const FlowPlan& plan, JsonReport& json);
 
 // Writes to stdout and makes sure that it got there. Throws CommandError.
 void print(const std::string& text);

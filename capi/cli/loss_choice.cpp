@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "device.h"
@@ -139,7 +138,7 @@ std::uint64_t noise_words(const LossChoice& choice, std::int64_t d) {
   return static_cast<std::uint64_t>(vectors) * row_words(d);
 }
 
-void add_choice(nlohmann::ordered_json& json, const LossChoice& choice) {
+void add_choice(JsonReport& json, const LossChoice& choice) {
   const LossKind& kind = kind_of(choice);
   if (kind.has(kForm)) json["form"] = choice.form;
   if (kind.has(kSigma)) json["sigma"] = choice.sigma.value();

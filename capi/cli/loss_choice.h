@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "json_report.h"
 #include "table.h"
 
 namespace scf::cli {
@@ -83,7 +83,7 @@ template <class T>
 [[nodiscard]] std::uint64_t noise_words(const LossChoice& choice, std::int64_t d);
 
 // What the loss used, as JSON members and as lines of text.
-void add_choice(nlohmann::ordered_json& json, const LossChoice& choice);
+void add_choice(JsonReport& json, const LossChoice& choice);
 [[nodiscard]] std::string choice_text(const LossChoice& choice);
 
 }  // namespace scf::cli

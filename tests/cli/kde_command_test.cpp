@@ -205,7 +205,7 @@ TEST_F(KdeCommandDebias, Score) {
 }
 
 TEST_F(KdeCommandDebias, Laplace) {
-  run_with({"--query", query(), "--out", scratch_.path("p")});
+  (void)run_with({"--query", query(), "--out", scratch_.path("p")});
   const Json json =
       run_with({"--query", query(), "--debias", "laplace", "--out", scratch_.path("l")});
   EXPECT_EQ(json["debias"], "laplace");
