@@ -79,6 +79,7 @@ class CpuKde {
   HostArray<double> mean;
   HostArray<double> variance;
   double spread = 0;
+  HostArray<T> lines;  // [n][padded()] the data once more, each in one piece; only with a screen
   // What evaluations with a tolerance skip data by, or null.
   std::unique_ptr<const BoxIndex<T>> boxes;
   std::unique_ptr<const ScreenIndex> screen;

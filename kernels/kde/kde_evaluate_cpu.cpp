@@ -105,16 +105,21 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
   return kept;
 }
 
-constexpr std::int64_t kSampleQueries = 48;
-constexpr std::int64_t kLeastSampled = 4 * kSampleQueries;
+constexpr std::int64_t kMostSampled = 24;  // queries
+constexpr std::int64_t kSampledOf = 8;     // and one of so many at most, whole groups
 
-// Takes queries spread over a list out of it, and returns how many are left.
-std::int64_t take_sample(std::int64_t* order, std::int64_t count, std::int64_t* sample) {
-  const std::int64_t stride = count / kSampleQueries;
+std::int64_t sample_size(std::int64_t count) {
+  return std::min(kMostSampled, count / kSampledOf / kGroupRows * kGroupRows);
+}
+
+// Takes `size` queries spread over a list out of it, and returns how many are left.
+std::int64_t take_sample(std::int64_t* order, std::int64_t count, std::int64_t size,
+                         std::int64_t* sample) {
+  const std::int64_t stride = count / size;
   std::int64_t taken = 0;
   std::int64_t left = 0;
   for (std::int64_t at = 0; at < count; ++at) {
-    (at % stride == 0 && taken < kSampleQueries ? sample[taken++] : order[left++]) = order[at];
+    (at % stride == 0 && taken < size ? sample[taken++] : order[left++]) = order[at];
   }
   return left;
 }
@@ -147,15 +152,16 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
   Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
   Arena pieces = arena;
   evaluation.carve(pieces);
-  std::int64_t sample_flags[kSampleQueries];
+  std::int64_t sample_flags[kMostSampled];
   std::int64_t sample_flag_count = 0;
-  if (method == Method::kScreen && count >= kLeastSampled) {
+  const std::int64_t sampled = method == Method::kScreen ? sample_size(count) : 0;
+  if (sampled > 0) {
     // A screen costs nearly as much as may be lost: whether it pays is found out from a few.
-    std::int64_t sample[kSampleQueries];
-    count = take_sample(order, count, sample);
+    std::int64_t sample[kMostSampled];
+    count = take_sample(order, count, sampled, sample);
     const std::int64_t before = declined.count;
-    sample_flag_count = evaluation.run(sample, kSampleQueries, sample_flags, far, &declined);
-    if (2 * (declined.count - before) > kSampleQueries) {
+    sample_flag_count = evaluation.run(sample, sampled, sample_flags, far, &declined);
+    if (2 * (declined.count - before) > sampled) {
       std::copy_n(order, count, declined.queries + declined.count);
       declined.count += count;
       count = 0;
@@ -229,24 +235,32 @@ void kde_evaluate_in_double_cpu(const CpuContext& context, const CpuKde<T>& kde,
 
 double distance_error(std::int64_t d) {
   const auto dimensions = static_cast<double>(d);
-  return (1.5 + 0.35 * std::sqrt(std::min(dimensions, 64.0))) /
-         std::sqrt(std::max(dimensions / 64, 1.0));
+  return d < 20     ? 1.5 + 0.35 * std::sqrt(dimensions)
+         : d <= 256 ? 2.3
+                    : 4.3 / std::sqrt(dimensions / 64);
 }
 
-// The error of a query's score in single precision, estimated from its own results without the
-// moments, which would cost a tenth of the time at small d.
+// The error of a query's score in single precision, estimated from its own results.
 //
 // An exponent of size E errs by kappa u E, kappa = distance_error(d), and a score by that times the
-// spread of the terms it averages, sqrt(2 (H - Q)) / h with H the posterior's entropy and Q = E' +
-// log sum_k exp(-E_k), E' = h^2 |s|^2 / 2 (both sides are the identity H - Q = a^2 tr Cov_p(y) /
-// 2h^2). Errors of n equal terms average out, which bounds (H - Q) by f(Q) below, for the worst H.
-// The promise is relative to the largest score of a batch, which is unknown here; a tenth of the
+// spread of the terms it averages over the root of their effective number n_e, sqrt(2 (H - Q) /
+// n_e) / h with H the posterior's entropy and Q = E' + log sum_k exp(-E_k), E' = h^2 |s|^2 / 2:
+// both sides of the identity H - Q = a^2 tr Cov_p(y) / 2h^2. Moments give tr Cov and n_e. They
+// would cost a tenth of the time at small d; without them the worst case over H, with n_e about
+// exp(H), is f(Q) below for (H - Q) / n_e. Less is known then, so less of the promise is used up.
+// That promise is relative to the largest score of a batch, which is unknown here; a tenth of the
 // exponent stands for it where the query's own is smaller still.
 bool single_precision_suffices(const SinglePrecision& query) {
-  const double tolerance = query.d <= 64 ? kScoreToleranceSmall : kScoreToleranceLarge;
-  const double exponent = std::max(0.0, std::log(static_cast<double>(query.n)) - query.log_sum);
+  constexpr double kShareWithMoments = 1.25;
+  const double share = query.moments ? kShareWithMoments : 1;
+  const double tolerance = share * (query.d <= 64 ? kScoreToleranceSmall : kScoreToleranceLarge);
+  double exponent = std::max(0.0, std::log(static_cast<double>(query.n)) - query.log_sum);
   const double q = query.score_exponent + query.log_sum;
-  const double spread = q > kLn2 - 1 ? std::exp(-(q + 1)) : (kLn2 - q) / 2;
+  double spread = q > kLn2 - 1 ? std::exp(-(q + 1)) : (kLn2 - q) / 2;
+  if (query.moments) {
+    exponent = std::min(exponent, query.exponent);
+    spread = std::min(spread, query.spread);
+  }
   const double scale = std::max(query.score_exponent, 0.1 * exponent);
   const double exponent_error = distance_error(query.d) * kUnitSingle * exponent;
   const double error = exponent_error * std::sqrt(spread / std::max(scale, 1e-300));

@@ -47,12 +47,15 @@ template <class T>
 // at most, blocks of which are added up in double and average out.
 [[nodiscard]] double distance_error(std::int64_t d);
 
-// What a first pass without moments (kde_detection.h) finds out about a query.
+// What a first pass finds out about a query whose log-density and score alone are wanted.
 struct SinglePrecision {
   std::int64_t d = 0;
   std::int64_t n = 0;
   double log_sum = 0;         // log sum_k (w_k / largest w) exp(-E_k), E_k = r_k^2 / 2h^2
   double score_exponent = 0;  // h^2 |s|^2 / 2
+  bool moments = false;       // whether there are
+  double exponent = 0;        // the posterior's mean of E_k,
+  double spread = 0;          // and a^2 tr Cov / 2h^2 over the effective sample size
 };
 
 [[nodiscard]] bool single_precision_suffices(const SinglePrecision& query);

@@ -74,6 +74,10 @@ double log_density_of(const CpuKde<T>& kde, const Queries<T>& queries, std::int6
          static_cast<double>(kde.d) * (0.918938533204672741780 + std::log(bandwidth));
 }
 
+// From so many dimensions on, moments cost a twentieth of a first pass at most, and evaluations in
+// single precision make them to be judged by.
+inline constexpr std::int64_t kLeastForMoments = 16;
+
 inline constexpr std::int64_t kMaxChunks = 32;
 inline constexpr std::int64_t kMinChunk = 16384;  // data
 inline constexpr std::size_t kPartialBytes = std::size_t{64}
@@ -81,7 +85,7 @@ inline constexpr std::size_t kPartialBytes = std::size_t{64}
 inline constexpr int kTilesPerThread = 4;
 // Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
 inline constexpr double kMostSummed = 0.4;
-inline constexpr double kMostListed = 0.15;
+inline constexpr double kMostListed = 0.25;
 
 // By what a query was evaluated, and how many data.
 template <class T>
@@ -272,7 +276,9 @@ class Evaluation {
             outputs.denoised != nullptr || outputs.divergence != nullptr;
     moments_ = outputs.effective_sample_size != nullptr ||
                (!second_ && outputs.divergence != nullptr) ||
-               (!kExact && outputs.denoised != nullptr);
+               (!kExact && (outputs.denoised != nullptr || (sums_ && kde.d >= kLeastForMoments)));
+    judged_by_moments_ = outputs.effective_sample_size != nullptr || outputs.denoised != nullptr ||
+                         outputs.divergence != nullptr;
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
     // A label's range may straddle one more. Other methods take all data at once.
@@ -913,12 +919,19 @@ class Evaluation {
         !std::isfinite(moments.offset_square)) {
       return true;
     }
-    if (!moments_) {
+    if (!judged_by_moments_) {
       SinglePrecision query;
       query.d = kde_.d;
       query.n = kde_.n;
       query.log_sum = kLn2 * (state.reference + std::log2(state.mass));
       query.score_exponent = moments.offset_square / h / h / 2;
+      query.moments = moments_;
+      if (moments_) {
+        moments.mean_square = state.moment / state.mass;
+        const double variance = variance_of(moments) + kVarianceError * moments.mean_square;
+        query.exponent = moments.mean_square / h / h / 2;
+        query.spread = variance / h / h / 2 * (state.squares / state.mass / state.mass);
+      }
       return sums_ && !single_precision_suffices(query);
     }
     moments.bandwidth = h;
@@ -942,7 +955,7 @@ class Evaluation {
   Method method_;
   PosteriorSummaries summaries_;
   PartialLayout layout_;
-  bool tangent_, second_, sums_, moments_, small_, score_only_;
+  bool tangent_, second_, sums_, moments_, judged_by_moments_, small_, score_only_;
   std::int64_t max_chunks_;
   std::int64_t tiles_;
   Tile* tile_list_ = nullptr;

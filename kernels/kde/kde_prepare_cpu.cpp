@@ -242,6 +242,20 @@ void copy_tile(const Dataset<T>& data, CpuKde<T>& kde, std::int64_t tile) {
   }
 }
 
+template <class T>
+void copy_lines(CpuKde<T>& kde, std::int64_t tile) {
+  constexpr std::int64_t kTile = CpuKde<T>::kTile;
+  const std::int64_t begin = tile * kTile;
+  const std::int64_t count = std::min(kTile, kde.n - begin);
+  for (std::int64_t g = 0; g < kde.groups; ++g) {
+    const T* const from = kde.rows.data() + begin * kde.padded() + g * kTile * kde.group;
+    T* const to = kde.lines.data() + begin * kde.padded() + g * kde.group;
+    for (std::int64_t k = 0; k < count; ++k) {
+      std::copy_n(from + k * kde.group, kde.group, to + k * kde.padded());
+    }
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -343,6 +357,8 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
       kde->boxes = kde_build_boxes_cpu(context, *kde);
     }
     if (kde->d >= ScreenIndex::kLeastDimension && kde->n >= ScreenIndex::kLeastData) {
+      kde->lines = HostArray<T>(allocator, kde->n * kde->padded());
+      context.parallel_for(tiles, [&](std::int64_t tile, int) { copy_lines(*kde, tile); });
       kde->screen = kde_build_screen_cpu(context, *kde);
     }
   }

@@ -65,6 +65,16 @@ class Builder {
     }
   }
 
+  // Position of one of `sample` data: spread over all, each anywhere in its part of them, because
+  // data may come in turns.
+  [[nodiscard]] std::int64_t sampled(std::int64_t place, std::int64_t sample) const {
+    const auto start = [&](std::int64_t at) {  // at n / sample without its overflow
+      return at * (kde_.n / sample) + at * (kde_.n % sample) / sample;
+    };
+    const auto size = static_cast<double>(start(place + 1) - start(place));
+    return start(place) + static_cast<std::int64_t>((scrambled(place) + 0.5) * size);
+  }
+
   void find_directions(ScreenIndex& index) const {
     const std::int64_t d = kde_.d;
     const std::int64_t pitch = index.pitch;
@@ -86,10 +96,7 @@ class Builder {
         for (std::int64_t i = b * block; i < std::min(sample, (b + 1) * block); i += kRows) {
           std::fill(u.begin(), u.end(), 0.0);
           for (std::int64_t r = 0; r < std::min(kRows, sample - i); ++r) {
-            // Spread over the data: (i + r) n / sample without its overflow.
-            const std::int64_t place = i + r;
-            centred(index, place * (kde_.n / sample) + place * (kde_.n % sample) / sample,
-                    u.data() + r * d);
+            centred(index, sampled(i + r, sample), u.data() + r * d);
           }
           kde_screen_map(context_.targets(), index, u.data(), v.data(), norms);
           kde_screen_accumulate(context_.targets(), index, u.data(), v.data(), sums[b].data());

@@ -7,8 +7,9 @@
 //      (k + 1) / d of what distances cost, from data that are as much smaller;
 //   2. per query, the datum that is nearest so is summed, if it may count: what the sum is at least
 //      then says how near the others must be;
-//   3. those that are, in lists: distances in d dimensions, a row of the data at a time, weights,
-//      and sums of p (y - rho) over what still counts.
+//   3. those that are, in lists: distances in d dimensions, a row of the data at a time and no
+//      further than it takes to see that a datum does not count, weights, and sums of p (y - rho)
+//      over what still counts.
 //
 // README.md beside this file proves what is left out. A query's arithmetic does not depend on the
 // other queries of its tile.
@@ -31,7 +32,9 @@
 namespace scf::kde {
 
 inline constexpr std::int64_t kScreened = 4096;  // data at a time
-inline constexpr std::int64_t kListed = 256;     // data that are summed at a time
+inline constexpr std::int64_t kListed = 256;     // data that are summed at a time, at most,
+inline constexpr std::int64_t kListedBytes =
+    131072;  // and so many that the second cache holds them
 
 // Scratch of a thread.
 template <class C>
@@ -239,7 +242,6 @@ std::int64_t ListNearer(const float* HWY_RESTRICT distances, std::int64_t count,
 
 template <class S, class C>
 class ScreenQuery {
-  static constexpr std::int64_t kTile = CpuKde<S>::kTile;
   static constexpr double kUnit = sizeof(C) == 4 ? 0x1p-24 : 0x1p-53;
   using D = hn::CappedTag<C, CpuKde<S>::kPanel>;
   using V = hn::Vec<D>;
@@ -289,8 +291,10 @@ class ScreenQuery {
 
   // Sums the data at these positions that still count.
   HWY_NOINLINE void Add(const std::int64_t* list, std::int64_t count) {
-    for (std::int64_t i = 0; i < count; i += kListed) {
-      AddSome(list + i, std::min(kListed, count - i));
+    const auto row_bytes = static_cast<std::int64_t>(sizeof(S)) * task_.layout.padded;
+    const std::int64_t size = std::clamp<std::int64_t>(kListedBytes / row_bytes, kRun, kListed);
+    for (std::int64_t i = 0; i < count; i += size) {
+      AddSome(list + i, std::min(size, count - i));
       Update();
     }
   }
@@ -298,12 +302,10 @@ class ScreenQuery {
   [[nodiscard]] std::int64_t evaluated() const { return evaluated_; }
 
  private:
-  static constexpr std::int64_t kFlushed = 256;  // dimensions whose squares are summed in type C
+  static constexpr std::int64_t kFlushed = 128;  // dimensions whose squares are summed in type C,
+  static constexpr int kParts = 4;               // in as many sums, none of which waits for another
 
-  const S* Row(std::int64_t at) const {
-    return task_.kde->rows.data() + at / kTile * kTile * task_.kde->padded() +
-           at % kTile * task_.kde->group;
-  }
+  const S* Row(std::int64_t at) const { return task_.kde->lines.data() + at * task_.layout.padded; }
 
   double LogWeight(std::int64_t at) const {
     const auto& log2_weights = task_.kde->log2_weights;
@@ -317,29 +319,33 @@ class ScreenQuery {
     return task_.scaled ? hn::MulSub(hn::Set(dc, task_.scale[q_]), yj, xj) : hn::Sub(yj, xj);
   }
 
-  HWY_INLINE double SquaredDistance(std::int64_t at) const {
+  // The squared distance, or what of it is no less than `enough`.
+  HWY_INLINE double SquaredDistance(std::int64_t at, double enough) const {
     const D dc;
-    const CpuKde<S>& kde = *task_.kde;
     const std::int64_t lanes = hn::Lanes(dc);
-    const S* row = Row(at);
-    const std::int64_t step = kTile * kde.group;
+    const S* const row = Row(at);
+    const std::int64_t padded = task_.layout.padded;
     double total = 0;
-    for (std::int64_t g0 = 0; g0 < kde.groups; g0 += kFlushed / CpuKde<S>::kPanel) {
-      const std::int64_t g1 = std::min(kde.groups, g0 + kFlushed / CpuKde<S>::kPanel);
-      V even = hn::Zero(dc);
-      V odd = hn::Zero(dc);
-      for (std::int64_t g = g0; g < g1; ++g, row += step) {
-        const std::int64_t j = g * kde.group;
-        for (std::int64_t l = 0; l < CpuKde<S>::kPanel; l += 2 * lanes) {
-          const V first = Difference(row + l, j + l);
-          even = hn::MulAdd(first, first, even);
-          if (l + lanes < CpuKde<S>::kPanel) {
-            const V second = Difference(row + l + lanes, j + l + lanes);
-            odd = hn::MulAdd(second, second, odd);
-          }
+    for (std::int64_t j = 0; j < padded && total < enough;) {
+      const std::int64_t end = std::min(padded, j + kFlushed);
+      V sums[kParts];
+#pragma GCC unroll 4
+      for (int i = 0; i < kParts; ++i) {
+        sums[i] = hn::Zero(dc);
+      }
+      for (; j + kParts * lanes <= end; j += kParts * lanes) {
+#pragma GCC unroll 4
+        for (int i = 0; i < kParts; ++i) {
+          const V difference = Difference(row + j + i * lanes, j + i * lanes);
+          sums[i] = hn::MulAdd(difference, difference, sums[i]);
         }
       }
-      total += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, hn::Add(even, odd))));
+      for (; j < end; j += lanes) {
+        const V difference = Difference(row + j, j);
+        sums[0] = hn::MulAdd(difference, difference, sums[0]);
+      }
+      const V sum = hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]));
+      total += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, sum)));
     }
     return total;
   }
@@ -350,15 +356,15 @@ class ScreenQuery {
     double exponents[kListed];
     std::int64_t kept = 0;
     double largest = -std::numeric_limits<double>::infinity();
+    const double enough = Enough();
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t at = list[i];
       if (at == task_.skip[q_]) {
         continue;
       }
-      const double r2 = SquaredDistance(at);
       // Its own distance may say that it does not count after all.
-      if (partial_[PartialLayout::kMass] > 0 &&
-          -rate_ * r2 * (1 - rounding_) + 2 * std::sqrt(r2 * rate_) * root_slack() <= cut_) {
+      const double r2 = SquaredDistance(at, enough);
+      if (r2 >= enough) {
         continue;
       }
       places[kept] = at;
@@ -421,7 +427,7 @@ class ScreenQuery {
         const V point = hn::LoadU(dc, rho + j);
         V sum = hn::Zero(dc);
         for (int i = 0; i < used; ++i) {
-          const V y = LoadAs(dc, rows[i] + g * kTile * kde.group + l);
+          const V y = LoadAs(dc, rows[i] + j);
           sum = hn::MulAdd(p[i], hn::Sub(y, point), sum);
         }
         AddToDoubles(dc, sum, sums + j);
@@ -447,8 +453,22 @@ class ScreenQuery {
     }
   }
 
+  // The computed squared distance from which on a datum does not count: where rate r^2 (1 -
+  // rounding) - 2 slack sqrt(rate) r >= -cut, rounded upwards.
+  [[nodiscard]] double Enough() const {
+    if (!(partial_[PartialLayout::kMass] > 0)) {
+      return std::numeric_limits<double>::infinity();
+    }
+    const double slack = root_slack();
+    const double rest = 1 - rounding_;
+    const double root = (slack + std::sqrt(slack * slack - rest * cut_)) / rest;
+    return root * root / rate_ * (1 + 0x1p-40);
+  }
+
   // What rounding a y moves a distance by, in units of 1 / sqrt(rate).
-  [[nodiscard]] double root_slack() const { return limits_.slack[q_] * std::sqrt(rate_); }
+  [[nodiscard]] double root_slack() const {
+    return limits_.slack[q_] * std::sqrt(rate_);
+  }
 
   // What the sum so far says of where to cut. README.md.
   void Update() {

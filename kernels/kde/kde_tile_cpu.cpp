@@ -5,8 +5,8 @@
 // Per tile of 256 data, three stages, all in the caches; for a group of 6 queries at a time where a
 // tile of data fits the first cache, for all queries where it does not:
 //   1. squared distances, register tiles of 6 queries x 2 or 4 vectors of data, differences first:
-//      2 d flop a pair and one load of y for 6 queries. Sums of 64 coordinates are added up on
-//      their own; beyond 256 coordinates in double;
+//      2 d flop a pair and one load of y for 6 queries. Sums of 16 (64) coordinates are added up
+//      on their own; beyond 256 coordinates in double;
 //   2. weights 2^(t - reference) of the exponents t, and their sums. The reference of a query is an
 //      integer: raising it rescales sums exactly. It is optimistic: taken from the largest exponent
 //      of the first tile, and checked once a tile. Where a tile's sum is too large, its weights are
@@ -41,9 +41,6 @@ struct QueryBlock {
 
 // Up to this much of a tile of data, groups of queries are taken one by one.
 inline constexpr std::int64_t kFirstCacheBytes = 32768;
-
-// Sums of up to this many coordinates are made in the type of computation, longer ones in double.
-inline constexpr std::int64_t kSingleDimension = 256;
 
 // Stage 1 for the columns [c0, c1) of a tile, whole register tiles. R is the type of the distances.
 template <bool kScaled, class R, class S, class C>

@@ -357,6 +357,32 @@ TEST_P(KdeTolerance, ReportsWhatWasDone) {
   });
 }
 
+// Directions that screens go by are those of a sample; a sample with the data's own period would
+// not have seen all clusters, and would take those it has not for one.
+TEST(KdeToleranceScreens, SeeClustersThatComeInTurns) {
+  constexpr std::int64_t kClusters = 8;
+  auto problem = indexed(normal_problem<float>({4096, 32, 96}, 43), "clusters in turns");
+  const std::vector<float> centres(problem.data.begin(),
+                                   problem.data.begin() + kClusters * problem.d);
+  for (std::int64_t k = 0; k < problem.n; ++k) {
+    for (std::int64_t c = 0; c < problem.d; ++c) {
+      float& y = problem.data[k * problem.d + c];
+      y = centres[k % kClusters * problem.d + c] + 0.02F * y;
+    }
+  }
+  problem.bandwidth = 0.7;
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    for (std::int64_t c = 0; c < problem.d; ++c) {
+      float& x = problem.queries[i * problem.d + c];
+      x = problem.data[i * problem.d + c] + 0.7F * x;
+    }
+  }
+  problem.tolerance = 1e-7;
+  const auto results = evaluate(Context(Backend::kCpu), problem, kFirstMoments);
+  EXPECT_EQ(results.method, std::vector<std::int32_t>(problem.m, SCF_KDE_METHOD_SCREEN));
+  EXPECT_LT(mean_share(problem, results), 1.01 / kClusters);
+}
+
 TEST_P(KdeTolerance, RepeatsOnAnyNumberOfThreads) {
   if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "threads are the CPU's";
   with_dtype(GetParam().dtype, [&](auto tag) {

@@ -132,5 +132,19 @@ INSTANTIATE_TEST_SUITE_P(Kde, KdeAccuracyAtSize,
                                            BackendCase{Backend::kCpu, Dtype::kF64}),
                          parameter_name<BackendCase>);
 
+// Queries among normal data, about where single precision is judged to be no longer enough.
+TEST(KdeAccuracyOfSinglePrecision, WhereItJustSuffices) {
+  const Context context(Backend::kCpu);
+  EveryRequest every = {0, 3};
+  for (const std::int64_t d : {16, 32, 64}) {
+    for (const double bandwidth : {0.5, 0.7, 1.0, 1.4}) {
+      auto problem = normal_problem<float>({1500, 60, d}, 78);
+      problem.bandwidth = bandwidth;
+      check(context, problem, every);
+      every.first = (every.first + 1) % every.step;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace scf::test
