@@ -47,13 +47,12 @@ def loss_of(kind, network, x, sigma, seed):
     if kind == "dsm":
         return st.dsm(lambda y: network(y, sigma[:, None]), x, seed, sigma=sigma, weighting=2)
     noisy = scorefield.losses.dsm_perturb(x, seed, sigma=sigma)
-    model, at = lambda y: network(y, sigma[:, None]), scorefield.Noise(seed, offset=64)
+    weights, at = sigma * sigma, scorefield.Noise(seed, offset=64)
     if kind == "ssm":
-        each = st.ssm(model, noisy, at, variance_reduced=True, reduction="none")
-    else:
-        both = torch.cat([sigma, sigma])[:, None]
-        each = st.fdssm(lambda y: network(y, both), noisy, at, epsilon=0.02, reduction="none")
-    return (sigma**2 * each).mean()
+        return st.ssm(lambda y: network(y, sigma[:, None]), noisy, at, variance_reduced=True,
+                      weighting=weights)  # fmt: skip
+    both = torch.cat([sigma, sigma])[:, None]
+    return st.fdssm(lambda y: network(y, both), noisy, at, epsilon=0.02, weighting=weights)
 
 
 def train(kind, data, steps, loss_of=loss_of, batch=512):
