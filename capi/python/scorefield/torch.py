@@ -9,13 +9,13 @@ first order), by the bandwidth, the data and the log-weights (once).
 from typing import Any, Callable, Optional, Union
 
 import torch
+from torch import Tensor
 
 from . import _direct, losses
 from .kde import KDE as _PreparedKDE
 from .ode import ProbabilityFlow
 from .samplers import Level
 
-Tensor = torch.Tensor
 _HALVES = (torch.float16, torch.bfloat16)
 _MEAN, _VALUES = ("mean",), ("values",)
 
