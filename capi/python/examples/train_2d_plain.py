@@ -3,9 +3,9 @@
 usage: train_2d_plain.py [--steps N] [--rounds N]
 
 On one thread each, in seconds of its CPU, which other programs' turns do not add to. Both train
-the same network from the same start, alternating step by step; the measurements, of one trained
-network, alternate too. The flow here takes 60 equal steps of order 4 where scorefield's solver
-chooses its own for each sample.
+the same network from the same start, alternating after every ten steps; the measurements, of one
+trained network, alternate too. The flow here takes 60 equal steps of order 4 where scorefield's
+solver chooses its own for each sample.
 """
 
 import argparse
@@ -155,9 +155,10 @@ def timed(function, *arguments):
     return time.thread_time() - start, result
 
 
-def compare_training(kind, data, steps, batch=512):
-    """Medians over steps of one training step: ours, plain, and the median of their ratio."""
-    pairs, networks, optimisers = [], [], []
+def compare_training(kind, data, steps, batch=512, block=10):
+    """Medians of a training step: ours, plain, and of their ratio over blocks of steps, in which
+    each finds its own code still in the caches, as in a training of its own."""
+    networks, optimisers, taken = [], [], ([], [])
     for _ in range(2):
         torch.manual_seed(1)
         networks.append(train_2d.ScoreNetwork())
@@ -169,16 +170,18 @@ def compare_training(kind, data, steps, batch=512):
         loss.backward()
         optimisers[side].step()
 
-    for number in range(steps):
-        x = data[torch.randint(len(data), (batch,))]
-        sigma = 0.1 * 40 ** torch.rand(batch)
-        pair = [None, None]
-        for side in (0, 1) if number % 2 else (1, 0):
-            pair[side], _ = timed(step, side, (train_2d.loss_of, loss_of)[side], number, x, sigma)
-        pairs.append(pair)
-    ours, plain = zip(*pairs)
+    for first in range(0, steps, block):
+        batches = [(data[torch.randint(len(data), (batch,))], 0.1 * 40 ** torch.rand(batch))
+                   for _ in range(block)]  # fmt: skip
+        for side in (0, 1) if first // block % 2 else (1, 0):
+            loss_of_side = (train_2d.loss_of, loss_of)[side]
+            taken[side].append(statistics.median(
+                timed(step, side, loss_of_side, first + number, x, sigma)[0]
+                for number, (x, sigma) in enumerate(batches)
+            ))  # fmt: skip
+    ours, plain = taken
     return statistics.median(ours), statistics.median(plain), statistics.median(
-        b / a for a, b in pairs
+        b / a for a, b in zip(ours, plain)
     )  # fmt: skip
 
 
