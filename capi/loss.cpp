@@ -181,6 +181,9 @@ scf_status dsm_loss(scf_context* context, const scf_loss_params* params, std::in
                                        output_gradient, ld_output_gradient);
     Matrix<const T> samples;
     if (form_needs_x(form)) {
+      if (m > 0 && x == nullptr) {
+        fail_argument("x must not be NULL where form is x0 or v");
+      }
       samples = call.input("x", "ldx", x, ldx);
     }
     run_residual<T>(call, loss::ResidualLoss::kDsm,

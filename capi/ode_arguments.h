@@ -74,7 +74,7 @@ inline scf_ode_result default_ode_result() {
   return result;
 }
 
-// The function's own status ends the run.
+// The function's own status ends the run, and its message says why.
 template <class T>
 ode::FieldCall<T> call_of(scf_field_fn function, void* user, std::int64_t d, void* stream) {
   return [=](const ode::FieldRequest<T>& of) {
@@ -101,10 +101,10 @@ ode::FieldCall<T> call_of(scf_field_fn function, void* user, std::int64_t d, voi
     request.ld_vector_jacobian = of.vector_jacobian.ld;
     request.parameter_gradient = of.parameter_gradient;
     request.stream = stream;
+    const CallbackWatch watch;
     const scf_status status = function(user, &request);
     if (status != SCF_SUCCESS) {
-      throw Error(static_cast<Status>(status),
-                  std::string("field returned ") + scf_status_name(status));
+      watch.raise(status, std::string("field returned ") + scf_status_name(status));
     }
   };
 }

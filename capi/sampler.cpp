@@ -159,7 +159,7 @@ void require_range(const sampler::Schedule& schedule) {
 
 // ---- Callbacks ---------------------------------------------------------------------------------
 
-// The callback's own status ends the run.
+// The callback's own status ends the run, and its message says why.
 template <class T>
 sampler::ModelCall<T> call_of(scf_model_fn function, void* user, const char* name, std::int64_t m,
                               std::int64_t d, void* stream) {
@@ -180,11 +180,11 @@ sampler::ModelCall<T> call_of(scf_model_fn function, void* user, const char* nam
     request.time = of.time;
     request.step = of.step;
     request.stream = stream;
+    const CallbackWatch watch;
     const scf_status status = function(user, &request);
     if (status != SCF_SUCCESS) {
-      throw Error(static_cast<Status>(status), std::string(name) + " returned " +
-                                                   scf_status_name(status) + " at step " +
-                                                   std::to_string(of.step));
+      watch.raise(status, std::string(name) + " returned " + scf_status_name(status) + " at step " +
+                              std::to_string(of.step));
     }
   };
 }

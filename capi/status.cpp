@@ -2,10 +2,12 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <new>
 #include <stdexcept>
+#include <string>
 
 namespace scf::capi {
 namespace {
@@ -23,17 +25,37 @@ static_assert(static_cast<int>(Status::kInternal) == SCF_ERROR_INTERNAL);
 // A fixed buffer: a message must be kept even where nothing can be allocated any more. Longer ones
 // are cut.
 constexpr std::size_t kMaxMessage = 512;
-thread_local std::array<char, kMaxMessage> message_of_thread{};
+struct LastFailure {
+  std::array<char, kMaxMessage> message{};
+  scf_status status = SCF_SUCCESS;
+  std::uint64_t count = 0;  // of the thread's failures so far
+};
+thread_local LastFailure last_failure;
 
 scf_status fail_with(scf_status status, const char* message) noexcept {
-  std::snprintf(message_of_thread.data(), message_of_thread.size(), "%s", message);
+  // A callback may hand back the thread's own message.
+  if (message != last_failure.message.data()) {
+    std::snprintf(last_failure.message.data(), last_failure.message.size(), "%s", message);
+  }
+  last_failure.status = status;
+  ++last_failure.count;
   return status;
 }
 
 }  // namespace
 
 const char* last_error() noexcept {
-  return message_of_thread.data();
+  return last_failure.message.data();
+}
+
+CallbackWatch::CallbackWatch() noexcept : failures_(last_failure.count) {}
+
+void CallbackWatch::raise(scf_status status, std::string what) const {
+  if (last_failure.count != failures_ && last_failure.status == status &&
+      last_failure.message.front() != '\0') {
+    what.append(": ").append(last_failure.message.data());
+  }
+  throw Error(static_cast<Status>(status), what);
 }
 
 scf_status status_of_current_exception() noexcept {
@@ -58,6 +80,11 @@ extern "C" {
 
 const char* scf_last_error(void) {
   return scf::capi::last_error();
+}
+
+scf_status scf_set_last_error(scf_status status, const char* message) {
+  return status == SCF_SUCCESS ? status
+                               : scf::capi::fail_with(status, message == nullptr ? "" : message);
 }
 
 const char* scf_status_name(scf_status status) {

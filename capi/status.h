@@ -4,6 +4,9 @@
 
 #include <scorefield/core.h>
 
+#include <cstdint>
+#include <string>
+
 #include "common/error.h"
 
 namespace scf::capi {
@@ -13,6 +16,18 @@ namespace scf::capi {
 
 // The thread's last failure, "" if none yet.
 [[nodiscard]] const char* last_error() noexcept;
+
+// Made before a callback is called; raises what the callback returned, with the reason where it
+// kept one (scf_set_last_error, or a call of this library that failed with the same status). An
+// older message is not taken for it.
+class CallbackWatch {
+ public:
+  CallbackWatch() noexcept;
+  [[noreturn]] void raise(scf_status status, std::string what) const;
+
+ private:
+  std::uint64_t failures_;
+};
 
 // Runs the body of an entry point.
 template <class Body>

@@ -64,6 +64,12 @@ module scorefield_core
       import
     end function scf_last_error
 
+    integer(c_int32_t) function scf_set_last_error(status, message) bind(C)
+      import
+      integer(c_int32_t), value :: status
+      type(c_ptr), value :: message
+    end function scf_set_last_error
+
     integer(c_int32_t) function scf_device_count(backend, count) bind(C)
       import
       integer(c_int32_t), value :: backend

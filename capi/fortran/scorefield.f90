@@ -63,6 +63,16 @@ contains
     text = scf_text(scf_status_name(status)) // ": " // scf_text(scf_last_error())
   end function scf_message
 
+  ! For a callback that fails: says why, and gives the status that the callback returns.
+  function scf_fail(status, text) result(same_status)
+    integer(c_int32_t), intent(in) :: status
+    character(*), intent(in) :: text
+    integer(c_int32_t) :: same_status
+    character(kind=c_char), allocatable, target :: letters(:)
+    letters = scf_c_text(text)
+    same_status = scf_set_last_error(status, c_loc(letters))
+  end function scf_fail
+
   ! A string as C takes one: keep it in a target variable, and hand over its c_loc.
   function scf_c_text(text) result(letters)
     character(*), intent(in) :: text

@@ -69,6 +69,13 @@ SCF_API const char* scf_status_name(scf_status status);
  * next failure. */
 SCF_API const char* scf_last_error(void);
 
+/* For a callback that fails: keeps `message` (copied; up to 511 bytes; NULL: "") as the calling
+ * thread's last failure and returns `status`, so that it can say why and return in one line.
+ * SCF_SUCCESS keeps nothing. The message of the call that the callback ends has the reason at its
+ * end: "model returned CANCELLED at step 3: the window was closed"; likewise where a callback
+ * returns the status that a call of its own to this library failed with. */
+SCF_API scf_status scf_set_last_error(scf_status status, const char* message);
+
 /* ---- Backends and devices. Since 0.1. ------------------------------------------------------- */
 
 #define SCF_BACKEND_CPU 0

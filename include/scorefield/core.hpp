@@ -95,6 +95,12 @@ inline thread_local std::exception_ptr thrown_inside;
 }  // namespace detail
 #endif
 
+/* For a model or field that returns a status and fails: says why in the message of the call that it
+ * ends, and gives the status back. */
+inline scf_status set_last_error(scf_status code, const char* message) noexcept {
+  return scf_set_last_error(code, message);
+}
+
 /* What a call does where no status is given. */
 struct throwing {
   template <class Code>

@@ -1,6 +1,7 @@
 // scorefield.hpp without exceptions and without run-time type information: every call takes a
 // status. Prints what failed, and returns how much did.
 #include <cstdio>
+#include <cstring>
 #include <scorefield/scorefield.hpp>
 #include <vector>
 
@@ -40,9 +41,12 @@ int main() {
   params.times = times.data();
   params.n_times = 2;
   sf::field still;
-  const auto refuse = [](const scf_field_request&) { return scf_status{SCF_ERROR_CANCELLED}; };
+  const auto refuse = [](const scf_field_request&) {
+    return sf::set_last_error(SCF_ERROR_CANCELLED, "enough");
+  };
   sf::set_function(still, refuse);
   sf::ode_solve(context, still, params, sf::matrix_view(x, 2), {}, nullptr, nullptr, status);
   expect(status.code() == SCF_ERROR_CANCELLED, "a callback's status comes out");
+  expect(!std::strcmp(status.message(), "field returned CANCELLED: enough"), status.message());
   return failures;
 }

@@ -22,6 +22,13 @@ contains
     status = SCF_SUCCESS
   end function normal_score
 
+  integer(c_int32_t) function refusing_score(user, request) bind(C) result(status)
+    type(c_ptr), value :: user
+    type(scf_model_request), intent(in) :: request
+    status = SCF_SUCCESS
+    if (.not. c_associated(user) .and. request%m > 0) status = scf_fail(SCF_ERROR_CANCELLED, "enough")
+  end function refusing_score
+
   integer(c_int32_t) function progress(user, step, steps) bind(C) result(stop_here)
     type(c_ptr), value :: user
     integer(c_int64_t), value :: step, steps
@@ -140,6 +147,11 @@ contains
     params%progress_user = c_loc(anything)
     status = scf_sample_f64(context, params, c_loc(x), m, d, d, result, c_null_ptr)
     call expect(status == SCF_ERROR_CANCELLED .and. result%steps_done == 2, "progress cancels")
+    params%progress_user = c_null_ptr
+    params%model = c_funloc(refusing_score)
+    status = scf_sample_f64(context, params, c_loc(x), m, d, d, result, c_null_ptr)
+    call expect(scf_message(status) == "CANCELLED: model returned CANCELLED at step 0: enough", &
+      "a callback says why: " // scf_message(status))
   end subroutine check_sampler
 
   subroutine check_schedule()

@@ -69,4 +69,18 @@ TEST(LastError, CutsALongMessage) {
   EXPECT_LT(std::strlen(scf_last_error()), 1000u);
 }
 
+TEST(LastError, IsACallbacksOwn) {
+  EXPECT_EQ(scf_set_last_error(SCF_ERROR_CANCELLED, "the window was closed"), SCF_ERROR_CANCELLED);
+  EXPECT_STREQ(scf_last_error(), "the window was closed");
+  EXPECT_EQ(scf_set_last_error(SCF_SUCCESS, "nothing"), SCF_SUCCESS);
+  EXPECT_STREQ(scf_last_error(), "the window was closed");
+  EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, scf_last_error()), SCF_ERROR_INTERNAL);
+  EXPECT_STREQ(scf_last_error(), "the window was closed");
+  EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, nullptr), SCF_ERROR_INTERNAL);
+  EXPECT_STREQ(scf_last_error(), "");
+  const std::string name(5000, 'x');
+  EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, name.c_str()), SCF_ERROR_INTERNAL);
+  EXPECT_EQ(scf_last_error(), name.substr(0, 511));
+}
+
 }  // namespace

@@ -137,3 +137,11 @@ def test_memory_does_not_grow():
     for _ in range(60):
         scorefield.KDE(data, 0.5)
     assert resident() - before < 150e6
+
+
+def test_masked_elements_are_refused():
+    masked = np.ma.masked_array(X, mask=np.zeros_like(X, dtype=bool))
+    assert np.array_equal(KDE.score(masked), KDE.score(X))
+    masked[0, 0] = np.ma.masked
+    with pytest.raises(ValueError, match="masked"):
+        KDE.score(masked)

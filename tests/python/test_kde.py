@@ -1,3 +1,8 @@
+import copy
+import gc
+import os
+import pickle
+import signal
 import threading
 
 import numpy as np
@@ -206,3 +211,44 @@ def test_no_queries(problem):
     _, x, kde, dtype = problem
     assert kde.score(x[:0]).shape == (0, 3)
     assert kde.draw(0).shape == (0, 3)
+
+
+def test_copies_share_the_data_and_pickles_are_refused(problem):
+    data, x, kde, _ = problem
+    expected = kde.score(x)
+    shallow, deep = copy.copy(kde), copy.deepcopy(kde)
+    deep.bandwidth = 2.0
+    assert kde.bandwidth == shallow.bandwidth == 0.5
+    local = scorefield.KDE(data, 0.5)
+    last = copy.copy(local)
+    del local
+    gc.collect()
+    assert np.array_equal(last.score(x), expected)
+    assert np.array_equal(shallow.score(x), expected)
+    with pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(kde)
+
+
+def test_whole_numbers_are_not_cut(problem):
+    _, x, kde, _ = problem
+    for call in (
+        lambda: kde.nearest(x, 2**32 + 1),
+        lambda: kde.moments(label=2**31),
+        lambda: kde.draw(2, 2**64),
+        lambda: scorefield.Noise(0, offset=-1),
+        lambda: scorefield.Noise(0, first_row=2**63),
+        lambda: scorefield.set_threads(2**32),
+        lambda: scorefield.KDE.fit(x, max_evaluations=2**32),
+    ):
+        with pytest.raises(ValueError, match="must be in"):
+            call()
+
+
+def test_what_forks_after_use_computes_too(problem):
+    _, x, kde, _ = problem
+    expected = kde.score(np.repeat(x, 40, axis=0))
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        os._exit(0 if np.array_equal(kde.score(np.repeat(x, 40, axis=0)), expected) else 1)
+    assert os.waitpid(child, 0)[1] == 0

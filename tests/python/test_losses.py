@@ -212,7 +212,7 @@ def test_errors(made):
         losses.dsm(s, 0, sigma=1.0, form="nonsense")
     with pytest.raises(ValueError, match="data_score must have shape"):
         losses.esm(s, s[:-1])
-    with pytest.raises(ValueError, match="seed and offset"):
+    with pytest.raises(ValueError, match="seed must be in"):
         losses.dsm(s, -1, sigma=1.0)
     with pytest.raises(ValueError, match="products must have shape"):
         losses.ssm(s, s, projections=2)

@@ -104,3 +104,10 @@ def test_float32_and_torch():
     x = torch.randn(6, 2, dtype=torch.float32)
     found = ode.solve(ode.Flow(lambda x, t: -x * (1 + 0 * t)), x)
     assert found.x.dtype == torch.float32 and torch.allclose(found.x, x / np.e, atol=1e-4)
+
+
+def test_a_function_alone_is_a_flow():
+    x = RANDOM.standard_normal((5, 2))
+    assert np.array_equal(ode.solve(LINEAR.function, x).x, ode.solve(LINEAR, x).x)
+    with pytest.raises(TypeError, match="field must be"):
+        ode.solve(3, x)

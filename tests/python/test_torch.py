@@ -5,7 +5,7 @@ import reference
 torch = pytest.importorskip("torch")
 import scorefield  # noqa: E402
 import scorefield.torch as st  # noqa: E402
-from scorefield import losses, ode  # noqa: E402
+from scorefield import _direct, losses, ode  # noqa: E402
 
 M, D = 6, 3
 GENERATOR = torch.Generator().manual_seed(5)
@@ -63,6 +63,87 @@ def test_losses_gradcheck(name, options):
     inputs = [made(*shape) for shape in shapes]
     assert torch.autograd.gradcheck(lambda *a: loss(*a, **options), inputs)
     assert torch.autograd.gradgradcheck(lambda *a: loss(*a, **options), inputs)
+
+
+FLOATS = ("ism", "ssm-vr", "fdssm energy", "fdssm")  # those without fixed arguments of float64
+BOTH = [(name, torch.float64) for name in LOSSES] + [(name, torch.float32) for name in FLOATS]
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+@pytest.mark.parametrize("name, dtype", BOTH)
+def test_the_direct_way_is_the_general_one(name, dtype, options, monkeypatch):
+    """To the bit, and it is taken: but where the caller's own noise or several probes are."""
+    loss, shapes = LOSSES[name]
+    direct, taken, results = _direct.loss, [], []
+
+    def recorded(*arguments):
+        found = direct(*arguments)
+        taken.append(found is not None)
+        return found
+
+    inputs = [made(*shape, dtype=dtype) for shape in shapes]
+    for way in (recorded, lambda *_: None):
+        monkeypatch.setattr(_direct, "loss", way)
+        value = loss(*inputs, **options)
+        given = torch.autograd.grad(value.sum(), inputs)
+        results.append([value, *given])
+    assert taken == [name not in ("dsm epsilon", "dsm v", "ssm")]
+    assert all(torch.equal(a, b) for a, b in zip(*results))
+
+
+def test_perturbations_directly(monkeypatch):
+    x, options = plain(M, D), {"sigma": SIGMA, "signal_scale": 0.9}
+    at = scorefield.Noise(7, offset=8, first_row=3)
+
+    def every():
+        return [losses.dsm_perturb(x, at, **options), losses.ssm_probes(x, at, probe="sphere"),
+                *losses.dsm_perturb(x, at, target=True, form="v", **options),
+                *losses.fdssm_perturb(x, 5, epsilon=0.1),
+                *losses.fddsm_perturb(x, 5, sigma=0.5, epsilon=0.1)]  # fmt: skip
+
+    found = every()
+    monkeypatch.setattr(_direct, "perturb", lambda *_: None)
+    assert all(torch.equal(a, b) for a, b in zip(found, every()))
+
+
+@pytest.mark.parametrize("mask", [None, MASK])
+def test_weighted_means(mask):
+    """Of every loss that has no weighting of its own: the mean of the weighted values."""
+    weights = torch.linspace(0.5, 2, M, dtype=torch.float64)
+    if mask is not None:
+        weights[~mask] = float("nan")
+    counted = torch.ones(M, dtype=torch.bool) if mask is None else mask
+    for name in ("esm", "ism", "ssm", "ssm-vr", "fdssm", "fdssm energy", "fddsm"):
+        loss, shapes = LOSSES[name]
+        inputs = [made(*shape) for shape in shapes]
+        values = loss(*inputs, reduction="none", mask=mask)[counted] * weights[counted]
+        weighted = loss(*inputs, weighting=weights, mask=mask)
+        assert torch.allclose(weighted, values.mean())
+        ours, theirs = (torch.autograd.grad(value, inputs) for value in (weighted, values.mean()))
+        assert all(torch.allclose(a, b) for a, b in zip(ours, theirs))
+        each = loss(*inputs, weighting=weights, mask=mask, reduction="none")
+        assert torch.allclose(each[counted], values)
+    s = made(M, D)
+    assert torch.autograd.gradgradcheck(
+        lambda s: st.esm_loss(s, DATA, weighting=weights, mask=mask), [s]
+    )
+    with pytest.raises(ValueError, match="weighting must have shape"):
+        st.esm_loss(s, DATA, weighting=weights[1:])
+
+
+def test_half_precision_and_negative_views():
+    output = made(M, D, dtype=torch.float32).detach().bfloat16().requires_grad_()
+    loss = st.dsm_loss(output, 3, sigma=0.5)
+    assert loss.dtype == torch.float32 and loss.item() == st.dsm_loss(
+        output.float(), 3, sigma=0.5).item()  # fmt: skip
+    loss.backward()
+    assert output.grad.dtype == torch.bfloat16 and output.grad.abs().sum() > 0
+    flipped = losses.esm(X._neg_view(), DATA)
+    assert torch.equal(flipped.values, losses.esm(-X, DATA).values)
+    kde = scorefield.KDE(DATA, 0.5)
+    assert torch.equal(kde.score(X._neg_view()), kde.score(-X))
+    with pytest.raises(TypeError, match="must be dense"):
+        losses.esm(X.to_sparse(), DATA)
 
 
 def test_losses_are_those_of_the_functions():

@@ -403,6 +403,42 @@ TEST_P(SamplerDriver, CapturedCallbacksThatFail) {
   });
 }
 
+// Why a callback failed is in the message, whether it said so or a call of its own did; what failed
+// before it, or with another status, is not.
+TEST_P(SamplerDriver, CallbackThatSaysWhy) {
+  run([&](const Context& context, auto tag) {
+    using T = decltype(tag);
+    int way = 0;
+    HostModel<T> guide(
+        context, [&](const scf_model_request&, const std::vector<T>&, std::vector<T>&) {
+          switch (way) {
+            case 0:
+              return scf_set_last_error(SCF_ERROR_CANCELLED, "the window was closed");
+            case 1:
+              return scf_device_count(SCF_BACKEND_CPU, nullptr);
+            case 2:
+              (void)scf_device_count(SCF_BACKEND_CPU, nullptr);
+              return scf_status{SCF_ERROR_UNSUPPORTED};
+            default:
+              return scf_status{SCF_ERROR_INVALID_ARGUMENT};
+          }
+        });
+    const char* const told[] = {
+        "guidance returned CANCELLED at step 0: the window was closed",
+        "guidance returned INVALID_ARGUMENT at step 0: count must not be NULL",
+        "guidance returned UNSUPPORTED at step 0",
+        "guidance returned INVALID_ARGUMENT at step 0",
+    };
+    for (; way < 4; ++way) {
+      Case<T> of(context, SCF_SAMPLER_DDIM, true, samples());
+      of.call.params.guidance = HostModel<T>::call;
+      of.call.params.guidance_user = &guide;
+      EXPECT_NE(of.call.run(), SCF_SUCCESS);
+      EXPECT_STREQ(scf_last_error(), told[way]);
+    }
+  });
+}
+
 TEST_P(SamplerDriver, GuidanceThatFails) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);
@@ -414,7 +450,7 @@ TEST_P(SamplerDriver, GuidanceThatFails) {
     of.call.params.guidance = HostModel<T>::call;
     of.call.params.guidance_user = &guide;
     EXPECT_EQ(of.call.run(), SCF_ERROR_CANCELLED);
-    EXPECT_TRUE(message_names("guidance returned CANCELLED at step 2"));
+    EXPECT_STREQ(scf_last_error(), "guidance returned CANCELLED at step 2");
     EXPECT_EQ(of.call.result.failed_step, 2);
     EXPECT_EQ(of.call.result.steps_done, 2);
     Case<T> before(context, SCF_SAMPLER_DDIM, true, samples());

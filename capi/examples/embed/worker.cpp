@@ -121,9 +121,9 @@ scf_status Worker::model(void* user, const scf_model_request* request) noexcept 
                           request->ldx, query, outputs);
     return SCF_SUCCESS;
   } catch (const Failure& failure) {
-    return failure.code();
-  } catch (const std::exception&) {
-    return SCF_ERROR_INTERNAL;
+    return scf_set_last_error(failure.code(), failure.what());
+  } catch (const std::exception& failure) {
+    return scf_set_last_error(SCF_ERROR_INTERNAL, failure.what());
   }
 }
 

@@ -200,6 +200,7 @@ FUNCTIONS = {
     "scf_version_string": "P()",
     "scf_status_name": "P(i)",
     "scf_last_error": "P()",
+    "scf_set_last_error": "i(iP)",
     "scf_device_count": "i(iP)",
     "scf_device_describe": "i(iiP)",
     "scf_context_create": "i(PP)",

@@ -93,6 +93,8 @@ class Numpy:
 
     def convert(self, values, dtype):
         """Anything as an array: lists, numbers. dtype: only where it has none of its own."""
+        if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+            raise ValueError("a masked array with masked elements: fill or drop them first")
         array = np.asarray(values)
         if array.dtype.kind in "fiub" and (array.dtype.kind != "f" or not hasattr(values, "dtype")):
             array = array.astype(dtype)
@@ -186,6 +188,8 @@ class Torch:
                                  f"{self.torch_device}")  # fmt: skip
             if values.requires_grad:
                 values = values.detach()
+            if values.is_neg():  # a view whose memory holds the negative
+                values = values.resolve_neg()
             return values if values.is_floating_point() else values.to(self._dtype(dtype))
         return self.torch.as_tensor(values, dtype=self._dtype(dtype), device=self.torch_device)
 
@@ -528,6 +532,8 @@ def framework_of(array):
     if torch is not None and isinstance(array, torch.Tensor):
         if array.device.type not in ("cpu", "cuda"):
             raise TypeError(f"tensors must be on the CPU or on CUDA, got {array.device}")
+        if array.layout is not torch.strided:
+            raise TypeError(f"tensors must be dense, got {array.layout}")
         return Torch(torch, array.device)
     if root == "cupy":
         return Cupy(sys.modules["cupy"], int(array.device.id))

@@ -6,6 +6,7 @@ A context belongs to one thread at a time, so every thread has its own, one a de
 import atexit
 import collections
 import ctypes
+import operator
 import os
 import pathlib
 import threading
@@ -93,11 +94,15 @@ def error_of(status, message):
     return error
 
 
-def call(name, *arguments):
-    """Calls a function of the library, without the interpreter's lock; a failure is raised."""
-    status = getattr(LIBRARY, name)(*arguments)
+def check(status):
+    """Raises what a call that this thread has just made failed at."""
     if status != 0:
         raise error_of(status, LIBRARY.scf_last_error().decode("utf-8", "replace"))
+
+
+def call(name, *arguments):
+    """Calls a function of the library, without the interpreter's lock; a failure is raised."""
+    check(getattr(LIBRARY, name)(*arguments))
 
 
 def _defaults():
@@ -119,6 +124,19 @@ def struct(name, **fields):
     for field, content in fields.items():
         setattr(value, field, content)
     return value
+
+
+def int32(name, value):
+    """A whole number for a field of 32 bits, which ctypes would cut without a word."""
+    value = operator.index(value)
+    if not -(1 << 31) <= value < 1 << 31:
+        raise ValueError(f"{name} must be in [-2^31, 2^31), got {value}")
+    return value
+
+
+def image(name):
+    """The type of a struct scf_<name>, and its bytes with the library's defaults."""
+    return _STRUCTS["scf_" + name], _DEFAULTS["scf_" + name]
 
 
 def struct_at(name, address):
@@ -155,6 +173,7 @@ class Context:
         call("scf_context_create", ctypes.byref(params), ctypes.byref(handle))
         self.handle = handle.value
         self.backend = backend
+        self.loss_workspaces = {}  # bytes by (m, d), which is all that they depend on
         self._workspace = None
         self._dropped = collections.deque()
 
@@ -232,9 +251,10 @@ def set_threads(count):
     Results do not depend on it.
     """
     global _threads
-    probe = Context(0, 0, int(count))  # refuses a count that is out of bounds
+    count = int32("count", count)
+    probe = Context(0, 0, count)  # refuses a count that is out of bounds
     del probe
-    _threads = int(count)
+    _threads = count
 
 
 def cpu_target():

@@ -20,6 +20,12 @@ class Noise:
     first_row: int = 0
     device_offset: Optional[Any] = None
 
+    def __post_init__(self):
+        for name, end in (("seed", 64), ("offset", 64), ("first_row", 63)):
+            value = getattr(self, name)
+            if not 0 <= value < 1 << end:
+                raise ValueError(f"{name} must be in [0, 2^{end}), got {value}")
+
 
 # A seed, a Noise, or the caller's own standardised numbers, T[m, d].
 NoiseLike = Union[int, Noise, Any]
@@ -43,7 +49,5 @@ def fields(call, noise):
             raise TypeError(f"device_offset must be one uint64 word, got {view.dtype}")
         call.keep(view)
         word = view.address
-    if noise.seed < 0 or noise.offset < 0:
-        raise ValueError(f"seed and offset must be >= 0, got {noise.seed} and {noise.offset}")
     return {"seed": noise.seed, "offset": noise.offset, "first_row": noise.first_row,
             "device_offset": word}  # fmt: skip

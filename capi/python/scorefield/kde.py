@@ -51,7 +51,7 @@ def query_params(call, kde, m, *, bandwidth=None, signal_scale=1.0, skip=None, l
     bandwidth = kde.bandwidth if bandwidth is None else bandwidth
     if bandwidth is None:
         raise ValueError("bandwidth: the KDE has none of its own, so that each call must give it")
-    params = call.new("kde_query_params", top=top, tolerance=tolerance)
+    params = call.new("kde_query_params", top=_library.int32("top", top), tolerance=tolerance)
     if _arrays.is_array(bandwidth):
         params.bandwidths = call.vector("bandwidth", bandwidth, m)
     else:
@@ -64,6 +64,14 @@ def query_params(call, kde, m, *, bandwidth=None, signal_scale=1.0, skip=None, l
     params.labels = call.integers("labels", labels, m, "int32")
     params.tangent, params.ld_tangent = call.matrix("tangent", tangent, m, kde.dimension)
     return params
+
+
+class _Prepared:
+    """Owns an scf_kde."""
+
+    def __init__(self, handle):
+        self.handle = handle
+        weakref.finalize(self, _library.LIBRARY.scf_kde_destroy, handle)
 
 
 class KDE:
@@ -113,14 +121,33 @@ class KDE:
             )  # fmt: skip
             # On CUDA the weights' and data's copies must be done before the caller frees them.
             _library.call("scf_stream_synchronize", call.context.handle, call.stream)
-        self.handle = handle.value
+        self._prepared = _Prepared(handle.value)
         self.size: int = n
         self.dimension: int = d
         self.dtype: str = call.dtype
         self.framework = call.framework
         self.bandwidth = bandwidth
         self.fit_result: Optional[BandwidthFit] = None
-        weakref.finalize(self, _library.LIBRARY.scf_kde_destroy, self.handle)
+
+    @property
+    def handle(self) -> int:
+        """The address of the scf_kde."""
+        return self._prepared.handle
+
+    def __reduce__(self):
+        raise TypeError(
+            "a KDE's data live in the library, so that it cannot be pickled: pickle the data and "
+            "prepare a KDE of them (scorefield.sklearn.KernelDensity does)"
+        )
+
+    def __copy__(self) -> "KDE":
+        """Of the same prepared data, which do not change; the bandwidth is the copy's own."""
+        copied = object.__new__(type(self))
+        copied.__dict__.update(self.__dict__)
+        return copied
+
+    def __deepcopy__(self, memo) -> "KDE":
+        return self.__copy__()
 
     @property
     def bandwidth(self) -> Optional[float]:
@@ -165,8 +192,8 @@ class KDE:
         log_density [m] nats; score [m, d] 1/x; denoised [m, d], E[y | x]; divergence [m] 1/x^2, of
         the score; jacobian_product [m, d], J v, and quadratic_form [m], v.J v, of `tangent` v [m,
         d]; effective_sample_size [m], 1 / sum_k p_k^2; top_indices int64 [m, top] and top_weights
-        [m, top], the most probable data, at most 64; evaluated int64 [m], how many data were summed,
-        and method int32 [m], how (METHODS).
+        [m, top], the most probable data, at most 64; evaluated int64 [m], how many data were
+        summed, and method int32 [m], how (METHODS).
 
         tolerance: the share of a query's sum of weights that may be left out, with a KDE that has
         an index; 0: none.
@@ -355,8 +382,8 @@ class KDE:
         with Call(self.framework, self.dtype) as call:
             _library.call(
                 "scf_kde_moments", call.context.handle, self.handle,
-                ANY_LABEL if label is None else label, mean.ctypes.data, variance.ctypes.data,
-                call.stream,
+                ANY_LABEL if label is None else _library.int32("label", label), mean.ctypes.data,
+                variance.ctypes.data, call.stream,
             )  # fmt: skip
         return mean, variance
 
@@ -399,7 +426,7 @@ class KDE:
                 least=rule / 50 if least is None else least,
                 most=math.hypot(10 * rule, 2 * sigma) if most is None else most,
                 tolerance=tolerance,
-                max_evaluations=max_evaluations,
+                max_evaluations=_library.int32("max_evaluations", max_evaluations),
             )
             with _drivers.Driver(progress, max_evaluations, "fit") as driver:
                 fit.progress = driver.callback("scf_fit_progress_fn", driver.report_fit)

@@ -10,7 +10,7 @@ scorefield.torch.
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, Union
 
-from . import _arrays, _library, _noise
+from . import _arrays, _direct, _library, _noise
 from ._arrays import Call, reference
 from ._noise import Noise, NoiseLike
 
@@ -85,8 +85,16 @@ def outputs_of(call, m, parts=_PARTS):
     return struct, (mean, error, each)
 
 
-def _loss(name, inputs, gradients, wanted=None, dimension=None, parts=_PARTS, **options):
-    """One loss: inputs are (name, array, rank), of which those in `wanted` are differentiated."""
+def _loss(name, inputs, gradients, wanted=None, dimension=None, **options):
+    found = _direct.loss(name, inputs, wanted, dimension, _PARTS, gradients, options)
+    if found is not None:
+        return Loss(*_direct.as_tensors(found[:2]), *found[2:])
+    return general_loss(name, inputs, gradients, wanted, dimension, **options)
+
+
+def general_loss(name, inputs, gradients, wanted=None, dimension=None, parts=_PARTS, **options):
+    """One loss of any framework's arrays. inputs: (name, array, rank), of which those in `wanted`,
+    or all, are differentiated."""
     first = next((label, array) for label, array, _ in inputs if array is not None)
     projections = int(options.get("projections", 1))
     with Call.of(*first) as call:
@@ -126,6 +134,9 @@ def _length(call, label, array):
 
 
 def _perturb(name, x, count, options):
+    made = _direct.perturb(name, x, sum(count), options)
+    if made is not None:
+        return [*made, None][: len(count)]
     with Call.of("x", x) as call:
         m, d = call.shape_of("x", x)
         params = loss_params(call, m, d, **options)
@@ -159,6 +170,10 @@ def ssm_probes(
 ) -> Any:
     """The probes of SSM for samples like x [m, d]: [K m, d], probe k of sample i in row k m + i.
     probe: "rademacher", "gaussian" or "sphere" (of radius sqrt(d))."""
+    if projections == 1:
+        made = _direct.perturb("ssm_perturb", x, 1, {"noise": noise, "probe": probe})
+        if made is not None:
+            return made[0]
     with Call.of("x", x) as call:
         m, d = call.shape_of("x", x)
         params = loss_params(call, m, d, noise=noise, projections=projections, probe=probe)

@@ -2,7 +2,8 @@
 the log-densities that it carries. Shapes: m samples in d dimensions. Formulas: scorefield/ode.h.
 
 A field is one of
-  Flow(f, divergence=..., jvp=..., vjp=...)   Python functions of x [m, d] and t, a column [m, 1]
+  Flow(f, divergence=..., jvp=..., vjp=...)   Python functions of x [m, d] and t, a column [m, 1];
+                                              where f is all there is, f itself
   ProbabilityFlow(model, sde)                 of a model f(x, level) -> score, or of a KDE, exactly
 """
 
@@ -47,7 +48,8 @@ class ProbabilityFlow:
     labels: Optional[Any] = None
 
 
-Field = Union[Flow, ProbabilityFlow]
+# A function f(x, t) alone is Flow(f).
+Field = Union[Flow, ProbabilityFlow, Callable[[Any, Any], Any]]
 
 
 @dataclass
@@ -132,6 +134,12 @@ class _Run:
     def __init__(self, call, driver, field, m, d, times, solver, steps, rtol, atol, first_step,
                  max_steps, trace=None, probe="rademacher", probes=1, noise=0):  # fmt: skip
         self.field = call.new("field")
+        if not isinstance(field, (Flow, ProbabilityFlow)):
+            if not callable(field):
+                raise TypeError(
+                    f"field must be a Flow, a ProbabilityFlow or a function, got {field!r}"
+                )
+            field = Flow(field)
         if isinstance(field, ProbabilityFlow):
             sde = schedules.sde_of(field.sde).params()
             call.keep(sde)

@@ -4,6 +4,7 @@ Philox4x32-10 with cuRAND's mapping; scorefield/random.h says how. `like`: an ar
 device and dtype the numbers are of; default NumPy's float64.
 """
 
+import operator
 from typing import Any, Optional
 
 from . import _arrays, _noise
@@ -17,7 +18,12 @@ def _draw(name, shape, noise, like, *extra, dtype=None):
         drawn, own = _noise.split(noise)
         if own is not None:
             raise TypeError("noise must be a seed or a Noise")
-        m, d = (int(length) for length in shape)
+        try:
+            m, d = (operator.index(length) for length in shape)
+        except (TypeError, ValueError):
+            raise ValueError(f"shape must be (m, d), got {shape!r}") from None
+        if m < 0 or d < 0:
+            raise ValueError(f"shape must be (m, d) >= 0, got {shape!r}")
         params = call.new("random_params", **_noise.fields(call, drawn))
         array, pointer = call.output((m, d), dtype)
         arguments = (reference(params), m, d, *extra, pointer, d)

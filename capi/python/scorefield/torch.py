@@ -9,17 +9,21 @@ first order), by the bandwidth, the data and the log-weights (once).
 from typing import Any, Callable, Optional, Union
 
 import torch
+from torch import Tensor
 
-from . import losses
+from . import _direct, losses
 from .kde import KDE as _PreparedKDE
 from .ode import ProbabilityFlow
 from .samplers import Level
 
-Tensor = torch.Tensor
+_HALVES = (torch.float16, torch.bfloat16)
+_MEAN, _VALUES = ("mean",), ("values",)
 
 # ---- Losses of outputs --------------------------------------------------------------------------
-# Each takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by d)
-# and reduction: "mean", or "none" for every sample's [m].
+# Each takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by d),
+# reduction: "mean", or "none" for every sample's [m], and, but for DSM and DDE, which have their
+# own, weighting ([m]: a factor of each sample's loss). Outputs in half precision, of autocast, are
+# taken as float32.
 
 
 class _Quadratic(torch.autograd.Function):
@@ -27,7 +31,7 @@ class _Quadratic(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, evaluate, hessian_product, *outputs):
-        result, gradients = evaluate(*(output.detach() for output in outputs))
+        result, gradients, ctx.factors = evaluate()
         ctx.hessian_product = hessian_product
         ctx.count = len(outputs)
         ctx.save_for_backward(*outputs, *gradients)
@@ -39,7 +43,16 @@ class _Quadratic(torch.autograd.Function):
         outputs, gradients = saved[: ctx.count], saved[ctx.count :]
         if torch.is_grad_enabled():  # double backward is to come
             gradients = _Gradient.apply(ctx.hessian_product, ctx.count, *gradients, *outputs)
+        elif ctx.factors is None and _is_one(cotangent):
+            return (None, None, *gradients)
+        if ctx.factors is not None:
+            cotangent = cotangent * ctx.factors
         return (None, None, *(gradient * _for_rows(cotangent, gradient) for gradient in gradients))
+
+
+def _is_one(cotangent):
+    """Whether a cotangent is that of loss.backward(), where it costs nothing to look."""
+    return cotangent.dim() == 0 and cotangent.is_cpu and cotangent.item() == 1.0
 
 
 def _for_rows(cotangent, gradient):
@@ -87,38 +100,71 @@ class _Rows:
         return weights[:, None] if per_row and rank == 2 else weights
 
 
-def _apply(loss, outputs, hessian_product, dimension, options, *, mask=None, per_dimension=False,
-           reduction="mean"):  # fmt: skip
-    """Runs a loss of scorefield.losses under autograd."""
+def _apply(name, inputs, wanted, hessian_product, options, *, dimension=None, mask=None,
+           per_dimension=False, reduction="mean", weighting=None):  # fmt: skip
+    """Runs a loss under autograd. inputs: (label, tensor, rank), of which those in `wanted`, or
+    all, are the model's outputs; options: of the struct, where they are not the defaults."""
     if reduction not in ("mean", "none"):
         raise ValueError(f"reduction must be 'mean' or 'none', got {reduction!r}")
-    of_mean = reduction == "mean"
+    if inputs[-1][1].dtype in _HALVES:
+        inputs = [(label, _whole(tensor), rank) for label, tensor, rank in inputs]
+    outputs = [tensor for label, tensor, _ in inputs if wanted is None or label in wanted]
     like = outputs[0]
+    m = like.shape[0]
+    # A weighted mean is one of values: the factors come when they are summed, and at the cotangent.
+    of_mean = reduction == "mean" and weighting is None
+    factors = None
+    if mask is not None:
+        options["mask"] = mask
+    if per_dimension:
+        options["per_dimension"] = True
+    if not of_mean:  # m times the mean's gradient is that of every value, but for what is masked
+        options["gradient_scale"] = float(m)
+    if weighting is not None:
+        factors = _factors(weighting, like, mask, reduction)
 
     def product(*cotangents):
-        divisor = float(dimension) if per_dimension else 1.0
-        rows = _Rows(like.shape[0], mask, divisor, of_mean, like)
+        columns = like.shape[1] if like.dim() == 2 else dimension
+        rows = _Rows(m, mask, float(columns) if per_dimension else 1.0, of_mean, like)
         return hessian_product(rows, *cotangents)
 
-    def evaluate(*detached):
-        # m times the mean's gradient is that of every value, but for the share that counts.
-        found = loss(
-            *detached,
-            mask=mask,
-            per_dimension=per_dimension,
-            parts=("mean" if of_mean else "values",),
-            gradient_scale=1.0 if of_mean else float(like.shape[0]),
-            **options,
-        )
+    def evaluate():
+        parts = _MEAN if of_mean else _VALUES
+        found = _direct.loss(name, inputs, wanted, dimension, parts, True, options)
+        if found is None:
+            found = losses.general_loss(name, inputs, True, wanted, dimension, parts, **options)
+        mean, _, values, gradients = found
         if of_mean:
-            return found.mean.to(like.dtype), found.gradients
-        gradients = found.gradients
+            if isinstance(mean, float):
+                return torch.scalar_tensor(mean, dtype=like.dtype), gradients, None
+            return mean.to(like.dtype), gradients, None
         if mask is not None:
             share = mask.to(like.dtype).mean()
             gradients = tuple(gradient * share for gradient in gradients)
-        return found.values, gradients
+        if factors is None:
+            return values, gradients, None
+        weighted = values.dot(factors) if reduction == "mean" else values * factors
+        return weighted, gradients, factors
 
     return _Quadratic.apply(evaluate, product, *outputs)
+
+
+def _whole(tensor):
+    return tensor if tensor is None or tensor.dtype not in _HALVES else tensor.float()
+
+
+def _factors(weighting, like, mask, reduction):
+    """[m]: of each value in the result."""
+    factors = torch.as_tensor(weighting).detach().to(like)
+    if factors.shape != like.shape[:1]:
+        raise ValueError(
+            f"weighting must have shape {tuple(like.shape[:1])}, got {tuple(factors.shape)}"
+        )
+    if mask is not None:  # what is left out is not looked at
+        factors = torch.where(mask, factors, torch.zeros_like(factors))
+    if reduction == "mean":
+        factors = factors / (len(factors) if mask is None else mask.sum())
+    return factors
 
 
 def _powered(sigma, weighting, like):
@@ -135,19 +181,15 @@ def esm_loss(score: Tensor, data_score: Tensor, **common) -> Tensor:
     """1/2 |s - s_p|^2 of scores [m, d]; differentiable by `score`. reduction: "mean", or "none" for
     [m].
     """
-    data = data_score.detach()
-    return _apply(
-        lambda s, **given: losses.esm(s, data, **given), (score,),
-        lambda rows, u: (rows.of(1.0) * u,), score.shape[1], {}, **common,
-    )  # fmt: skip
+    inputs = (("score", score, 2), ("data_score", data_score.detach(), 2))
+    return _apply("esm_loss", inputs, ("score",), lambda rows, u: (rows.of(1.0) * u,), {}, **common)
 
 
 def ism_loss(score: Tensor, divergence: Tensor, **common) -> Tensor:
     """1/2 |s|^2 + tr H of scores [m, d] and divergences [m]."""
-    return _apply(
-        losses.ism, (score, divergence), lambda rows, u, _: (rows.of(1.0) * u, None),
-        score.shape[1], {}, **common,
-    )  # fmt: skip
+    inputs = (("score", score, 2), ("divergence", divergence, 1))
+    return _apply("ism_loss", inputs, None, lambda rows, u, _: (rows.of(1.0) * u, None), {},
+                  **common)  # fmt: skip
 
 
 def dsm_loss(
@@ -157,13 +199,17 @@ def dsm_loss(
 ) -> Tensor:  # fmt: skip
     """lambda 1/2 |s(x~) + z/sigma|^2 of the model's output at dsm_perturb(x, noise, ...), [m, d],
     or that of form "epsilon", "x0" or "v" (with x). Differentiable by `output`."""
-    options = {"noise": noise, "sigma": sigma, "x": x, "signal_scale": signal_scale, "form": form,
-               "weighting": weighting}  # fmt: skip
+    options = {"noise": noise, "sigma": sigma}
+    if form != "score" or isinstance(signal_scale, Tensor) or signal_scale != 1.0:
+        options.update(signal_scale=signal_scale, form=form)
+    if weighting is not None:
+        options["weighting"] = weighting
 
     def hessian_product(rows, u):
         return (rows.of(_powered(sigma, weighting, u)) * u,)
 
-    return _apply(losses.dsm, (output,), hessian_product, output.shape[1], options, **common)
+    inputs = (("x", x, 2), ("output", output, 2))
+    return _apply("dsm_loss", inputs, ("output",), hessian_product, options, **common)
 
 
 def ssm_loss(
@@ -187,7 +233,8 @@ def ssm_loss(
         along = (v * u).sum(dim=2, keepdim=True)
         return rows.of(1.0) * (along * v).mean(dim=0), None
 
-    return _apply(losses.ssm, (score, products), hessian_product, d, options, **common)  # fmt: skip
+    inputs = (("score", score, 2), ("products", products, 2))
+    return _apply("ssm_loss", inputs, None, hessian_product, options, **common)
 
 
 def fdssm_energy_loss(
@@ -200,9 +247,9 @@ def fdssm_energy_loss(
         along = rows.of(factor, 1) * (up - down)
         return None, along, -along
 
-    options = {"dimension": dimension, "epsilon": epsilon}
-    return _apply(losses.fdssm_energy, (energy, plus, minus), hessian_product, dimension,
-                  options, **common)  # fmt: skip
+    inputs = (("energy", energy, 1), ("plus", plus, 1), ("minus", minus, 1))
+    return _apply("fdssm_energy_loss", inputs, None, hessian_product, {"epsilon": epsilon},
+                  dimension=dimension, **common)  # fmt: skip
 
 
 def fdssm_loss(plus: Tensor, minus: Tensor, noise: Any = 0, *, epsilon: float, **common) -> Tensor:
@@ -212,7 +259,8 @@ def fdssm_loss(plus: Tensor, minus: Tensor, noise: Any = 0, *, epsilon: float, *
         both = rows.of(0.25) * (up + down)
         return both, both
 
-    return _apply(losses.fdssm, (plus, minus), hessian_product, plus.shape[1],
+    inputs = (("plus", plus, 2), ("minus", minus, 2))
+    return _apply("fdssm_score_loss", inputs, None, hessian_product,
                   {"noise": noise, "epsilon": epsilon}, **common)  # fmt: skip
 
 
@@ -227,9 +275,9 @@ def fddsm_loss(
         along = rows.of(power / (4 * epsilon**2), 1) * (up - down)
         return along, -along
 
-    options = {"noise": noise, "dimension": dimension, "sigma": sigma, "epsilon": epsilon,
-               "direction": direction}  # fmt: skip
-    return _apply(losses.fddsm, (plus, minus), hessian_product, dimension, options,
+    options = {"noise": noise, "sigma": sigma, "epsilon": epsilon, "probes": direction}
+    inputs = (("plus", plus, 1), ("minus", minus, 1))
+    return _apply("fddsm_loss", inputs, None, hessian_product, options, dimension=dimension,
                   **common)  # fmt: skip
 
 
@@ -243,7 +291,7 @@ def dde_loss(
     def hessian_product(rows, u):
         return (rows.of(2.0 * _powered(sigma, weighting, u)) * u,)
 
-    return _apply(losses.dde, (score,), hessian_product, score.shape[1], options, **common)
+    return _apply("dde_loss", (("score", score, 2),), None, hessian_product, options, **common)
 
 
 # ---- Losses of models ---------------------------------------------------------------------------
@@ -280,7 +328,7 @@ def ssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, project
         score = model(x)
         products = [
             torch.autograd.grad(score, x, v, create_graph=True)[0]
-            for v in (probes.split(x.shape[0]) if x.shape[0] else [probes])
+            for v in (probes.split(x.shape[0]) if projections > 1 and x.shape[0] else [probes])
         ]
     return ssm_loss(
         score, torch.cat(products) if len(products) > 1 else products[0], **made, **options
@@ -291,7 +339,10 @@ def fdssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, epsil
           **options) -> Tensor:  # fmt: skip
     """fdssm_loss of a model at x, in one evaluation of both sides."""
     sides = losses.fdssm_perturb(x.detach(), noise, epsilon=epsilon)
-    plus, minus = model(torch.cat(sides)).split(x.shape[0])
+    both = sides[0]._base  # where they lie one after the other already
+    if both is None or both is not sides[1]._base:
+        both = torch.cat(sides)
+    plus, minus = model(both).split(x.shape[0])
     return fdssm_loss(plus, minus, noise, epsilon=epsilon, **options)
 
 

@@ -359,12 +359,12 @@ impl<'c, E: Copy> Buffer<'c, E> {
         let bytes = std::mem::size_of_val(elements);
         // SAFETY: as many bytes are taken, copied and waited for.
         unsafe {
-            let none = std::ptr::null_mut();
-            check(sys::scf_allocate(context.as_ptr(), bytes, none, &mut data))?;
+            let stream = context.stream();
+            check(sys::scf_allocate(context.as_ptr(), bytes, stream, &mut data))?;
             let buffer = Buffer { context, data: data.cast(), len: elements.len() };
             let kind = sys::SCF_COPY_HOST_TO_DEVICE;
             let source = elements.as_ptr().cast();
-            context.finish(sys::scf_copy(context.as_ptr(), data, source, bytes, kind, none))?;
+            context.finish(sys::scf_copy(context.as_ptr(), data, source, bytes, kind, stream))?;
             Ok(buffer)
         }
     }
@@ -388,7 +388,7 @@ impl<'c, E: Copy> Buffer<'c, E> {
                 self.data as *const c_void,
                 bytes,
                 sys::SCF_COPY_DEVICE_TO_HOST,
-                std::ptr::null_mut(),
+                self.context.stream(),
             ))?;
             elements.set_len(self.len);
         }
@@ -402,9 +402,9 @@ impl<'c, E: Copy> Buffer<'c, E> {
 
 impl<E: Copy> Drop for Buffer<'_, E> {
     fn drop(&mut self) {
-        // SAFETY: once, in the order of the default stream, which every call here has waited for.
+        // SAFETY: once, in the order of the context's stream, which every call here has waited for.
         unsafe {
-            sys::scf_free(self.context.as_ptr(), self.data.cast(), std::ptr::null_mut());
+            sys::scf_free(self.context.as_ptr(), self.data.cast(), self.context.stream());
         }
     }
 }
@@ -437,9 +437,9 @@ impl<'c> Workspace<'c> {
             let mut data = std::ptr::null_mut();
             // SAFETY: the old memory is given back where the new one is there.
             unsafe {
-                let none = std::ptr::null_mut();
-                check(sys::scf_allocate(context.as_ptr(), bytes, none, &mut data))?;
-                sys::scf_free(context.as_ptr(), self.data, none);
+                let stream = context.stream();
+                check(sys::scf_allocate(context.as_ptr(), bytes, stream, &mut data))?;
+                sys::scf_free(context.as_ptr(), self.data, stream);
             }
             self.data = data;
             self.bytes = bytes;
@@ -452,7 +452,7 @@ impl Drop for Workspace<'_> {
     fn drop(&mut self) {
         // SAFETY: as for Buffer.
         unsafe {
-            sys::scf_free(self.context.as_ptr(), self.data, std::ptr::null_mut());
+            sys::scf_free(self.context.as_ptr(), self.data, self.context.stream());
         }
     }
 }

@@ -168,7 +168,7 @@ pub fn divergence<T: Real>(
         return Err(Error::argument("points of p and q must have the same dimensions"));
     }
     let to = outputs.places(context, kind, d)?;
-    let (mut bytes, stream) = (0, std::ptr::null_mut());
+    let (mut bytes, stream) = (0, context.stream());
     // SAFETY: shapes and places were checked.
     unsafe {
         check(sys::scf_divergence_workspace(context.as_ptr(), m, n, d as i64, &mut bytes))?;
@@ -252,8 +252,70 @@ pub fn kde_divergence<T: Real>(
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
                 std::ptr::null_mut(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
+}
+
+/// m points of a function f of d dimensions and c components, and what was evaluated there:
+/// `scf_local_variance_points`.
+#[derive(Debug)]
+pub struct LocalVariancePoints<'a, T> {
+    /// e, m x d
+    pub displacement: Matrix<'a, T>,
+    /// f(x), m x c; None: `displaced` holds products J e
+    pub f: Option<Matrix<'a, T>>,
+    /// f(x + e), m x c
+    pub displaced: Matrix<'a, T>,
+    pub integrand: Option<ArrayMut<'a, T>>,
+    pub f_gradient: Option<MatrixMut<'a, T>>,
+    pub displaced_gradient: Option<MatrixMut<'a, T>>,
+}
+
+/// How much a function stretches displacements, of its values: `scf_local_variance_*`.
+pub fn local_variance<T: Real>(
+    context: &Context,
+    points: &mut LocalVariancePoints<T>,
+    outputs: &mut DivergenceOutputs<T>,
+    workspace: &mut Workspace,
+) -> Result<()> {
+    let (m, d) = (points.displacement.row_count(), points.displacement.columns());
+    let c = points.displaced.columns();
+    let mut places = init(sys::scf_local_variance_points_init);
+    places.m = m as i64;
+    places.d = d as i64;
+    places.c = c as i64;
+    places.displacement = points.displacement.on(context, "displacement")?.cast();
+    places.ld_displacement = points.displacement.ld();
+    if let Some(f) = &points.f {
+        places.f = f.checked(context, m, c, "f")?.cast();
+        places.ld_f = f.ld();
+    }
+    places.f_displaced = points.displaced.checked(context, m, c, "displaced")?.cast();
+    places.ld_f_displaced = points.displaced.ld();
+    places.integrand =
+        or_null_mut(points.integrand.as_ref(), |a| a.checked(context, m, "integrand"))?.cast();
+    if let Some(gradient) = &points.f_gradient {
+        places.f_gradient = gradient.checked(context, m, c, "f_gradient")?.cast();
+        places.ld_f_gradient = gradient.ld();
+    }
+    if let Some(gradient) = &points.displaced_gradient {
+        places.f_displaced_gradient = gradient.checked(context, m, c, "displaced_gradient")?.cast();
+        places.ld_f_displaced_gradient = gradient.ld();
+    }
+    let to = outputs.places(context, Divergence::LocalVariance, d)?;
+    let (handle, stream, mut bytes) = (context.as_ptr(), context.stream(), 0);
+    // SAFETY: shapes and places were checked.
+    unsafe {
+        let columns = d.max(c) as i64;
+        check(sys::scf_divergence_workspace(handle, places.m, 0, columns, &mut bytes))?;
+        let memory = workspace.reserve(context, bytes)?;
+        context.finish(by_dtype!(
+            T,
+            scf_local_variance_f32,
+            scf_local_variance_f64,
+            (handle, &places, &to, memory, bytes, stream)
+        ))
+    }
 }

@@ -78,7 +78,7 @@ pub fn kde_loss<T: Real>(
                 &params,
                 &outputs,
                 std::ptr::null_mut(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         ))?;
     }
@@ -155,7 +155,7 @@ pub fn fit_bandwidth<T: Real>(
                 pointer.cast(),
                 data.ld(),
                 &mut fit,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     };

@@ -11,10 +11,12 @@ use std::ptr::NonNull;
 pub struct KdeOptions<'a, T> {
     pub weights: Option<Array<'a, T>>,
     pub labels: Option<Array<'a, i32>>,
+    /// Build what evaluations with a tolerance skip data by.
+    pub index: bool,
 }
 impl<T> Default for KdeOptions<'_, T> {
     fn default() -> Self {
-        KdeOptions { weights: None, labels: None }
+        KdeOptions { weights: None, labels: None, index: false }
     }
 }
 
@@ -40,30 +42,51 @@ impl<T: Real> Kde<T> {
         data: Matrix<T>,
         options: &KdeOptions<T>,
     ) -> Result<Self> {
+        Self::prepare(context, data, options, None)
+    }
+
+    /// Of data that were first moved by h^2/2 times their own score, which makes the density's bias at
+    /// bandwidth h of fourth order in h (SD-KDE): `scf_kde_create_debiased_*`.
+    pub fn debiased(
+        context: &Context,
+        data: Matrix<T>,
+        bandwidth: f64,
+        options: &KdeOptions<T>,
+    ) -> Result<Self> {
+        Self::prepare(context, data, options, Some(bandwidth))
+    }
+
+    fn prepare(
+        context: &Context,
+        data: Matrix<T>,
+        options: &KdeOptions<T>,
+        debiased_at: Option<f64>,
+    ) -> Result<Self> {
         let n = data.row_count();
         let mut params = init(sys::scf_kde_params_init);
         let weights = or_null(options.weights.as_ref(), |a| a.checked(context, n, "weights"))?;
         params.weights = weights.cast();
         params.labels = or_null(options.labels.as_ref(), |a| a.checked(context, n, "labels"))?;
+        params.index = options.index.into();
         let pointer = data.on(context, "data")?;
         let mut handle = std::ptr::null_mut();
+        let (of, d, ld, stream) = (context.as_ptr(), data.d(), data.ld(), context.stream());
         // SAFETY: n rows of d, ld apart, on the context's device; all is copied, and waited for.
         let status = unsafe {
-            by_dtype!(
-                T,
-                scf_kde_create_f32,
-                scf_kde_create_f64,
-                (
-                    context.as_ptr(),
-                    pointer.cast(),
-                    data.m(),
-                    data.d(),
-                    data.ld(),
-                    &params,
-                    std::ptr::null_mut(),
-                    &mut handle,
-                )
-            )
+            match debiased_at {
+                None => by_dtype!(
+                    T,
+                    scf_kde_create_f32,
+                    scf_kde_create_f64,
+                    (of, pointer.cast(), data.m(), d, ld, &params, stream, &mut handle)
+                ),
+                Some(bandwidth) => by_dtype!(
+                    T,
+                    scf_kde_create_debiased_f32,
+                    scf_kde_create_debiased_f64,
+                    (of, pointer.cast(), data.m(), d, ld, &params, bandwidth, stream, &mut handle)
+                ),
+            }
         };
         check(status)?;
         let kde =
@@ -126,7 +149,7 @@ impl<T: Real> Kde<T> {
                     &places,
                     memory,
                     bytes,
-                    std::ptr::null_mut(),
+                    context.stream(),
                 )
             ))
         }
@@ -171,7 +194,101 @@ impl<T: Real> Kde<T> {
                     &places,
                     memory,
                     bytes,
-                    std::ptr::null_mut(),
+                    context.stream(),
+                )
+            ))
+        }
+    }
+}
+
+impl<T: Real> Kde<T> {
+    /// Log-densities at each of G bandwidths: row g of `log_density`, G x m, is that of bandwidths[g],
+    /// whatever the query's own: `scf_kde_log_density_curve_*`.
+    pub fn log_density_curve(
+        &self,
+        context: &Context,
+        x: Matrix<T>,
+        query: &Query<T>,
+        bandwidths: &[f64],
+        log_density: MatrixMut<T>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let (m, d, count) = (x.row_count(), self.dimension(), bandwidths.len());
+        let pointer = x.checked(context, m, d, "x")?;
+        let to = log_density.checked(context, count, m, "log_density")?;
+        let params = query.params(context, m, d)?;
+        let (kde, of, mut bytes) = (self.as_ptr(), context.as_ptr(), 0);
+        // SAFETY: shapes and places were checked; the bandwidths are read on the host.
+        unsafe {
+            check(sys::scf_kde_log_density_curve_workspace(
+                of,
+                kde,
+                x.m(),
+                &params,
+                count as i64,
+                &mut bytes,
+            ))?;
+            let memory = workspace.reserve(context, bytes)?;
+            context.finish(by_dtype!(
+                T,
+                scf_kde_log_density_curve_f32,
+                scf_kde_log_density_curve_f64,
+                (
+                    of,
+                    kde,
+                    pointer.cast(),
+                    x.m(),
+                    x.ld(),
+                    &params,
+                    bandwidths.as_ptr(),
+                    count as i64,
+                    to.cast(),
+                    log_density.ld(),
+                    memory,
+                    bytes,
+                    context.stream(),
+                )
+            ))
+        }
+    }
+
+    /// The density less h^2/2 times its Laplacian, whose bias is of fourth order in h: logarithm of its
+    /// magnitude, and its sign: `scf_kde_laplace_*`.
+    pub fn laplace(
+        &self,
+        context: &Context,
+        x: Matrix<T>,
+        query: &Query<T>,
+        log_magnitude: ArrayMut<T>,
+        sign: ArrayMut<i32>,
+        workspace: &mut Workspace,
+    ) -> Result<()> {
+        let (m, d) = (x.row_count(), self.dimension());
+        let pointer = x.checked(context, m, d, "x")?;
+        let magnitude = log_magnitude.checked(context, m, "log_magnitude")?;
+        let signs = sign.checked(context, m, "sign")?;
+        let params = query.params(context, m, d)?;
+        let (kde, of, mut bytes) = (self.as_ptr(), context.as_ptr(), 0);
+        // SAFETY: shapes and places were checked.
+        unsafe {
+            check(sys::scf_kde_laplace_workspace(of, kde, x.m(), &params, &mut bytes))?;
+            let memory = workspace.reserve(context, bytes)?;
+            context.finish(by_dtype!(
+                T,
+                scf_kde_laplace_f32,
+                scf_kde_laplace_f64,
+                (
+                    of,
+                    kde,
+                    pointer.cast(),
+                    x.m(),
+                    x.ld(),
+                    &params,
+                    magnitude.cast(),
+                    signs,
+                    memory,
+                    bytes,
+                    context.stream(),
                 )
             ))
         }
@@ -189,6 +306,8 @@ impl<T: Real> Drop for Kde<T> {
 #[derive(Debug)]
 pub struct Query<'a, T> {
     pub top: usize,
+    /// The share of a query's sum of weights that may be left out, of a KDE with an index; 0: none.
+    pub tolerance: f64,
     pub bandwidth: f64,
     pub signal_scale: f64,
     pub bandwidths: Option<Array<'a, T>>,
@@ -204,6 +323,7 @@ impl<'a, T> Query<'a, T> {
     pub fn new(bandwidth: f64) -> Self {
         Query {
             top: 0,
+            tolerance: 0.0,
             bandwidth,
             signal_scale: 1.0,
             bandwidths: None,
@@ -223,6 +343,7 @@ impl<'a, T> Query<'a, T> {
     ) -> Result<sys::scf_kde_query_params> {
         let mut params = init(sys::scf_kde_query_params_init);
         params.top = self.top.try_into().unwrap_or(i32::MAX); // which is refused
+        params.tolerance = self.tolerance;
         params.bandwidth = self.bandwidth;
         params.signal_scale = self.signal_scale;
         let reals = |array: &Option<Array<'a, T>>, name| {
@@ -255,6 +376,10 @@ pub struct Outputs<'a, T> {
     pub top_indices: Option<ArrayMut<'a, i64>>,
     /// m x top
     pub top_weights: Option<ArrayMut<'a, T>>,
+    /// How many data were summed
+    pub evaluated: Option<ArrayMut<'a, i64>>,
+    /// How: `sys::SCF_KDE_METHOD_*`
+    pub method: Option<ArrayMut<'a, i32>>,
 }
 
 impl<T> Default for Outputs<'_, T> {
@@ -269,6 +394,8 @@ impl<T> Default for Outputs<'_, T> {
             effective_sample_size: None,
             top_indices: None,
             top_weights: None,
+            evaluated: None,
+            method: None,
         }
     }
 }
@@ -302,6 +429,9 @@ impl<'a, T> Outputs<'a, T> {
         places.top_indices =
             or_null_mut(self.top_indices.as_ref(), |a| a.checked(context, ranked, "top_indices"))?;
         places.top_weights = array(&self.top_weights, ranked, "top_weights")?;
+        places.evaluated =
+            or_null_mut(self.evaluated.as_ref(), |a| a.checked(context, m, "evaluated"))?;
+        places.method = or_null_mut(self.method.as_ref(), |a| a.checked(context, m, "method"))?;
         Ok(places)
     }
 }

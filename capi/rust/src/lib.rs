@@ -9,8 +9,9 @@
 //! * Memory: [`Matrix`] and [`Array`] borrow a slice or a [`Buffer`], mutably where a call writes. On a
 //!   CPU context a slice is device memory; a CUDA context takes buffers of its own device alone, and
 //!   says so otherwise. Shapes that do not fit are an error, never a read or write past the end.
-//! * Streams: calls run on the default stream, and on CUDA each waits for its work: no borrow ends
-//!   before the device is done with it. Whoever wants asynchronous calls and graphs takes [`sys`].
+//! * Streams: calls run on the default stream, or with [`ContextOptions::own_stream`] on the context's
+//!   own, and on CUDA each waits for its work: no borrow ends before the device is done with it. Whoever
+//!   wants asynchronous calls, graphs and device allocators takes [`sys`].
 //! * Callbacks are closures; they run on the calling thread. What one returns as an error, the call
 //!   returns; where one panics, the call panics.
 //!
@@ -49,16 +50,17 @@ mod steps;
 pub mod sys;
 
 pub use array::{Array, ArrayMut, Buffer, Matrix, MatrixMut, Workspace};
-pub use context::{device_count, version, Context, ContextOptions};
-pub use divergence::{divergence, kde_divergence, Divergence};
-pub use divergence::{DivergenceOf, DivergenceOutputs, DivergencePoints};
+pub use context::{device_count, version, Context, ContextOptions, HostAllocator};
+pub use divergence::{divergence, kde_divergence, local_variance, Divergence};
+pub use divergence::{DivergenceOf, DivergenceOutputs, DivergencePoints, LocalVariancePoints};
 pub use dtype::Real;
 pub use error::{Error, Result};
 pub use fit::{fit_bandwidth, kde_loss, BandwidthFit, Loss};
 pub use kde::{Gradients, Kde, KdeOptions, Outputs, Query};
 pub use loss::*;
-pub use ode::{ode_decode, ode_encode, ode_log_likelihood, ode_solve, Field, FieldRequest};
-pub use ode::{LikelihoodOptions, OdeOptions, OdeRequest, OdeResult};
+pub use ode::{ode_adjoint, ode_decode, ode_encode, ode_local_variance, ode_log_likelihood};
+pub use ode::{ode_solve, Adjoint, Field, FieldRequest, LikelihoodOptions, LocalVarianceOptions};
+pub use ode::{OdeOptions, OdeRequest, OdeResult};
 pub use random::{kde_draw, RandomOptions};
 pub use random::{random_bits, random_normal, random_rademacher, random_sphere, random_uniform};
 pub use sampler::{kde_moments, sample, Model, ModelRequest, SamplerOptions, SamplerRun, Schedule};

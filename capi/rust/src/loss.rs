@@ -209,7 +209,7 @@ pub fn dsm_perturb<T: Real>(
                 perturbed.ld(),
                 compared.cast(),
                 ld_target,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -237,7 +237,7 @@ pub fn ssm_perturb<T: Real>(
                 d as i64,
                 to.cast(),
                 probes.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -261,7 +261,7 @@ macro_rules! perturb_pair {
             context.finish(unsafe {
                 by_dtype!(T, $f32, $f64, (
                     context.as_ptr(), &params, x.m(), x.d(), from.cast(), x.ld(), up.cast(),
-                    plus.ld(), down.cast(), minus.ld(), std::ptr::null_mut(),
+                    plus.ld(), down.cast(), minus.ld(), context.stream(),
                 ))
             })
         }
@@ -310,7 +310,7 @@ pub fn esm_loss<T: Real>(
                 ld,
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -353,7 +353,7 @@ pub fn ism_loss<T: Real>(
                 of_trace.cast(),
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -393,7 +393,7 @@ pub fn dsm_loss<T: Real>(
                 ld,
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -425,7 +425,7 @@ macro_rules! loss_of_two {
                 by_dtype!(T, $f32, $f64, (
                     context.as_ptr(), &of.params, $first.m(), $first.d(), one.cast(), $first.ld(),
                     two.cast(), $second.ld(), &of.outputs, of_one.cast(), ld_one, of_two.cast(),
-                    ld_two, of.memory, of.bytes, std::ptr::null_mut(),
+                    ld_two, of.memory, of.bytes, context.stream(),
                 ))
             })
         }
@@ -480,7 +480,7 @@ pub fn fdssm_energy_loss<T: Real>(
                 of_down.cast(),
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -520,7 +520,7 @@ pub fn fddsm_loss<T: Real>(
                 of_down.cast(),
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -556,7 +556,7 @@ pub fn dde_loss<T: Real>(
                 ld,
                 of.memory,
                 of.bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -588,7 +588,7 @@ pub fn dde_direction<T: Real>(
                 data_score.ld(),
                 to.cast(),
                 direction.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })

@@ -12,11 +12,19 @@ pub struct FieldRequest<'a, T> {
     pub x: Matrix<'a, T>,
     /// Of each state, in device memory
     pub times: Array<'a, f64>,
+    /// a and sigma of each state, where a score is asked for
+    pub signal_scales: Option<Array<'a, f64>>,
+    pub sigmas: Option<Array<'a, f64>>,
     pub value: Option<MatrixMut<'a, T>>,
     pub divergence: Option<ArrayMut<'a, f64>>,
     /// v and J v, where the trace is Hutchinson's
     pub tangent: Option<Matrix<'a, T>>,
     pub jacobian_product: Option<MatrixMut<'a, T>>,
+    /// u and J^T u, where a gradient is taken
+    pub cotangent: Option<Matrix<'a, T>>,
+    pub vector_jacobian: Option<MatrixMut<'a, T>>,
+    /// sum_i u_i . d value_i/d parameters is added to it
+    pub parameter_gradient: Option<ArrayMut<'a, f64>>,
 }
 
 type FieldFn<'a, T> = &'a mut dyn FnMut(&mut FieldRequest<T>) -> Result<()>;
@@ -111,6 +119,7 @@ struct Callbacks<'a, T: Real> {
     place: Place,
     outcome: Outcome,
     function: Option<FieldFn<'a, T>>,
+    parameters: usize,
     progress: Option<&'a mut dyn FnMut(i64, i64) -> bool>,
 }
 
@@ -128,9 +137,15 @@ unsafe extern "C" fn call_field<T: Real>(
         true => None,
         false => Some(MatrixMut::from_raw(data.cast(), (of.m, of.d, ld), place)),
     };
+    let levels = |data: *const f64| match data.is_null() {
+        true => None,
+        false => Some(Array::from_raw(data, of.m, place)),
+    };
     let mut request = FieldRequest {
         x: Matrix::from_raw(of.x.cast(), (of.m, of.d, of.ldx), place),
         times: Array::from_raw(of.times, of.m, place),
+        signal_scales: levels(of.signal_scales),
+        sigmas: levels(of.sigmas),
         value: wanted(of.value, of.ld_value),
         divergence: match of.divergence.is_null() {
             true => None,
@@ -138,6 +153,15 @@ unsafe extern "C" fn call_field<T: Real>(
         },
         tangent: given(of.tangent, of.ld_tangent),
         jacobian_product: wanted(of.jacobian_product, of.ld_jacobian_product),
+        cotangent: given(of.cotangent, of.ld_cotangent),
+        vector_jacobian: wanted(of.vector_jacobian, of.ld_vector_jacobian),
+        parameter_gradient: match of.parameter_gradient.is_null() {
+            true => None,
+            false => {
+                let count = callbacks.parameters as i64;
+                Some(ArrayMut::from_raw(of.parameter_gradient, count, place))
+            }
+        },
     };
     let function = callbacks.function.as_mut().expect("a function was given");
     callbacks.outcome.run(|| function(&mut request))
@@ -160,7 +184,7 @@ fn with_field<T: Real>(
     field: &mut Field<T>,
     options: &OdeOptions,
     request: &mut OdeRequest<T>,
-    (m, d): (usize, usize),
+    (m, d, parameters): (usize, usize, usize),
     call: impl FnOnce(&sys::scf_field, &sys::scf_ode_params) -> sys::scf_status,
 ) -> Result<()> {
     let mut of = init(sys::scf_field_init);
@@ -168,6 +192,7 @@ fn with_field<T: Real>(
         place: Place::of(context),
         outcome: Outcome::default(),
         function: None,
+        parameters,
         progress: None,
     };
     if let Some(progress) = &mut request.progress {
@@ -243,7 +268,7 @@ pub fn ode_solve<T: Real>(
     let pointer = x.on(context, "x")?;
     let change = or_null_mut(log_density.as_ref(), |a| a.checked(context, m, "log_density"))?;
     let mut result = init(sys::scf_ode_result_init);
-    with_field(context, field, options, request, (m, d), |of, params| {
+    with_field(context, field, options, request, (m, d, 0), |of, params| {
         // SAFETY: shapes and places were checked, here and below; callbacks outlive the call.
         unsafe {
             by_dtype!(
@@ -260,7 +285,7 @@ pub fn ode_solve<T: Real>(
                     x.ld(),
                     change,
                     &mut result,
-                    std::ptr::null_mut(),
+                    context.stream(),
                 )
             )
         }
@@ -281,7 +306,7 @@ pub fn ode_encode<T: Real>(
     let from = points.on(context, "points")?;
     let to = latents.checked(context, m, d, "latents")?;
     let mut result = init(sys::scf_ode_result_init);
-    with_field(context, field, options, request, (m, d), |of, params| unsafe {
+    with_field(context, field, options, request, (m, d, 0), |of, params| unsafe {
         by_dtype!(
             T,
             scf_ode_encode_f32,
@@ -298,7 +323,7 @@ pub fn ode_encode<T: Real>(
                 latents.ld(),
                 std::ptr::null_mut(),
                 &mut result,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })?;
@@ -318,7 +343,7 @@ pub fn ode_decode<T: Real>(
     let from = latents.on(context, "latents")?;
     let to = points.checked(context, m, d, "points")?;
     let mut result = init(sys::scf_ode_result_init);
-    with_field(context, field, options, request, (m, d), |of, params| unsafe {
+    with_field(context, field, options, request, (m, d, 0), |of, params| unsafe {
         by_dtype!(
             T,
             scf_ode_decode_f32,
@@ -334,7 +359,7 @@ pub fn ode_decode<T: Real>(
                 to.cast(),
                 points.ld(),
                 &mut result,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })?;
@@ -379,7 +404,7 @@ pub fn ode_log_likelihood<T: Real>(
     of_data.prior_variance = likelihood.prior_variance;
     of_data.bin_width = likelihood.bin_width;
     let mut result = init(sys::scf_likelihood_result_init);
-    with_field(context, field, options, request, (m, d), |of, params| unsafe {
+    with_field(context, field, options, request, (m, d, 0), |of, params| unsafe {
         by_dtype!(
             T,
             scf_ode_log_likelihood_f32,
@@ -395,9 +420,172 @@ pub fn ode_log_likelihood<T: Real>(
                 x.ld(),
                 place,
                 &mut result,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })?;
     Ok((result.bits_per_dimension, result.solution.into()))
+}
+
+/// Of what a loss L of the states is to be differentiated: `scf_adjoint_params`.
+#[derive(Debug)]
+pub struct Adjoint<'a, T> {
+    /// `sys::SCF_ADJOINT_*`
+    pub method: i32,
+    pub checkpoint_every: i64,
+    /// n_times x m x d: dL/dx at each of the times
+    pub output_gradients: Array<'a, T>,
+    /// Of a function: the closure adds to it
+    pub parameter_gradient: Option<ArrayMut<'a, f64>>,
+    /// Of a KDE: one number, dL/d log h0
+    pub log_bandwidth_gradient: Option<ArrayMut<'a, f64>>,
+    /// Of a KDE: n x d
+    pub data_gradient: Option<MatrixMut<'a, T>>,
+}
+
+impl<'a, T> Adjoint<'a, T> {
+    pub fn new(output_gradients: impl Into<Array<'a, T>>) -> Self {
+        let params = init(sys::scf_adjoint_params_init);
+        Adjoint {
+            method: params.method,
+            checkpoint_every: params.checkpoint_every,
+            output_gradients: output_gradients.into(),
+            parameter_gradient: None,
+            log_bandwidth_gradient: None,
+            data_gradient: None,
+        }
+    }
+}
+
+/// The gradient, m x d, of a loss of the states at the request's times, with respect to x:
+/// `scf_ode_adjoint_*`. Functions must answer with `vector_jacobian`.
+#[allow(clippy::too_many_arguments)]
+pub fn ode_adjoint<T: Real>(
+    context: &Context,
+    field: &mut Field<T>,
+    options: &OdeOptions,
+    request: &mut OdeRequest<T>,
+    adjoint: &mut Adjoint<T>,
+    x: Matrix<T>,
+    gradient: MatrixMut<T>,
+) -> Result<OdeResult> {
+    let (m, d) = (x.row_count(), x.columns());
+    let n = match field {
+        Field::Kde { kde, .. } => kde.size(),
+        _ => 0,
+    };
+    let pointer = x.on(context, "x")?;
+    let to = gradient.checked(context, m, d, "gradient")?;
+    let n_times = if request.times.is_empty() { 2 } else { request.times.len() };
+    let states = n_times.saturating_mul(m).saturating_mul(d);
+    let mut of_loss = init(sys::scf_adjoint_params_init);
+    of_loss.method = adjoint.method;
+    of_loss.checkpoint_every = adjoint.checkpoint_every;
+    of_loss.output_gradients =
+        adjoint.output_gradients.checked(context, states, "output_gradients")?.cast();
+    let parameters = adjoint.parameter_gradient.as_ref().map_or(0, |a| a.len());
+    of_loss.parameter_gradient = or_null_mut(adjoint.parameter_gradient.as_ref(), |a| {
+        a.checked(context, parameters, "parameter_gradient")
+    })?;
+    of_loss.n_parameters = parameters as i64;
+    of_loss.log_bandwidth_gradient = or_null_mut(adjoint.log_bandwidth_gradient.as_ref(), |a| {
+        a.checked(context, 1, "log_bandwidth_gradient")
+    })?;
+    if let Some(of_data) = &adjoint.data_gradient {
+        of_loss.data_gradient = of_data.checked(context, n, d, "data_gradient")?.cast();
+        of_loss.ld_data_gradient = of_data.ld();
+    }
+    let mut result = init(sys::scf_ode_result_init);
+    with_field(context, field, options, request, (m, d, parameters), |of, params| unsafe {
+        by_dtype!(
+            T,
+            scf_ode_adjoint_f32,
+            scf_ode_adjoint_f64,
+            (
+                context.as_ptr(),
+                of,
+                params,
+                &of_loss,
+                pointer.cast(),
+                x.m(),
+                x.d(),
+                x.ld(),
+                to.cast(),
+                gradient.ld(),
+                &mut result,
+                context.stream(),
+            )
+        )
+    })?;
+    Ok(result.into())
+}
+
+/// How a local variance is estimated: `scf_local_variance_params`.
+#[derive(Clone, Copy, Debug)]
+pub struct LocalVarianceOptions {
+    /// `sys::SCF_LOCAL_VARIANCE_*`
+    pub method: i32,
+    pub epsilon: f64,
+    pub draws: i64,
+    pub seed: u64,
+    pub offset: u64,
+    pub first_row: i64,
+}
+
+impl Default for LocalVarianceOptions {
+    fn default() -> Self {
+        let params = init(sys::scf_local_variance_params_init);
+        LocalVarianceOptions {
+            method: params.method,
+            epsilon: params.epsilon,
+            draws: params.draws,
+            seed: params.seed,
+            offset: params.offset,
+            first_row: params.first_row,
+        }
+    }
+}
+
+/// How much a flow stretches noise at each row of x: `scf_ode_local_variance_*`.
+pub fn ode_local_variance<T: Real>(
+    context: &Context,
+    field: &mut Field<T>,
+    options: &OdeOptions,
+    request: &mut OdeRequest<T>,
+    estimate: &LocalVarianceOptions,
+    x: Matrix<T>,
+    values: ArrayMut<f64>,
+) -> Result<OdeResult> {
+    let (m, d) = (x.row_count(), x.columns());
+    let pointer = x.on(context, "x")?;
+    let place = values.checked(context, m, "values")?;
+    let mut how = init(sys::scf_local_variance_params_init);
+    how.method = estimate.method;
+    how.epsilon = estimate.epsilon;
+    how.draws = estimate.draws;
+    how.seed = estimate.seed;
+    how.offset = estimate.offset;
+    how.first_row = estimate.first_row;
+    let mut result = init(sys::scf_ode_result_init);
+    with_field(context, field, options, request, (m, d, 0), |of, params| unsafe {
+        by_dtype!(
+            T,
+            scf_ode_local_variance_f32,
+            scf_ode_local_variance_f64,
+            (
+                context.as_ptr(),
+                of,
+                params,
+                &how,
+                pointer.cast(),
+                x.m(),
+                x.d(),
+                x.ld(),
+                place,
+                &mut result,
+                context.stream(),
+            )
+        )
+    })?;
+    Ok(result.into())
 }

@@ -39,7 +39,7 @@ macro_rules! filler {
             context.finish(unsafe {
                 by_dtype!(T, $f32, $f64, (
                     context.as_ptr(), &random.params(), out.m(), out.d(), $($extra,)*
-                    pointer.cast(), out.ld(), std::ptr::null_mut(),
+                    pointer.cast(), out.ld(), context.stream(),
                 ))
             })
         }
@@ -75,7 +75,7 @@ pub fn random_bits(context: &Context, random: &RandomOptions, out: MatrixMut<u32
             out.d(),
             pointer,
             out.ld(),
-            std::ptr::null_mut(),
+            context.stream(),
         )
     })
 }
@@ -120,7 +120,7 @@ pub fn kde_draw<T: Real>(
                 chosen,
                 memory,
                 bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         ))
     }

@@ -325,7 +325,7 @@ pub fn sample<T: Real>(
                 x.d(),
                 x.ld(),
                 std::ptr::null_mut(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     };
@@ -349,7 +349,7 @@ pub fn kde_moments<T: Real>(
             label.unwrap_or(sys::SCF_KDE_ANY_LABEL),
             mean.as_mut_ptr(),
             variance.as_mut_ptr(),
-            std::ptr::null_mut(),
+            context.stream(),
         )
     })?;
     Ok((mean, variance))

@@ -2,11 +2,11 @@
 
 use crate::array::{or_null, or_null_mut};
 use crate::error::{check, init};
-use crate::{sys, Context, Matrix, MatrixMut, Real, Result, Workspace};
+use crate::{sys, Array, Context, Matrix, MatrixMut, Real, Result, Workspace};
 
-/// What a step is made with: `scf_step_params`, but for what is given sample by sample.
+/// What a step is made with: `scf_step_params`. Arrays, where they are given, go before the numbers.
 #[derive(Clone, Copy, Debug)]
-pub struct StepOptions {
+pub struct StepOptions<'a> {
     /// `sys::SCF_FORM_*` of the model's output
     pub form: i32,
     pub signal_scale: f64,
@@ -29,9 +29,20 @@ pub struct StepOptions {
     pub seed: u64,
     pub offset: u64,
     pub first_row: i64,
+    // One number of each sample.
+    pub signal_scales: Option<Array<'a, f64>>,
+    pub sigmas: Option<Array<'a, f64>>,
+    pub next_signal_scales: Option<Array<'a, f64>>,
+    pub next_sigmas: Option<Array<'a, f64>>,
+    pub before_signal_scales: Option<Array<'a, f64>>,
+    pub before_sigmas: Option<Array<'a, f64>>,
+    pub step_sizes: Option<Array<'a, f64>>,
+    pub drifts: Option<Array<'a, f64>>,
+    pub diffusions: Option<Array<'a, f64>>,
+    pub intervals: Option<Array<'a, f64>>,
 }
 
-impl Default for StepOptions {
+impl Default for StepOptions<'_> {
     fn default() -> Self {
         let params = init(sys::scf_step_params_init);
         StepOptions {
@@ -56,12 +67,22 @@ impl Default for StepOptions {
             seed: params.seed,
             offset: params.offset,
             first_row: params.first_row,
+            signal_scales: None,
+            sigmas: None,
+            next_signal_scales: None,
+            next_sigmas: None,
+            before_signal_scales: None,
+            before_sigmas: None,
+            step_sizes: None,
+            drifts: None,
+            diffusions: None,
+            intervals: None,
         }
     }
 }
 
-impl StepOptions {
-    fn params(&self) -> sys::scf_step_params {
+impl StepOptions<'_> {
+    fn params(&self, context: &Context, m: usize) -> Result<sys::scf_step_params> {
         let mut params = init(sys::scf_step_params_init);
         params.form = self.form;
         params.signal_scale = self.signal_scale;
@@ -84,7 +105,19 @@ impl StepOptions {
         params.seed = self.seed;
         params.offset = self.offset;
         params.first_row = self.first_row;
-        params
+        let array =
+            |of: &Option<Array<f64>>, name| or_null(of.as_ref(), |a| a.checked(context, m, name));
+        params.signal_scales = array(&self.signal_scales, "signal_scales")?;
+        params.sigmas = array(&self.sigmas, "sigmas")?;
+        params.next_signal_scales = array(&self.next_signal_scales, "next_signal_scales")?;
+        params.next_sigmas = array(&self.next_sigmas, "next_sigmas")?;
+        params.before_signal_scales = array(&self.before_signal_scales, "before_signal_scales")?;
+        params.before_sigmas = array(&self.before_sigmas, "before_sigmas")?;
+        params.step_sizes = array(&self.step_sizes, "step_sizes")?;
+        params.drifts = array(&self.drifts, "drifts")?;
+        params.diffusions = array(&self.diffusions, "diffusions")?;
+        params.intervals = array(&self.intervals, "intervals")?;
+        Ok(params)
     }
 }
 
@@ -102,7 +135,7 @@ macro_rules! step {
             denoised: Option<MatrixMut<T>>,
         ) -> Result<()> {
             let (m, d) = (x.row_count(), x.columns());
-            let mut params = options.params();
+            let mut params = options.params(context, m)?;
             params.denoised =
                 or_null_mut(denoised.as_ref(), |a| a.checked(context, m, d, "denoised"))?.cast();
             params.ld_denoised = denoised.as_ref().map_or(0, |a| a.ld());
@@ -113,7 +146,7 @@ macro_rules! step {
             context.finish(unsafe {
                 by_dtype!(T, $f32, $f64, (
                     context.as_ptr(), &params, x.m(), x.d(), from.cast(), x.ld(), model.cast(),
-                    output.ld(), to.cast(), next.ld(), std::ptr::null_mut(),
+                    output.ld(), to.cast(), next.ld(), context.stream(),
                 ))
             })
         }
@@ -157,7 +190,7 @@ pub fn dpmpp_step<T: Real>(
     denoised: Option<MatrixMut<T>>,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
-    let mut params = options.params();
+    let mut params = options.params(context, m)?;
     params.denoised =
         or_null_mut(denoised.as_ref(), |a| a.checked(context, m, d, "denoised"))?.cast();
     params.ld_denoised = denoised.as_ref().map_or(0, |a| a.ld());
@@ -184,7 +217,7 @@ pub fn dpmpp_step<T: Real>(
                 previous.as_ref().map_or(0, |a| a.ld()),
                 to.cast(),
                 next.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -200,7 +233,7 @@ pub fn heun_step<T: Real>(
     next: MatrixMut<T>,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
-    let params = options.params();
+    let params = options.params(context, m)?;
     let from = x.on(context, "x")?;
     let model = output.checked(context, m, d, "output")?;
     let start = denoised.checked(context, m, d, "denoised")?;
@@ -223,7 +256,7 @@ pub fn heun_step<T: Real>(
                 denoised.ld(),
                 to.cast(),
                 next.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -237,6 +270,7 @@ pub fn churn_step<T: Real>(
     next: MatrixMut<T>,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
+    let params = options.params(context, m)?;
     let from = x.on(context, "x")?;
     let to = next.checked(context, m, d, "next")?;
     context.finish(unsafe {
@@ -246,14 +280,14 @@ pub fn churn_step<T: Real>(
             scf_churn_step_f64,
             (
                 context.as_ptr(),
-                &options.params(),
+                &params,
                 x.m(),
                 x.d(),
                 from.cast(),
                 x.ld(),
                 to.cast(),
                 next.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -268,6 +302,7 @@ pub fn known_step<T: Real>(
     next: MatrixMut<T>,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
+    let params = options.params(context, m)?;
     let from = x.on(context, "x")?;
     let rows = if known.row_count() == 1 { 1 } else { m };
     let given = known.checked(context, rows, d, "known")?;
@@ -280,7 +315,7 @@ pub fn known_step<T: Real>(
             scf_known_step_f64,
             (
                 context.as_ptr(),
-                &options.params(),
+                &params,
                 x.m(),
                 x.d(),
                 from.cast(),
@@ -289,7 +324,7 @@ pub fn known_step<T: Real>(
                 ld,
                 to.cast(),
                 next.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })
@@ -305,7 +340,7 @@ pub fn corrector_step<T: Real>(
     workspace: &mut Workspace,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
-    let params = options.params();
+    let params = options.params(context, m)?;
     let from = x.on(context, "x")?;
     let model = output.checked(context, m, d, "output")?;
     let to = next.checked(context, m, d, "next")?;
@@ -330,7 +365,7 @@ pub fn corrector_step<T: Real>(
                 next.ld(),
                 memory,
                 bytes,
-                std::ptr::null_mut(),
+                context.stream(),
             )
         ))
     }
@@ -346,6 +381,7 @@ pub fn convert_output<T: Real>(
     converted: MatrixMut<T>,
 ) -> Result<()> {
     let (m, d) = (x.row_count(), x.columns());
+    let params = options.params(context, m)?;
     let from = x.on(context, "x")?;
     let model = output.checked(context, m, d, "output")?;
     let to = converted.checked(context, m, d, "converted")?;
@@ -356,7 +392,7 @@ pub fn convert_output<T: Real>(
             scf_convert_output_f64,
             (
                 context.as_ptr(),
-                &options.params(),
+                &params,
                 x.m(),
                 x.d(),
                 from.cast(),
@@ -366,7 +402,7 @@ pub fn convert_output<T: Real>(
                 form,
                 to.cast(),
                 converted.ld(),
-                std::ptr::null_mut(),
+                context.stream(),
             )
         )
     })

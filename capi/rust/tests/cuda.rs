@@ -10,8 +10,10 @@ fn cuda_takes_its_own_memory_and_agrees_with_the_cpu() {
         return;
     }
     let cpu = Context::new().unwrap();
-    let options = ContextOptions { backend: sys::SCF_BACKEND_CUDA, ..Default::default() };
+    let options =
+        ContextOptions { backend: sys::SCF_BACKEND_CUDA, own_stream: true, ..Default::default() };
     let cuda = Context::with_options(&options).unwrap();
+    assert!(!cuda.stream().is_null());
     assert_eq!(cuda.backend(), sys::SCF_BACKEND_CUDA);
 
     let data = [0.0f64, 0.0, 2.0, 0.0, 0.0, 2.0, 2.0, 2.0];

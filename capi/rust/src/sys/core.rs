@@ -73,6 +73,7 @@ extern "C" {
     pub fn scf_version_string() -> *const c_char;
     pub fn scf_status_name(status: scf_status) -> *const c_char;
     pub fn scf_last_error() -> *const c_char;
+    pub fn scf_set_last_error(status: scf_status, message: *const c_char) -> scf_status;
     pub fn scf_device_count(backend: i32, count: *mut i32) -> scf_status;
     pub fn scf_device_info_init(info: *mut scf_device_info, struct_size: u32) -> scf_status;
     pub fn scf_device_describe(backend: i32, device: i32, info: *mut scf_device_info)
