@@ -110,7 +110,7 @@ typedef struct scf_kde_query_params {
  * it would cost; one whose data all count, or nearly, is evaluated dense. Jacobian products,
  * quadratic forms and most probable data, queries that see one label alone, queries that are far
  * (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense always;
- * so are CUDA contexts. */
+ * so are CUDA contexts. Boxes need AVX2 where the processor is an x86-64. */
 #define SCF_KDE_METHOD_DENSE 0  /* all data */
 #define SCF_KDE_METHOD_BOXES 1  /* data in boxes whose weight may count; d <= 6 */
 #define SCF_KDE_METHOD_SCREEN 2 /* data near along a few directions; d >= 32 */

@@ -71,15 +71,17 @@ std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Querie
 // The method that queries are tried with before they are evaluated dense, or kDense. Jacobian
 // products and the most probable data are dense.
 template <class S>
-Method method_for(const CpuKde<S>& kde, const Queries<S>& queries, const Outputs<S>& outputs) {
+Method method_for(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                  const Outputs<S>& outputs) {
   const bool first_pass =
       outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr && outputs.top == 0;
   if (!(queries.tolerance > 0) || !first_pass) {
     return Method::kDense;
   }
-  return kde.boxes != nullptr    ? Method::kBoxes
-         : kde.screen != nullptr ? Method::kScreen
-                                 : Method::kDense;
+  if (kde.boxes != nullptr && kde_boxes_serve(context.targets())) {
+    return Method::kBoxes;
+  }
+  return kde.screen != nullptr ? Method::kScreen : Method::kDense;
 }
 
 // Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
@@ -135,7 +137,7 @@ template <class S, class C>
 std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
                       const Outputs<S>& outputs, Arena arena, std::int64_t* order,
                       std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
-  const Method method = method_for(kde, queries, outputs);
+  const Method method = method_for(context, kde, queries, outputs);
   if (method == Method::kDense) {
     return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
                                 lists.flagged, far);
@@ -261,7 +263,7 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
-  const Method method = method_for(kde, queries, outputs);
+  const Method method = method_for(context, kde, queries, outputs);
   const std::size_t bytes =
       std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
                 needed<T, T>(context, kde, queries, outputs, Passes::kOne, method),
