@@ -21,6 +21,7 @@ static_assert(kde::kMaxTop == SCF_KDE_MAX_TOP);
 static_assert(static_cast<int>(kde::Method::kDense) == SCF_KDE_METHOD_DENSE);
 static_assert(static_cast<int>(kde::Method::kBoxes) == SCF_KDE_METHOD_BOXES);
 static_assert(static_cast<int>(kde::Method::kScreen) == SCF_KDE_METHOD_SCREEN);
+static_assert(static_cast<int>(kde::Method::kExpansion) == SCF_KDE_METHOD_EXPANSION);
 static_assert(kde::kBadBandwidth == SCF_KDE_STATUS_BAD_BANDWIDTH);
 static_assert(kde::kBadSignalScale == SCF_KDE_STATUS_BAD_SIGNAL_SCALE);
 static_assert(kde::kBadSkip == SCF_KDE_STATUS_BAD_SKIP);

@@ -69,8 +69,9 @@ class ResultFiles {
 };
 
 // By SCF_KDE_METHOD_*.
-constexpr std::array<const char*, 3> kMethodNames = {"dense", "boxes", "screen"};
-static_assert(SCF_KDE_METHOD_DENSE == 0 && SCF_KDE_METHOD_BOXES == 1 && SCF_KDE_METHOD_SCREEN == 2);
+constexpr std::array<const char*, 4> kMethodNames = {"dense", "boxes", "screen", "expansion"};
+static_assert(SCF_KDE_METHOD_DENSE == 0 && SCF_KDE_METHOD_BOXES == 1 &&
+              SCF_KDE_METHOD_SCREEN == 2 && SCF_KDE_METHOD_EXPANSION == 3);
 
 struct Summary {
   std::int64_t n = 0;

@@ -16,6 +16,7 @@ module scorefield_kde
   integer(c_int32_t), parameter :: SCF_KDE_METHOD_DENSE = 0_c_int32_t
   integer(c_int32_t), parameter :: SCF_KDE_METHOD_BOXES = 1_c_int32_t
   integer(c_int32_t), parameter :: SCF_KDE_METHOD_SCREEN = 2_c_int32_t
+  integer(c_int32_t), parameter :: SCF_KDE_METHOD_EXPANSION = 3_c_int32_t
 
   type, bind(C) :: scf_kde_params
     integer(c_int32_t) :: struct_size

@@ -49,8 +49,8 @@ typedef struct scf_kde_params {
                            * Device memory, copied. */
   int32_t index;          /* 1: also build what evaluations with a tolerance skip data by (below);
                            * 0 (default): they are dense. On the CPU it takes about as much memory
-                           * as the data once more, and the time of a few hundred queries. On CUDA
-                           * it means nothing yet. */
+                           * as the data once more (f32 with d <= 3: twice), and the time of a few
+                           * hundred queries. On CUDA it means nothing yet. */
   int32_t reserved_index; /* 0 */
 } scf_kde_params;
 
@@ -101,19 +101,22 @@ typedef struct scf_kde_query_params {
 } scf_kde_query_params;
 
 /* Tolerance. With a tolerance tau > 0 and a dataset that was created with an index, data may be
- * left out of a query's sums whose weights add up to at most tau times the sum of all weights that
- * the query sees: proven, with the rounding of every step, in kernels/kde/README.md. Results are
- * those of the posterior that is left, so log p  is too small by -log(1 - tau) at most; m      is
- * off by at most tau D, and the score by at most tau a D / h^2, where D is the largest distance
- * between a datum and the mean of those that are left: the data's diameter at most. The promise of
- * accuracy above holds for the posterior that is left. Each query chooses its own method, from what
- * it would cost; one whose data all count, or nearly, is evaluated dense. Jacobian products,
- * quadratic forms and most probable data, queries that see one label alone, queries that are far
- * (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense always;
- * so are CUDA contexts. */
-#define SCF_KDE_METHOD_DENSE 0  /* all data */
-#define SCF_KDE_METHOD_BOXES 1  /* data in boxes whose weight may count; d <= 6 */
-#define SCF_KDE_METHOD_SCREEN 2 /* data near along a few directions; d >= 32 */
+ * left out of a query's sums, or be summed by truncated series, as long as what that moves their
+ * weights by adds up to at most tau times the sum of all weights that the query sees: proven, with
+ * the rounding of every step, in kernels/kde/README.md. Results are those of the posterior of these
+ * weights, so log p  is too small by -log(1 - tau) at most, or too large by log(1 + tau) (by series
+ * alone); m      is off by at most tau D, and the score by at most tau a D / h^2, where D is the
+ * largest distance between a datum and that m: the data's diameter at most. The promise of accuracy
+ * above holds for that posterior. Each query chooses its own method, from what it would cost; one
+ * whose data all count, or nearly, is evaluated dense. Jacobian products, quadratic forms and most
+ * probable data, queries that see one label alone, queries that are far (10^6 bandwidths from all
+ * data), and those whose divergence takes a second pass are dense always; so are CUDA contexts.
+ * Boxes and expansions need AVX2 where the processor is an x86-64. Series give log-densities,
+ * scores and denoisers, and are for bandwidths of at least the distances of neighbouring data. */
+#define SCF_KDE_METHOD_DENSE 0     /* all data */
+#define SCF_KDE_METHOD_BOXES 1     /* data in boxes whose weight may count; d <= 6 */
+#define SCF_KDE_METHOD_SCREEN 2    /* data near along a few directions; d >= 32 */
+#define SCF_KDE_METHOD_EXPANSION 3 /* cells of data by truncated series; d <= 3 */
 
 SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);
 
@@ -144,8 +147,9 @@ typedef struct scf_kde_outputs {
   void* effective_sample_size; /* T[m], in [1, n] */
   int64_t* top_indices;        /* int64[m, K]; needs top = K >= 1; -1 where fewer data are seen */
   void* top_weights;           /* T[m, K]: p_k, largest first; 0 where fewer data are seen */
-  int64_t* evaluated;          /* int64[m]: how many data's terms were summed; of no meaning for a
-                                * query that sets a status bit */
+  int64_t* evaluated;          /* int64[m]: how many data's terms were summed, each by itself: those
+                                * of series do not count; of no meaning for a query that sets a
+                                * status bit */
   int32_t* method;             /* int32[m]: SCF_KDE_METHOD_*, by which they were */
 } scf_kde_outputs;
 

@@ -34,7 +34,7 @@ enum StatusBit : std::uint32_t {
 };
 
 // By which data a query was evaluated: the SCF_KDE_METHOD_* of the public header.
-enum class Method : std::int32_t { kDense = 0, kBoxes = 1, kScreen = 2 };
+enum class Method : std::int32_t { kDense = 0, kBoxes = 1, kScreen = 2, kExpansion = 3 };
 
 // Whether what evaluations with a tolerance skip data by is prepared too.
 enum class Index { kNone, kBuilt };

@@ -23,27 +23,23 @@
 #include "kde/kde_boxes_cpu.h"
 #include "kde/kde_tile-inl.h"
 
-#ifndef SCF_KDE_BOXES_CPU_ONCE_
-#define SCF_KDE_BOXES_CPU_ONCE_
-namespace scf::kde {
-
-inline constexpr int kMostLevels = 16;     // 64 x 16^16 data
-inline constexpr int kListedLeaves = 512;  // that are found before they are summed
-
-// Which bits of 16 are set, lowest first.
-template <class Each>
-void for_each_bit(std::uint32_t bits, const Each& each) {
-  for (; bits != 0; bits &= bits - 1) {
-    each(__builtin_ctz(bits));
-  }
-}
-
-}  // namespace scf::kde
-#endif
-
 HWY_BEFORE_NAMESPACE();
 namespace scf::kde {
 namespace HWY_NAMESPACE {
+
+// The baseline of x86-64 is of processors that nobody runs this on: it is spared its third of the
+// time that this file takes to compile.
+#if HWY_ARCH_X86 && HWY_TARGET > HWY_AVX2
+bool BoxesServe() {
+  return false;
+}
+void BoxesChunkF32(const BoxTask<float, float>&) {}
+void BoxesChunkF64(const BoxTask<double, double>&) {}
+void BoxesChunkF32InF64(const BoxTask<float, double>&) {}
+#else
+bool BoxesServe() {
+  return true;
+}
 
 // kPlain: a = 1, sums about the query itself, no weights, no moments. Else everything.
 enum class Variant { kPlain, kGeneral };
@@ -93,16 +89,7 @@ class BoxQuery {
     reference_ = std::round(largest);
     AddLeaf(first);
     cut_ = static_cast<C>(Cut());
-    const std::int64_t count = List(first);
-    if (count < 0) {
-      return -1;
-    }
-    if (count <= kListedLeaves) {
-      AddListed(static_cast<int>(count));
-    } else {
-      Stream(first);
-    }
-    return evaluated_;
+    return AddCounting(first) ? evaluated_ : -1;
   }
 
   HWY_NOINLINE void Write() const {
@@ -123,7 +110,9 @@ class BoxQuery {
   static constexpr int kMoment = 1 + kD;
   static constexpr int kSquares = 2 + kD;
   static constexpr int kTotals = kD + (kGeneral ? 3 : 1);
-  static constexpr int kTogether = 4;  // vectors at a time
+  static constexpr int kTogether = 4;     // vectors at a time
+  static constexpr int kMostLevels = 16;  // 64 x 16^16 data
+  static constexpr int kMost = 512;       // leaves that are found before they are summed
 
   struct Sums {
     V mass, moment, squares, sum[kD];
@@ -202,58 +191,79 @@ class BoxQuery {
     return node;
   }
 
-  // Visits the leaves that may count but for `first`, which is summed already, in an order that
-  // depends on the query alone; leaf(i) says whether to go on.
-  template <class Leaf>
-  HWY_INLINE void ForEachLeaf(std::int64_t first, const Leaf& leaf) const {
+  // A place in the tree on the way through the leaves that may count.
+  struct Walk {
     struct Node {
       int level;
       std::int64_t group;
     };
     Node stack[kMostLevels * kFan];
     int depth = 0;
-    stack[depth++] = {static_cast<int>(boxes_.levels.size()) - 1, 0};
-    while (depth > 0) {
-      const Node node = stack[--depth];
-      const std::uint32_t bits = Counting(Group(boxes_.levels[node.level], node.group));
-      if (node.level > 0) {
-        for_each_bit(bits, [&](int c) {
-          stack[depth++] = {node.level - 1, node.group * kFan + c};
-        });
+    std::int64_t group = 0;      // of leaves that the walk is in,
+    std::uint32_t bits = 0;      // and those that are to come
+    std::int64_t listed[kMost];  // the last that were found
+  };
+
+  // Finds the next leaves that may count, but for `first`, which is summed already: up to kMost, in
+  // an order that depends on the query alone. Fewer are the last.
+  HWY_NOINLINE int Next(std::int64_t first, Walk& walk) const {
+    int count = 0;
+    for (;;) {
+      for (; walk.bits != 0; walk.bits &= walk.bits - 1) {
+        const std::int64_t leaf = walk.group * kFan + __builtin_ctz(walk.bits);
+        if (count == kMost) {
+          return count;
+        }
+        walk.listed[count] = leaf;
+        count += leaf == first ? 0 : 1;
+      }
+      if (walk.depth == 0) {
+        return count;
+      }
+      const typename Walk::Node node = walk.stack[--walk.depth];
+      std::uint32_t bits = Counting(Group(boxes_.levels[node.level], node.group));
+      if (node.level == 0) {
+        walk.group = node.group;
+        walk.bits = bits;
         continue;
       }
-      for (std::uint32_t rest = bits; rest != 0; rest &= rest - 1) {
-        const std::int64_t at = node.group * kFan + __builtin_ctz(rest);
-        if (at != first && !leaf(at)) {
-          return;
-        }
+      for (; bits != 0; bits &= bits - 1) {
+        walk.stack[walk.depth++] = {node.level - 1, node.group * kFan + __builtin_ctz(bits)};
       }
     }
   }
 
-  // Counts the leaves, and lists the first of them; -1 where they are too many.
-  HWY_NOINLINE std::int64_t List(std::int64_t first) {
-    std::int64_t count = 0;
-    ForEachLeaf(first, [&](std::int64_t leaf) {
-      if (count < kListedLeaves) {
-        listed_[count] = leaf;
-      }
-      return ++count < limits_.most_leaves;
-    });
-    return count < limits_.most_leaves ? count : -1;
+  void Start(Walk& walk) const {
+    walk.depth = 1;
+    walk.stack[0] = {static_cast<int>(boxes_.levels.size()) - 1, 0};
   }
 
-  HWY_NOINLINE void AddListed(int count) {
-    for (int i = 0; i < count; ++i) {
-      AddLeaf(listed_[i]);
+  // Counts the leaves that may count, and then sums them; false where they are too many.
+  HWY_NOINLINE bool AddCounting(std::int64_t first) {
+    Walk walk;
+    Start(walk);
+    int listed = Next(first, walk);
+    std::int64_t count = listed;
+    for (int more = listed; more == kMost && count < limits_.most_leaves;) {
+      more = Next(first, walk);
+      count += more;
     }
-  }
-
-  HWY_NOINLINE void Stream(std::int64_t first) {
-    ForEachLeaf(first, [&](std::int64_t leaf) {
-      AddLeaf(leaf);
-      return true;
-    });
+    if (count >= limits_.most_leaves) {
+      return false;
+    }
+    if (count > listed) {
+      Start(walk);
+      listed = Next(first, walk);
+    }
+    for (;;) {
+      for (int i = 0; i < listed; ++i) {
+        AddLeaf(walk.listed[i]);
+      }
+      if (listed < kMost) {
+        return true;
+      }
+      listed = Next(first, walk);
+    }
   }
 
   // Where boxes are cut: the exponent below which the data left out cannot weigh more than the
@@ -379,10 +389,11 @@ class BoxQuery {
     return sums;
   }
 
-  HWY_INLINE void AddLeaf(std::int64_t leaf) {
+  HWY_NOINLINE void AddLeaf(std::int64_t leaf) {
     const D dc;
-    // Exponents are at most 0, or the largest weight's.
-    Sums sums = reference_ >= -126 ? SumLeaf<true>(leaf) : SumLeaf<false>(leaf);
+    // Exponents are at most 0, or the largest weight's. One more copy of the sums is worth its time
+    // to compile where they are short.
+    Sums sums = !kGeneral && reference_ >= -126 ? SumLeaf<!kGeneral>(leaf) : SumLeaf<false>(leaf);
     // Weights of up to 2^64 keep their sums finite and lose nothing.
     const V limit = hn::Set(dc, C(18446744073709551616.0));
     if (HWY_UNLIKELY(!hn::AllTrue(dc, hn::Le(sums.mass, limit)))) {
@@ -427,7 +438,6 @@ class BoxQuery {
   V rho_[kD];
   V rate_, least_rate_, scale_, slack_;
   double totals_[kTotals][kFan];
-  std::int64_t listed_[kListedLeaves];
 };
 
 template <int kD, Variant kVariant, class S, class C>
@@ -478,6 +488,7 @@ void BoxesChunkF64(const BoxTask<double, double>& task) {
 void BoxesChunkF32InF64(const BoxTask<float, double>& task) {
   BoxesChunk(task);
 }
+#endif
 
 }  // namespace HWY_NAMESPACE
 }  // namespace scf::kde
@@ -486,9 +497,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace scf::kde {
 
+HWY_EXPORT(BoxesServe);
 HWY_EXPORT(BoxesChunkF32);
 HWY_EXPORT(BoxesChunkF64);
 HWY_EXPORT(BoxesChunkF32InF64);
+
+bool kde_boxes_serve(std::int64_t targets) {
+  return HWY_DISPATCH_TABLE(BoxesServe)[dispatch_index(targets)]();
+}
 
 template <>
 void kde_boxes_chunk(std::int64_t targets, const BoxTask<float, float>& task) {

@@ -60,6 +60,9 @@ struct BoxTask {
   std::int64_t* evaluated = nullptr;  // per query: data that were summed; -1: declined
 };
 
+// Whether the kernel is compiled for what these targets choose: for x86-64, from AVX2 on.
+[[nodiscard]] bool kde_boxes_serve(std::int64_t targets);
+
 template <class S, class C>
 void kde_boxes_chunk(std::int64_t targets, const BoxTask<S, C>& task);
 

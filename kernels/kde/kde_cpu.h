@@ -18,6 +18,8 @@
 
 namespace scf::kde {
 
+struct ExpansionIndex;  // kde_expansion_cpu.h
+
 // Data positions of one label, or of all data, and the weight that a query of that label sees.
 struct DataClass {
   std::int32_t label;
@@ -82,6 +84,7 @@ class CpuKde {
   HostArray<T> lines;  // [n][padded()] the data once more, each in one piece; only with a screen
   // What evaluations with a tolerance skip data by, or null.
   std::unique_ptr<const BoxIndex<T>> boxes;
+  std::shared_ptr<const ExpansionIndex> expansion;  // only where boxes are
   std::unique_ptr<const ScreenIndex> screen;
 
   [[nodiscard]] std::int64_t padded() const noexcept { return groups * group; }

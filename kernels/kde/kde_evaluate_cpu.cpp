@@ -71,15 +71,25 @@ std::size_t needed(const CpuContext& context, const CpuKde<S>& kde, const Querie
 // The method that queries are tried with before they are evaluated dense, or kDense. Jacobian
 // products and the most probable data are dense.
 template <class S>
-Method method_for(const CpuKde<S>& kde, const Queries<S>& queries, const Outputs<S>& outputs) {
+Method method_for(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+                  const Outputs<S>& outputs) {
   const bool first_pass =
       outputs.jacobian_product == nullptr && outputs.quadratic_form == nullptr && outputs.top == 0;
   if (!(queries.tolerance > 0) || !first_pass) {
     return Method::kDense;
   }
-  return kde.boxes != nullptr    ? Method::kBoxes
-         : kde.screen != nullptr ? Method::kScreen
-                                 : Method::kDense;
+  if (kde.boxes != nullptr && kde_boxes_serve(context.targets())) {
+    return Method::kBoxes;
+  }
+  return kde.screen != nullptr ? Method::kScreen : Method::kDense;
+}
+
+// Expansions serve log-densities, scores and denoisers, in double.
+template <class S>
+bool expands(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
+             const Outputs<S>& outputs) {
+  return method_for(context, kde, queries, outputs) == Method::kBoxes && kde.expansion != nullptr &&
+         outputs.divergence == nullptr && outputs.effective_sample_size == nullptr;
 }
 
 // Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
@@ -95,7 +105,12 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
     const double a = scale_of(queries, i);
     const DataClass& of = class_of(kde, queries, i);
     bool suits =
-        method == Method::kBoxes ? &of == &kde.all : of.end - of.begin >= ScreenIndex::kLeastData;
+        method == Method::kScreen ? of.end - of.begin >= ScreenIndex::kLeastData : &of == &kde.all;
+    if (method == Method::kExpansion) {
+      // Where the data of leaves are to be summed singly, boxes do it faster.
+      const double h = kde.to_stored(bandwidth_of(queries, i));
+      suits = suits && a * kde.expansion->leaf_radius < kWidestLeaf * h;
+    }
     suits = suits && rate > 1e-28 && rate < 1e28 && a > 1e-6 && a < 1e6;
     for (std::int64_t j = 0; j < kde.d; ++j) {
       suits = suits && std::abs(kde.to_stored(static_cast<double>(x[j]))) < 1e15;
@@ -103,6 +118,101 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
     (suits ? order[kept++] : declined.queries[declined.count++]) = i;
   }
   return kept;
+}
+
+// Sorts queries so that those next to one another lie close together and have similar bandwidths.
+// `keys` has as many places.
+template <class S>
+void sort_by_place(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t* order,
+                   std::int64_t count, std::int64_t* keys) {
+  if (queries.m >= std::int64_t{1} << 32) {
+    return;
+  }
+  for (std::int64_t at = 0; at < count; ++at) {
+    const std::int64_t i = order[at];
+    const double a = scale_of(queries, i);
+    // An octave of h / a, then 8 bits of each coordinate in the data's box, interleaved.
+    const double h = kde.to_stored(bandwidth_of(queries, i)) / a;
+    std::int64_t key = std::clamp(std::ilogb(h), -30, 30) + 30;
+    std::int64_t cells[ExpansionIndex::kMaxDimension] = {};
+    for (std::int64_t j = 0; j < kde.d; ++j) {
+      const double x = kde.to_stored(static_cast<double>(queries.x[i * queries.ld + j])) / a;
+      const auto lower = static_cast<double>(kde.lower[j]);
+      const double width = static_cast<double>(kde.upper[j]) - lower;
+      cells[j] = static_cast<std::int64_t>(
+          std::clamp((x - lower) / (width > 0 ? width : 1) * 256, 0.0, 255.0));
+    }
+    for (int bit = 7; bit >= 0; --bit) {
+      for (std::int64_t j = 0; j < kde.d; ++j) {
+        key = key * 2 + (cells[j] >> bit & 1);
+      }
+    }
+    keys[at] = key << 32 | i;
+  }
+  std::sort(keys, keys + count);
+  for (std::int64_t at = 0; at < count; ++at) {
+    order[at] = keys[at] & 0xffffffff;
+  }
+}
+
+// h / a in the stored unit, to a factor of two.
+template <class S>
+int octave(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t i) {
+  return std::ilogb(kde.to_stored(bandwidth_of(queries, i)) / scale_of(queries, i));
+}
+
+// Serves what expansions suit; the number of the others, which are what is left of `order`.
+//
+// Queries are sorted, and the first of each block say whether the others are worth it: what it
+// takes to find that out is then little of what dense sums take.
+template <class S>
+std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
+                               const Queries<S>& queries, const Outputs<S>& outputs, Arena arena,
+                               Lists<S>& lists, std::int64_t count) {
+  constexpr std::int64_t kBlock = 8 * kExpansionTile;
+  QueryList& declined = lists.declined;
+  std::int64_t* const order = lists.order;
+  std::int64_t* const list = lists.flagged;
+  count = keep_suitable(kde, queries, Method::kExpansion, order, count, declined);
+  sort_by_place(kde, queries, order, count, list);
+  Evaluation<S, double> evaluation(context, kde, queries, outputs, Passes::kOne,
+                                   Method::kExpansion);
+  evaluation.carve(arena);
+  // Calls each(begin, end of the first, end) for blocks of one octave.
+  const auto for_each_block = [&](const auto& each) {
+    for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
+      const int first = octave(kde, queries, order[begin]);
+      for (end = begin + 1; end < std::min(count, begin + kBlock); ++end) {
+        if (octave(kde, queries, order[end]) != first) {
+          break;
+        }
+      }
+      each(begin, std::min<std::int64_t>(end, begin + kExpansionTile), end);
+    }
+  };
+  std::int64_t listed = 0;
+  for_each_block([&](std::int64_t begin, std::int64_t tried, std::int64_t) {
+    listed = std::copy(order + begin, order + tried, list + listed) - list;
+  });
+  std::int64_t seen = declined.count;
+  evaluation.run(list, listed, nullptr, &lists.far, &declined);
+  const std::int64_t last = declined.count;
+  listed = 0;
+  for_each_block([&](std::int64_t begin, std::int64_t tried, std::int64_t end) {
+    // What was declined is in the order of what was tried.
+    const std::int64_t before = seen;
+    for (std::int64_t at = begin; at < tried; ++at) {
+      seen += seen < last && declined.queries[seen] == order[at] ? 1 : 0;
+    }
+    const bool worth = 2 * (seen - before) <= tried - begin;
+    for (std::int64_t at = tried; at < end; ++at) {
+      (worth ? list[listed++] : declined.queries[declined.count++]) = order[at];
+    }
+  });
+  evaluation.run(list, listed, nullptr, &lists.far, &declined);
+  std::copy_n(declined.queries, declined.count, order);
+  sort_queries(queries, order, declined.count);
+  return declined.count;
 }
 
 constexpr std::int64_t kMostSampled = 24;  // queries
@@ -140,7 +250,7 @@ template <class S, class C>
 std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& queries,
                       const Outputs<S>& outputs, Arena arena, std::int64_t* order,
                       std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
-  const Method method = method_for(kde, queries, outputs);
+  const Method method = method_for(context, kde, queries, outputs);
   if (method == Method::kDense) {
     return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
                                 lists.flagged, far);
@@ -275,12 +385,14 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
   }
   Arena arena(nullptr);
   const Lists<T> lists(arena, queries.m);
-  const Method method = method_for(kde, queries, outputs);
+  const Method method = method_for(context, kde, queries, outputs);
+  const Method widest = expands(context, kde, queries, outputs) ? Method::kExpansion : method;
   const std::size_t bytes =
       std::max({needed<T, T>(context, kde, queries, outputs, Passes::kOne),
                 needed<T, T>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne, method),
+                needed<T, double>(context, kde, queries, outputs, Passes::kOne, widest),
                 needed<T, double>(context, kde, queries, outputs, Passes::kTwo),
                 kde_far_workspace_cpu(context, kde, outputs)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));
@@ -296,9 +408,12 @@ void kde_evaluate_cpu(const CpuContext& context, const CpuKde<T>& kde, const Que
   }
   Arena arena(workspace);
   Lists<T> lists(arena, queries.m);
-  const std::int64_t count = order_queries(
+  std::int64_t count = order_queries(
       kde, queries, lists.order, [](std::int64_t) { return true; },
       [&](std::int64_t i) { write_nan_row(outputs, kde.d, i); });
+  if (expands(context, kde, queries, outputs)) {
+    count = evaluate_expanded(context, kde, queries, outputs, arena, lists, count);
+  }
   // Jacobian products are made, and the most probable data ranked, in double always: single
   // precision swaps near ties.
   std::int64_t* order = lists.order;

@@ -22,6 +22,7 @@
 #include "kde/kde_chunk_cpu.h"
 #include "kde/kde_detection.h"
 #include "kde/kde_evaluate_cpu.h"
+#include "kde/kde_expansion_cpu.h"
 
 namespace scf::kde {
 
@@ -86,6 +87,9 @@ inline constexpr int kTilesPerThread = 4;
 // Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
 inline constexpr double kMostSummed = 0.4;
 inline constexpr double kMostListed = 0.25;
+// Of the median leaf, a times its radius in bandwidths: where it is wider, boxes sum leaves faster
+// than expansions are evaluated.
+inline constexpr double kWidestLeaf = 1;
 
 // By what a query was evaluated, and how many data.
 template <class T>
@@ -380,6 +384,7 @@ class Evaluation {
     C* posterior;
     double* slack;  // of the methods that are not dense
     ScreenScratchpad screen;
+    char* expansion;
   };
 
   Scratch take_scratch(Arena& arena) const {
@@ -398,6 +403,9 @@ class Evaluation {
     }
     if (method_ != Method::kDense) {
       s.slack = arena.take<double>(kTileQueries);
+      if (method_ == Method::kExpansion) {
+        s.expansion = arena.take<char>(kExpansionScratch);
+      }
       if (method_ == Method::kScreen) {
         const ScreenIndex& screen = *kde_.screen;
         s.screen.u = arena.take<double>(ScreenIndex::kRows * d);
@@ -425,8 +433,11 @@ class Evaluation {
                         tile_list_, tiles_);
     }
     // A tile of another method is one task, of all data: there are to be as many as threads.
+    // Those of expansions are evaluated together, and are the same whatever the threads.
     const std::int64_t size =
-        std::clamp<std::int64_t>(count / context_.threads(), kGroupRows, kTileQueries);
+        method_ == Method::kExpansion
+            ? kExpansionTile
+            : std::clamp<std::int64_t>(count / context_.threads(), kGroupRows, kTileQueries);
     const std::int64_t listed =
         list_tiles(kde_, queries_, order, count, done, size, tile_list_, tiles_);
     for (std::int64_t t = 0; t < listed; ++t) {
@@ -475,6 +486,13 @@ class Evaluation {
     if constexpr (kExact) {
       if (pass == Pass::kSecond) {
         return kde_second_chunk(context_.targets(), task);
+      }
+    }
+    if constexpr (kExact) {
+      if (method_ == Method::kExpansion) {
+        return kde_expansion_chunk<S>(context_.targets(),
+                                      {&task, std::log(queries_.tolerance),
+                                       evaluated_ + tile_index * kTileQueries, scratch.expansion});
       }
     }
     if (method_ == Method::kBoxes) {

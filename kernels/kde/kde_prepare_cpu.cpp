@@ -10,6 +10,7 @@
 #include "common/cpu_context.h"
 #include "common/error.h"
 #include "kde/kde_cpu.h"
+#include "kde/kde_expansion_cpu.h"
 #include "kde/kde_queries_cpu.h"
 
 namespace scf::kde {
@@ -355,6 +356,10 @@ std::shared_ptr<const CpuKde<T>> kde_prepare_cpu(const CpuContext& context,
   if (data.index == Index::kBuilt) {
     if (kde->d <= BoxIndex<T>::kMaxDimension && kde->n >= BoxIndex<T>::kLeastData) {
       kde->boxes = kde_build_boxes_cpu(context, *kde);
+      if (kde->d <= ExpansionIndex::kMaxDimension && kde->n >= ExpansionIndex::kLeastData &&
+          kde_boxes_serve(context.targets())) {
+        kde->expansion = kde_build_expansion_cpu(context, *kde);
+      }
     }
     if (kde->d >= ScreenIndex::kLeastDimension && kde->n >= ScreenIndex::kLeastData) {
       kde->lines = HostArray<T>(allocator, kde->n * kde->padded());

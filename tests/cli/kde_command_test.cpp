@@ -57,7 +57,7 @@ TEST(KdeCommand, JsonHasEveryKeyAndTheirTypes) {
   EXPECT_EQ(json["leave_one_out"], false);
   EXPECT_EQ(json["tolerance"], 0.0);
   EXPECT_EQ(json["mean_evaluated"], 4.0);
-  EXPECT_EQ(json["methods"], Json({{"dense", 1}, {"boxes", 0}, {"screen", 0}}));
+  EXPECT_EQ(json["methods"], Json({{"dense", 1}, {"boxes", 0}, {"screen", 0}, {"expansion", 0}}));
   EXPECT_EQ(json["device"], "cpu");
   EXPECT_EQ(json["threads"], 1);
   EXPECT_TRUE(json["files"].empty());

@@ -28,7 +28,7 @@ CHOICES = {
     },
     "SCF_BACKEND_": {"cpu": 0, "cuda": 1},
     "SCF_COPY_": {"host_to_device": 0, "device_to_host": 1, "device_to_device": 2},
-    "SCF_KDE_METHOD_": {"dense": 0, "boxes": 1, "screen": 2},
+    "SCF_KDE_METHOD_": {"dense": 0, "boxes": 1, "screen": 2, "expansion": 3},
     "SCF_KDE_STATUS_": {
         "bad_bandwidth": 1,
         "bad_signal_scale": 2,

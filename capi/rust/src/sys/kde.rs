@@ -15,6 +15,7 @@ pub const SCF_KDE_STATUS_BAD_QUERY: u32 = 32;
 pub const SCF_KDE_METHOD_DENSE: i32 = 0;
 pub const SCF_KDE_METHOD_BOXES: i32 = 1;
 pub const SCF_KDE_METHOD_SCREEN: i32 = 2;
+pub const SCF_KDE_METHOD_EXPANSION: i32 = 3;
 
 #[repr(C)]
 pub struct scf_kde {
