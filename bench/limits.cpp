@@ -3,13 +3,18 @@
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
 #include <hwy/highway.h>
+#include <sys/mman.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
 #include <cstdlib>
 #include <ctime>
+#include <limits>
 #include <memory>
 #include <new>
+#include <utility>
+#include <vector>
 
 #include "limits.h"
 
@@ -18,9 +23,9 @@
 namespace scf_bench {
 
 struct MoveTask {
-  float* base;
+  const float* inputs[8];
+  float* outputs[4];
   std::int64_t count;
-  std::int64_t stride;
   int reads;
   int writes;
   bool streams;  // non-temporal stores
@@ -65,12 +70,17 @@ double MultiplyAddsF64(long repeats, double* result) {
   return MultiplyAdds<double>(repeats, result);
 }
 
-// One pass over arrays of `count` floats, `stride` apart: each output is the sum of the inputs.
+// One pass over arrays of `count` floats: each output is the sum of the inputs.
 template <int kReads, int kWrites, bool kStreams>
-double Move(float* base, std::int64_t count, std::int64_t stride) {
+double Move(const MoveTask& task) {
   const hn::ScalableTag<float> d;
   constexpr int kUnrolled = 4;
   const std::int64_t lanes = hn::Lanes(d);
+  const float* inputs[kReads + 1];
+  float* outputs[kWrites + 1];
+  std::copy_n(task.inputs, kReads, inputs);
+  std::copy_n(task.outputs, kWrites, outputs);
+  const std::int64_t count = task.count / (kUnrolled * lanes) * (kUnrolled * lanes);
   hn::Vec<decltype(d)> total[kUnrolled];
   for (auto& sum : total) {
     sum = hn::Zero(d);
@@ -78,16 +88,16 @@ double Move(float* base, std::int64_t count, std::int64_t stride) {
   for (std::int64_t i = 0; i < count; i += kUnrolled * lanes) {
 #pragma GCC unroll 4
     for (int u = 0; u < kUnrolled; ++u) {
-      float* const at = base + i + u * lanes;
+      const std::int64_t at = i + u * lanes;
       auto sum = hn::Set(d, 1.0f);
 #pragma GCC unroll 8
       for (int r = 0; r < kReads; ++r) {
-        sum = hn::Add(sum, hn::Load(d, at + r * stride));
+        sum = hn::Add(sum, hn::Load(d, inputs[r] + at));
       }
       total[u] = kWrites == 0 ? hn::Add(total[u], sum) : sum;
 #pragma GCC unroll 4
-      for (int w = kReads; w < kReads + kWrites; ++w) {
-        kStreams ? hn::Stream(sum, d, at + w * stride) : hn::Store(sum, d, at + w * stride);
+      for (int w = 0; w < kWrites; ++w) {
+        kStreams ? hn::Stream(sum, d, outputs[w] + at) : hn::Store(sum, d, outputs[w] + at);
       }
     }
   }
@@ -97,8 +107,7 @@ double Move(float* base, std::int64_t count, std::int64_t stride) {
 
 template <int kReads, int kWrites>
 double MoveEither(const MoveTask& task) {
-  return task.streams ? Move<kReads, kWrites, true>(task.base, task.count, task.stride)
-                      : Move<kReads, kWrites, false>(task.base, task.count, task.stride);
+  return task.streams ? Move<kReads, kWrites, true>(task) : Move<kReads, kWrites, false>(task);
 }
 
 template <int kReads>
@@ -108,8 +117,12 @@ double MoveWrites(const MoveTask& task) {
       return MoveEither<kReads, 0>(task);
     case 1:
       return MoveEither<kReads, 1>(task);
-    default:
+    case 2:
       return MoveEither<kReads, 2>(task);
+    case 3:
+      return MoveEither<kReads, 3>(task);
+    default:
+      return MoveEither<kReads, 4>(task);
   }
 }
 
@@ -153,6 +166,10 @@ double thread_seconds() {
   return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 template <class Element>
 double multiply_adds_per_second() {
   double best = 0;
@@ -169,30 +186,55 @@ double multiply_adds_per_second() {
   return best;
 }
 
+MoveLimit::MoveLimit(std::vector<const void*> inputs, std::vector<void*> outputs, std::size_t bytes)
+    : inputs_(std::move(inputs)),
+      outputs_(std::move(outputs)),
+      bytes_(bytes),
+      seconds_(std::numeric_limits<double>::infinity()) {}
+
+void MoveLimit::measure() {
+  MoveTask task = {};
+  std::transform(inputs_.begin(), inputs_.end(), task.inputs,
+                 [](const void* of) { return static_cast<const float*>(of); });
+  std::transform(outputs_.begin(), outputs_.end(), task.outputs,
+                 [](void* of) { return static_cast<float*>(of); });
+  task.count = static_cast<std::int64_t>(bytes_ / sizeof(float));
+  task.reads = static_cast<int>(inputs_.size());
+  task.writes = static_cast<int>(outputs_.size());
+  volatile double sink = 0;
+  for (const bool streams : {false, true}) {
+    task.streams = streams;
+    const double start = thread_seconds();
+    sink = sink + HWY_DYNAMIC_DISPATCH(MoveArrays)(task);
+    seconds_ = std::min(seconds_, thread_seconds() - start);
+  }
+}
+
 double bytes_per_second(int reads, int writes) {
-  constexpr std::int64_t kCount = std::int64_t{1} << 24;  // floats of an array: 64 MiB
-  constexpr std::int64_t kStride = kCount + 1024 + 64;    // no two arrays in the same cache sets
-  constexpr std::int64_t kArrays = 10;
-  static const std::unique_ptr<float[], decltype(&std::free)> arrays = [] {
-    constexpr std::size_t kBytes = sizeof(float) * kArrays * kStride;
-    auto* const memory = static_cast<float*>(std::aligned_alloc(256, kBytes));
+  constexpr std::size_t kBytes = std::size_t{64} << 20;  // of an array
+  constexpr std::size_t kStride = kBytes + 4096 + 256;   // no two in the same cache sets
+  constexpr std::size_t kPage = std::size_t{2} << 20;
+  constexpr std::size_t kAll = (10 * kStride + kPage - 1) / kPage * kPage;
+  static const std::unique_ptr<char[], decltype(&std::free)> arrays = [] {
+    auto* const memory = static_cast<char*>(std::aligned_alloc(kPage, kAll));
     if (memory == nullptr) {
       throw std::bad_alloc();
     }
-    std::fill_n(memory, kArrays * kStride, 1.0f);
-    return std::unique_ptr<float[], decltype(&std::free)>(memory, &std::free);
+    (void)madvise(memory, kAll, MADV_HUGEPAGE);  // as the library's own memory
+    std::fill_n(reinterpret_cast<float*>(memory), kAll / sizeof(float), 1.0f);
+    return std::unique_ptr<char[], decltype(&std::free)>(memory, &std::free);
   }();
-  double best = 0;
-  volatile double sink = 0;
-  for (int i = 0; i < 8; ++i) {
-    const MoveTask task = {arrays.get(), kCount, kStride, reads, writes, i % 2 == 1};
-    const double start = thread_seconds();
-    sink = sink + HWY_DYNAMIC_DISPATCH(MoveArrays)(task);
-    const double seconds = thread_seconds() - start;
-    best = std::max(best, static_cast<double>(reads + writes) * sizeof(float) *
-                              static_cast<double>(kCount) / seconds);
+  std::vector<const void*> inputs;
+  std::vector<void*> outputs;
+  for (int i = 0; i < reads + writes; ++i) {
+    void* const array = arrays.get() + static_cast<std::size_t>(i) * kStride;
+    i < reads ? inputs.push_back(array) : outputs.push_back(array);
   }
-  return best;
+  MoveLimit limit(inputs, outputs, kBytes);
+  for (int i = 0; i < 4; ++i) {
+    limit.measure();
+  }
+  return static_cast<double>(reads + writes) * static_cast<double>(kBytes) / limit.seconds();
 }
 
 template double multiply_adds_per_second<float>();

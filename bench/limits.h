@@ -1,6 +1,9 @@
 // Limits of this machine, measured now: what a share of the limit is a share of.
 #pragma once
 
+#include <cstddef>
+#include <vector>
+
 namespace scf_bench {
 
 // Multiply-adds per second of one thread, each lane of a vector counted, with the best SIMD target
@@ -8,13 +11,32 @@ namespace scf_bench {
 template <class Element>
 [[nodiscard]] double multiply_adds_per_second();
 
-// Bytes per second that one thread moves between its registers and memory, all `reads` + `writes`
-// arrays counted once, each far larger than the caches: the better of ordinary and non-temporal
-// stores. reads in [0, 8], writes in [0, 2], one of them positive. The first call takes memory,
-// which later ones use again. Takes about 0.3 s.
+// The least time of a pass over arrays of `bytes` each, all inputs read and all outputs written:
+// the better of ordinary and non-temporal stores. Up to 8 inputs and 4 outputs, but not 3; aligned
+// to 64 bytes. measure() makes a pass of each kind, so that passes can alternate with those of what
+// is compared with them, over the same memory; numbers in the outputs are lost.
+class MoveLimit {
+ public:
+  MoveLimit(std::vector<const void*> inputs, std::vector<void*> outputs, std::size_t bytes);
+  void measure();
+  [[nodiscard]] double seconds() const { return seconds_; }
+
+ private:
+  std::vector<const void*> inputs_;
+  std::vector<void*> outputs_;
+  std::size_t bytes_;
+  double seconds_;
+};
+
+// Bytes per second of such passes over arrays of its own, each far larger than the caches: all
+// `reads` + `writes` arrays counted once. reads in [0, 8], writes in [0, 4], one of them
+// positive. The first call takes memory, which later ones use again. Takes about 0.1 s.
 [[nodiscard]] double bytes_per_second(int reads, int writes);
 
 // CPU seconds of the calling thread.
 [[nodiscard]] double thread_seconds();
+
+// Seconds of a clock that runs on.
+[[nodiscard]] double wall_seconds();
 
 }  // namespace scf_bench

@@ -21,7 +21,6 @@
 #include <scorefield/scorefield.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -97,10 +96,6 @@ struct Constant {
     return SCF_SUCCESS;
   }
 };
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 // The least time of a step but the first and the last.
 struct Watch {

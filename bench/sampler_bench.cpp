@@ -1,11 +1,11 @@
 // The samplers' steps: bytes per second, and the share of the limit.
 //
-// Two times are measured in the same run, of one thread, by the best of several passes: that of
-// moving every matrix once, with as many arrays read and written, and that of making the noise, in
-// a buffer that stays in the caches. "share" is the larger of them over the step's time, "share of
-// sum" their sum: a core that makes noise and waits for memory one after the other has a share of
-// the sum of 1 and no more. States are far larger than the caches. One thread, timed by its CPU
-// time.
+// Two more times are measured by passes that alternate with those of the step, the best of each:
+// that of moving every matrix once, by a loop that does nothing else over the same matrices, and
+// that of making the noise, in a buffer that stays in the caches. "share" is the larger of them
+// over the step's time, "share of sum" their sum: a core that makes noise and waits for memory one
+// after the other has a share of the sum of 1 and no more. States are far larger than the caches.
+// One thread, timed by its CPU time.
 #include <benchmark/benchmark.h>
 #include <scorefield/scorefield.h>
 
@@ -18,6 +18,7 @@
 
 #include "client.h"
 #include "limits.h"
+#include "noise_limit.h"
 #include "shapes.h"
 
 namespace scf_bench {
@@ -364,39 +365,24 @@ bool is_correct(Problem<T>& problem, const Operation<T>& operation) {
   return true;
 }
 
-// Normals per second of one thread in a buffer that stays in the L2 cache.
+// The matrices that a step moves; one that is read twice is there twice.
 template <class T>
-double normals_per_second(std::int64_t d) {
-  const Client client(SCF_BACKEND_CPU);
-  const std::int64_t m = std::max<std::int64_t>(1, 16384 / d);
-  T* const buffer = client.allocate<T>(m * d);
-  double best = 0;
-  for (int i = 0; i < 10; ++i) {
-    constexpr int kRepeats = 40;
-    const double start = thread_seconds();
-    for (int r = 0; r < kRepeats; ++r) {
-      check(Step<T>::normal(client.get(), nullptr, m, d, buffer, d, nullptr));
-    }
-    best = std::max(best, static_cast<double>(kRepeats * m * d) / (thread_seconds() - start));
+MoveLimit move_limit(const Problem<T>& problem, const Operation<T>& operation) {
+  std::vector<const void*> inputs = {problem.x};
+  if (operation.reads > 1) {
+    inputs.push_back(problem.output);
   }
-  return best;
-}
-
-// Seconds of what an operation cannot do without.
-struct Least {
-  double move;
-  double make;
-};
-template <class T>
-Least least_of(const Operation<T>& operation, const Problem<T>& problem) {
-  const double numbers = static_cast<double>(problem.m) * static_cast<double>(problem.d);
-  const bool given = problem.way.noise == Noise::kGiven;
-  const int reads = operation.reads + (given ? operation.noises : 0);
-  return {static_cast<double>(sizeof(T)) * (reads + operation.writes) * numbers /
-              bytes_per_second(std::min(reads, 3), operation.writes),
-          given || operation.noises == 0
-              ? 0
-              : operation.noises * numbers / normals_per_second<T>(problem.d)};
+  if (operation.reads > 2) {
+    inputs.push_back(problem.third);
+  }
+  if (problem.way.noise == Noise::kGiven && operation.noises > 0) {
+    inputs.push_back(problem.params.noise);
+  }
+  std::vector<void*> outputs = {problem.next};
+  if (operation.writes > 1) {
+    outputs.push_back(problem.third);
+  }
+  return {inputs, outputs, static_cast<std::size_t>(problem.m * problem.d) * sizeof(T)};
 }
 
 template <class T>
@@ -415,25 +401,30 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
     return;
   }
   const bool cpu = backend == SCF_BACKEND_CPU;
-  Least least = cpu ? least_of(operation, problem) : Least{};
+  const bool makes = way.noise != Noise::kGiven && operation.noises > 0;
+  MoveLimit move = move_limit(problem, operation);
+  NoiseLimit<T> make(Step<T>::normal, shape.d);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
-    const double start = thread_seconds();
+    if (cpu) {
+      move.measure();
+      make.measure();
+    }
+    const double start = cpu ? thread_seconds() : wall_seconds();
     check(run(problem, operation));
     problem.client.synchronise();
-    seconds = std::min(seconds, thread_seconds() - start);
+    const double took = (cpu ? thread_seconds() : wall_seconds()) - start;
+    state.SetIterationTime(took);
+    seconds = std::min(seconds, took);
   }
+  const double numbers = static_cast<double>(shape.m) * static_cast<double>(shape.d);
   const int moved =
       operation.reads + operation.writes + (way.noise == Noise::kGiven ? operation.noises : 0);
-  const double bytes = static_cast<double>(sizeof(T)) * moved * static_cast<double>(shape.m) *
-                       static_cast<double>(shape.d);
-  state.counters["bytes/s"] = benchmark::Counter(static_cast<double>(state.iterations()) * bytes,
-                                                 benchmark::Counter::kIsRate);
+  state.counters["bytes/s"] = sizeof(T) * moved * numbers / seconds;
   if (cpu) {
-    const Least again = least_of(operation, problem);
-    least = {std::min(least.move, again.move), std::min(least.make, again.make)};
-    state.counters["share"] = std::max(least.move, least.make) / seconds;
-    state.counters["share of sum"] = (least.move + least.make) / seconds;
+    const double of_make = makes ? operation.noises * numbers * make.seconds() : 0;
+    state.counters["share"] = std::max(move.seconds(), of_make) / seconds;
+    state.counters["share of sum"] = (move.seconds() + of_make) / seconds;
   }
 }
 
@@ -445,7 +436,8 @@ void add(const char* dtype, const char* device, std::int32_t backend, const Oper
                            (way.in_place ? "_in_place" : "") + "/" + dtype + "/" + device +
                            "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
   benchmark::RegisterBenchmark(name.c_str(), step<T>, backend, operation, way, shape)
-      ->Unit(benchmark::kMillisecond);
+      ->Unit(benchmark::kMillisecond)
+      ->UseManualTime();
 }
 
 template <class T>

@@ -309,6 +309,30 @@ HWY_INLINE void WithColumns(std::int64_t columns, const Body& body) {
   }
 }
 
+// The two above for any number of columns, compiled once for all formulas.
+template <class T>
+HWY_NOINLINE void AddAnyRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
+                             bool adds, double* sums) {
+  WithColumns(columns, [&](auto width) HWY_ATTR {
+    AddRows<decltype(width)::value>(terms, rows, columns, factor, adds, sums);
+  });
+}
+template <class T>
+HWY_NOINLINE void SpreadAnyRows(const T* values, std::int64_t rows, std::int64_t columns, T* to) {
+  WithColumns(columns, [&](auto width) HWY_ATTR {
+    SpreadRows<decltype(width)::value>(values, rows, columns, to);
+  });
+}
+
+// Rows [rows, columns] from one leading dimension to another.
+template <class T>
+HWY_NOINLINE void CopyRows(const T* from, std::int64_t from_ld, std::int64_t rows,
+                           std::int64_t columns, T* to, std::int64_t to_ld) {
+  for (std::int64_t row = 0; row < rows; ++row) {
+    std::copy_n(from + row * from_ld, columns, to + row * to_ld);
+  }
+}
+
 // The elements of a strip, with coefficients of each or, kUniform, one of each kind; terms
 // [kSums, kStrip].
 template <class Formula, bool kUniform, class T>
@@ -358,10 +382,7 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   for (int i = 0; i < Formula::kInputs; ++i) {
     operands.inputs[i] = sweep.inputs[i] + first * sweep.input_lds[i];
     if (sweep.input_lds[i] != columns) {
-      for (std::int64_t row = 0; row < rows; ++row) {
-        std::copy_n(operands.inputs[i] + row * sweep.input_lds[i], columns,
-                    packed[i] + row * columns);
-      }
+      CopyRows<T>(operands.inputs[i], sweep.input_lds[i], rows, columns, packed[i], columns);
       operands.inputs[i] = packed[i];
     }
   }
@@ -372,9 +393,7 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   }
   operands.SetStreams(sweep.streams);
   for (int i = 0; i < Formula::kCoefficients && !sweep.uniform; ++i) {
-    WithColumns(columns, [&](auto width) HWY_ATTR {
-      SpreadRows<decltype(width)::value>(sweep.coefficients[i] + first, rows, columns, spread[i]);
-    });
+    SpreadAnyRows(sweep.coefficients[i] + first, rows, columns, spread[i]);
   }
   if (sweep.uniform) {
     SweepElements<Formula, true>(operands, sweep.coefficients, elements, terms[0]);
@@ -387,18 +406,14 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   }
   for (int i = 0; i < Formula::kOutputs; ++i) {
     if (operands.outputs[i] == packed[Formula::kInputs + i]) {
-      for (std::int64_t row = 0; row < rows; ++row) {
-        std::copy_n(operands.outputs[i] + row * columns, columns,
-                    sweep.outputs[i] + (first + row) * sweep.output_lds[i]);
-      }
+      CopyRows<T>(operands.outputs[i], columns, rows, columns,
+                  sweep.outputs[i] + first * sweep.output_lds[i], sweep.output_lds[i]);
     }
   }
   for (int i = 0; i < Formula::kSums; ++i) {
     if (sweep.sums[i] != nullptr) {
-      WithColumns(columns, [&](auto width) HWY_ATTR {
-        AddRows<decltype(width)::value>(terms[i], rows, columns, i == 0 ? sweep.factor : 1,
-                                        sweep.adds, sweep.sums[i] + first);
-      });
+      AddAnyRows(terms[i], rows, columns, i == 0 ? sweep.factor : 1, sweep.adds,
+                 sweep.sums[i] + first);
     }
   }
 }

@@ -14,6 +14,14 @@ namespace scf::loss {
 template <class T>
 void check_arrays(const Settings<T>& settings, std::int64_t m, const std::uint8_t* mask);
 
+// Whether two large outputs that one sweep writes beside normals go past the caches. One thread
+// makes normals so slowly that the bandwidth which this saves is not what it lacks, and points are
+// made a tenth faster without; many threads share the bandwidth.
+[[nodiscard]] inline bool streams_beside_normals(const CpuContext& context) {
+  constexpr int kFewThreads = 8;
+  return context.threads() > kFewThreads;
+}
+
 // The normal noise z (or v) of a batch, the caller's or regenerated; see common/residual_cpu.h.
 template <class T>
 class NoiseCpu {
@@ -22,6 +30,9 @@ class NoiseCpu {
   NoiseCpu(const CpuContext& context, random::Distribution distribution, const random::Words& words,
            const Matrix<const T>& given)
       : context_(&context), distribution_(distribution), words_(words), given_(given) {}
+
+  // Whether it is made, not the caller's.
+  [[nodiscard]] bool is_made() const { return context_ != nullptr && given_.data == nullptr; }
 
   // Whole rows may be longer than a tile: then so is the buffer.
   Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,

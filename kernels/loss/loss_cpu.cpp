@@ -332,7 +332,8 @@ class FdssmScoreOperation {
     const T* const outputs[] = {arrays.plus_gradient.data, arrays.minus_gradient.data};
     const bool apart = std::find_first_of(std::begin(inputs), std::end(inputs), std::begin(outputs),
                                           std::end(outputs)) == std::end(inputs);
-    streams_ = is_streamed<T>(batch.m, batch.d) && apart ? 3 : 0;
+    const bool may = !noise_.is_made() || streams_beside_normals(context);
+    streams_ = may && is_streamed<T>(batch.m, batch.d) && apart ? 3 : 0;
   }
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {

@@ -48,9 +48,10 @@ Matrix<T> from(const Matrix<T>& matrix, std::int64_t row) {
 
 // Which of two outputs go past the caches: see RowSweep.
 template <class T>
-std::uint32_t streams_of(std::int64_t m, std::int64_t d, const Matrix<const T>& x,
-                         const Matrix<T>& first, const Matrix<T>& second) {
-  if (!is_streamed<T>(m, d)) {
+std::uint32_t streams_of(const CpuContext& context, const NoiseCpu<T>& noise, std::int64_t m,
+                         std::int64_t d, const Matrix<const T>& x, const Matrix<T>& first,
+                         const Matrix<T>& second) {
+  if (!is_streamed<T>(m, d) || (noise.is_made() && !streams_beside_normals(context))) {
     return 0;
   }
   return (first.data != x.data ? 1U : 0U) | (second.data != x.data ? 2U : 0U);
@@ -141,7 +142,7 @@ void dsm_perturb_cpu(const CpuContext& context, const Settings<T>& settings, std
                      const Matrix<T>& target) {
   check_arrays(settings, m, settings.levels.mask);
   const NoiseCpu<T> noise = noise_of(context, settings);
-  const std::uint32_t streams = streams_of(m, d, x, perturbed, target);
+  const std::uint32_t streams = streams_of(context, noise, m, d, x, perturbed, target);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     perturb_rows(context, settings, d, x, perturbed, target, noise, streams, row, rows);
   });
@@ -179,7 +180,7 @@ void difference_perturb_cpu(const CpuContext& context, Difference difference,
   const NoiseCpu<T> noise = noise_of(context, settings);
   const NoiseCpu<T> direction =
       perturbs ? probe_of(context, settings, random::Distribution::kNormal, 1, d, 0) : noise;
-  const std::uint32_t streams = streams_of(m, d, x, plus, minus);
+  const std::uint32_t streams = streams_of(context, direction, m, d, x, plus, minus);
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
     difference_rows(context, settings, radius, perturbs, d, x, plus, minus, direction, noise,
                     streams, row, rows);
