@@ -201,12 +201,14 @@ class SubBatch {
   // Flags all queries, kDirect those that are left to do.
   void tensor() const {
     if constexpr (sizeof(T) == sizeof(float)) {
-      launch_tensor_queries(pass(Listed::kAll), tensor_data_, workspace_.tensor,
+      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor};
+      double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+      arguments.pass.partials.vectors = vectors;
+      launch_tensor_queries(arguments.pass, tensor_data_, workspace_.tensor,
                             workspace_.results.flags, stream_);
       compact(kTensor);
-      TensorArguments arguments = {pass(Listed::kFlagged), tensor_data_, workspace_.tensor};
-      Partials& partials = arguments.pass.partials;
-      partials.vectors = wants_vectors(outputs_) ? partials.vectors : nullptr;
+      arguments.pass = pass(Listed::kFlagged);
+      arguments.pass.partials.vectors = vectors;
       launch_tensor_levels(arguments, count_, stream_);
       launch_tensor_moments(arguments, count_, stream_);
       const TensorMerge merge = {workspace_.tensor.states, tensor_data_.unit, tensor_data_.radius};

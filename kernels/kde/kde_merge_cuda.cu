@@ -184,6 +184,7 @@ class MomentsMerge {
     error.data_unit = tensor_.unit;
     error.query_unit = query.unit;
     error.radius = tensor_.radius;
+    error.lost = tensor_lost(pass_.data.d);
     return error;
   }
 

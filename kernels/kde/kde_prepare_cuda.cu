@@ -438,7 +438,7 @@ void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArray
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
                           CudaKdeArrays<float>& arrays, void* stream) {
   TensorData tensor;
-  if (view.d < kFirstTensorDimension || view.d > kTensorDimensions) {
+  if (view.d > kTensorDimensions) {
     return tensor;
   }
   const DeviceArray<double> squares(context.allocator(), 2, stream);

@@ -24,6 +24,9 @@ struct TensorArguments {
 // the query's offset.
 void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream);
 
+// kde_tensor_small_cuda.cu: the same for d <= kSmallTensorDimensions.
+void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream);
+
 // ---- kde_tensor_prepare_cuda.cu -----------------------------------------------------------------
 
 // Elements of TensorData::tiles, and of TensorQueries::operands for a query.
