@@ -54,7 +54,8 @@ class MomentsMerge {
     moments.sum = merge_.sum(kSum);
     if (precision == Precision::kTensor) {
       reference_ += offset_of(tensor_.queries[slot_.query]);
-    } else {
+    }
+    if (precision != Precision::kTensor || outputs_.effective_sample_size != nullptr) {
       moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
     }
     moments.mean_square = merge_.sum(kSumDistance) / moments.sum;

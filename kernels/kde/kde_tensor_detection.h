@@ -74,11 +74,14 @@ constexpr double kTensorLost = 1.0 / (1 << 26);     // of a weight in half preci
   const double moved_query = a * query_unit * kTensorMoveTypical / h * distance;
   bool good = moments.sum > 0 && std::isfinite(moments.sum) && std::isfinite(error.log_sum);
   good = good && density + moved_query <= kLogDensityTolerance * larger(1.0, exponent);
+  // Of many data E is much less than that where few of them count.
+  const double mean = small && wanted.vectors ? moments.mean_square / (2 * h * h) : exponent;
+  const double own = rounding_of(mean, error.blocks / 3) + moved + 6 * kUnitSingle;  // of a weight
+  if (wanted.sample_size) {
+    good = good && own <= kMostExponentError &&
+           own * smaller(1.0, moments.effective_size - 1 + 1e-6) <= kSampleSizeTolerance;
+  }
   if (wanted.vectors) {
-    // Of many data E is much less than that where few of them count.
-    const double mean = small ? moments.mean_square / (2 * h * h) : exponent;
-    const double own =
-        rounding_of(mean, error.blocks / 3) + moved + 6 * kUnitSingle;  // of a weight
     const double uncertain = a * a * kVarianceError * moments.spread_square;
     const double variance = variance_of(moments) + uncertain;
     const double entropy = error.log_sum + (moments.offset_square + variance) / (2 * h * h);

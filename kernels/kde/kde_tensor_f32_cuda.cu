@@ -17,9 +17,10 @@ void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
 
 }  // namespace
 
-void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
+void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
+                           void* stream) {
   if (arguments.pass.data.d <= kSmallTensorDimensions) {
-    return launch_small_tensor_moments(arguments, most, stream);
+    return launch_small_tensor_moments(arguments, most, squares, stream);
   }
   switch (tensor_dims(arguments.pass.data.d)) {
     case 8:

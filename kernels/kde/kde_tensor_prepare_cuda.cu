@@ -413,11 +413,13 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
   std::int64_t query[2];
   unsigned operand[2];
+  std::int64_t skip[2];
   float largest[2] = {kBelowAll, kBelowAll};
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    skip[half] = pass.queries.states[query[half]].skip;
     operand[half] = small_tensor_operand<2>(arguments.queries.operands, query[half], lane).exact;
   }
   for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
@@ -429,7 +431,10 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       multiply8(e, operand, *reinterpret_cast<const unsigned*>(high + part * (2 * L::kMatrix)), e);
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        largest[half] = fmaxf(largest[half], fmaxf(e[2 * half], e[2 * half + 1]));
+        // What is left out has no say: all others may be far below it.
+        const std::int64_t out = skip[half] - group * every * L::kStep - part * 8 - lane % 4 * 2;
+        largest[half] = fmaxf(largest[half], out == 0 ? minus_infinity<float>() : e[2 * half]);
+        largest[half] = fmaxf(largest[half], out == 1 ? minus_infinity<float>() : e[2 * half + 1]);
       }
     }
   }

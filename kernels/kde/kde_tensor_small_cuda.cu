@@ -1,6 +1,7 @@
 // Moments pass on tensor cores, for data in single precision of up to three dimensions.
 //
-//   sum p, sum p (y - center), sum p |y - c|^2     over a chunk of the data, for each query
+//   sum p, sum p (y - center), sum p |y - c|^2, [sum p^2]     over a chunk of the data, for each
+//   query
 //
 // Shapes: data as SmallTensorLayout says, queries as kde_tensor_layout.h says; grid (tiles of
 // queries, chunks of data), kWarps warps, a warp 16 kRowTiles queries, all warps the same tile of
@@ -21,6 +22,9 @@
 // place of every partial sum; lo y' + hi y", 2^-11 of it, runs on. All go into sums in double, in
 // shared memory, every kFlushTiles tiles.
 //
+// A datum that is left out: the tile that has it, for some row of the warp, goes through a loop
+// that compares. Squares, where they are wanted, are summed lane by lane, runs of 8, then tiles.
+//
 // Memory traffic: 64 or 96 bytes a datum for each block, from L2. A pair costs 4 instructions for p
 // and its parts, and 1/2 + 1/2 (3/4 for three dimensions) products.
 #include "common/cuda_check.cuh"
@@ -40,18 +44,21 @@ __device__ __forceinline__ void load_shared(unsigned (&to)[4], unsigned address)
                : "memory");
 }
 
-template <int kDims>
+template <int kDims, bool kSquares>
 class SmallTensorBlock {
   using L = SmallTensorLayout<kDims>;
   using Policy = SmallTensorPolicy;
   static constexpr int R = Policy::kRowTiles;
   static constexpr unsigned kStepBytes = 2 * L::kStepSize;
+  static constexpr int kNone = -8;                            // before every datum of every lane
   static constexpr double kMostSum = 1.2379400392853803e+27;  // 2^90
 
  public:
   struct Shared {
     std::uint16_t tiles[2][L::kTileSize];
-    double totals[4 * R][Policy::kThreads];  // a thread's own
+    double totals[4 * R][Policy::kThreads];  // a thread's own, as all from here on
+    double squares[kSquares ? 2 * R : 1][kSquares ? Policy::kThreads : 1];
+    int left_out[2 * R][Policy::kThreads];  // from the lane's first datum of the chunk on
   };
 
   __device__ __forceinline__ SmallTensorBlock(const TensorArguments& arguments, Shared& shared)
@@ -77,8 +84,13 @@ class SmallTensorBlock {
       __syncthreads();
       if (active) {
         const std::int64_t left = n - tile * kTensorTile;
-        add_tile(static_cast<int>(tile & 1),
-                 static_cast<int>(min(left, static_cast<std::int64_t>(kTensorTile))));
+        const auto size = static_cast<int>(min(left, static_cast<std::int64_t>(kTensorTile)));
+        const auto first = static_cast<int>((tile - begin) * kTensorTile);
+        if (leaves_out(first)) {
+          add_tile<true>(static_cast<int>(tile & 1), size, first);
+        } else {
+          add_tile<false>(static_cast<int>(tile & 1), size, first);
+        }
         if (++pending == Policy::kFlushTiles || tile + 1 == end) {
           flush();
           pending = 0;
@@ -108,7 +120,24 @@ class SmallTensorBlock {
     return shared_.totals[4 * tile + i][threadIdx.x];
   }
 
+  // Whether a row of the warp does so in the tile from that datum of the chunk on, or at the start
+  // of the next.
+  [[nodiscard]] __device__ __forceinline__ bool leaves_out(int first) const {
+    if (!leaves_out_) {
+      return false;
+    }
+    bool here = false;
+#pragma unroll
+    for (int row = 0; row < 2 * R; ++row) {
+      here = here || static_cast<unsigned>(shared_.left_out[row][threadIdx.x] - first) <
+                         static_cast<unsigned>(kTensorTile);
+    }
+    return __any_sync(~0u, here);
+  }
+
   __device__ __forceinline__ void load_queries() {
+    const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * arguments_.pass.chunk_length;
+    bool any = false;
 #pragma unroll
     for (int r = 0; r < R; ++r) {
 #pragma unroll
@@ -116,6 +145,15 @@ class SmallTensorBlock {
         const std::int64_t query = query_of(slot_of(r, half));
         const TensorQuery& state = arguments_.queries.states[query];
         slope_[r][half] = state.slope;
+        const std::int64_t skip = arguments_.pass.queries.states[query].skip - start;
+        const bool inside = skip >= 0 && skip < arguments_.pass.chunk_length;
+        shared_.left_out[2 * r + half][threadIdx.x] =
+            inside ? static_cast<int>(skip) - lane_ % 4 * 2 : kNone;
+        any = any || inside;
+        square_[r][half] = 0;
+        if constexpr (kSquares) {
+          shared_.squares[2 * r + half][threadIdx.x] = 0;
+        }
         const SmallTensorOperand operand =
             small_tensor_operand<kDims>(arguments_.queries.operands, query, lane_);
         level_[r][2 * half] = level_[r][2 * half + 1] = -static_cast<float>(tensor_level(state));
@@ -134,6 +172,7 @@ class SmallTensorBlock {
         total_of(r, i) = 0;
       }
     }
+    leaves_out_ = __any_sync(~0u, any);
   }
 
   __device__ __forceinline__ void stage(std::int64_t tile) {
@@ -146,9 +185,11 @@ class SmallTensorBlock {
     }
   }
 
-  __device__ __forceinline__ void add_tile(int buffer, int size) {
+  template <bool kMasked>
+  __device__ __forceinline__ void add_tile(int buffer, int size, int datum) {
     const auto tile = static_cast<unsigned>(__cvta_generic_to_shared(shared_.tiles[buffer]));
     unsigned lane_at = tile + static_cast<unsigned>(lane_) * 16;
+    float tile_squares[R][2] = {};
     // Steps come in twos; data beyond the last have no part in the sums.
 #pragma unroll 1
     for (int steps = in_register((size + 2 * L::kStep - 1) / (2 * L::kStep)); steps > 0; --steps) {
@@ -160,8 +201,14 @@ class SmallTensorBlock {
           sums[r][i] = 0;
         }
       }
-      add_step(lane_at, sums);
-      add_step(lane_at + kStepBytes, sums);
+      float squares[R][2] = {};
+      add_step<kMasked>(lane_at, sums, squares, datum);
+      add_step<kMasked>(lane_at + kStepBytes, sums, squares, datum + L::kStep);
+      datum += 2 * L::kStep;
+#pragma unroll
+      for (int row = 0; row < (kSquares ? 2 * R : 0); ++row) {
+        tile_squares[row / 2][row % 2] += squares[row / 2][row % 2];
+      }
 #pragma unroll
       for (int r = 0; r < R; ++r) {
 #pragma unroll
@@ -175,14 +222,19 @@ class SmallTensorBlock {
     for (int r = 0; r < R; ++r) {
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
+        if (kSquares && i % 2 == 0) {
+          square_[r][i / 2] += tile_squares[r][i / 2];
+        }
         tiles_[r][i] += high_[r][i];
         high_[r][i] = 0;
       }
     }
   }
 
-  // 16 data, where the lane finds its part of them.
-  __device__ __forceinline__ void add_step(unsigned lane_at, float (&sums)[R][4]) {
+  // 16 data from the chunk's `datum` on, where the lane finds its part of them.
+  template <bool kMasked>
+  __device__ __forceinline__ void add_step(unsigned lane_at, float (&sums)[R][4],
+                                           float (&squares)[R][2], int datum) {
     unsigned data[4];  // low and high parts, of 8 data and the next
     load_matrices(data, lane_at);
     unsigned last[2] = {};
@@ -210,7 +262,14 @@ class SmallTensorBlock {
         unsigned low[4];
 #pragma unroll
         for (int i = 0; i < 4; ++i) {
-          const float weight = exp2_of(slope_[r][i / 2] * e[i]);
+          float weight = exp2_of(slope_[r][i / 2] * e[i]);
+          if constexpr (kMasked) {
+            weight = datum + n * 8 + i % 2 == shared_.left_out[2 * r + i / 2][threadIdx.x] ? 0.0f
+                                                                                           : weight;
+          }
+          if constexpr (kSquares) {
+            squares[r][i / 2] = fmaf(weight, weight, squares[r][i / 2]);
+          }
           const unsigned bits = __float_as_uint(weight) & 0xffffe000u;
           const int operand = i % 2 * 2 + i / 2;  // datum 2 (lane % 4) + 1 is in the last two
           high[operand] = bits;
@@ -232,6 +291,11 @@ class SmallTensorBlock {
       for (int i = 0; i < 4; ++i) {
         total_of(r, i) += static_cast<double>(tiles_[r][i]) + static_cast<double>(low_[r][i]);
         tiles_[r][i] = low_[r][i] = 0;
+        if (kSquares && i % 2 == 0) {
+          shared_.squares[kSquares ? 2 * r + i / 2 : 0][threadIdx.x] +=
+              static_cast<double>(square_[r][i / 2]);
+          square_[r][i / 2] = 0;
+        }
       }
     }
   }
@@ -259,10 +323,19 @@ class SmallTensorBlock {
         const double second_low = __shfl_sync(~0u, odd, row_lane + kSmallLow / 2);
         moment += column % 2 == 0 ? first_low : second_low;
       }
+      double square = 0;
+      if constexpr (kSquares) {
+        square = shared_.squares[row][threadIdx.x];
+        square += __shfl_xor_sync(~0u, square, 1);
+        square += __shfl_xor_sync(~0u, square, 2);
+      }
       if (slot >= count_) {
         continue;
       }
       if (column == 0) {
+        if constexpr (kSquares) {
+          partials.scalars[partials.scalar_at(kSumSquare, chunk, slot)] = square;
+        }
         partials.scalars[partials.scalar_at(kReference, chunk, slot)] = 0;
         // Beyond that, products with coordinates and norms may have been cut at the largest number.
         partials.scalars[partials.scalar_at(kSum, chunk, slot)] =
@@ -283,6 +356,7 @@ class SmallTensorBlock {
   Shared& shared_;
   const int lane_;
   std::int64_t count_ = 0;
+  bool leaves_out_ = false;  // whether a row of the warp does, in this chunk
   unsigned exact_[R][2];
   unsigned rest_[R][4];
   float slope_[R][2];
@@ -290,12 +364,14 @@ class SmallTensorBlock {
   float high_[R][4];   // of a tile
   float tiles_[R][4];  // of some
   float low_[R][4];
+  float square_[R][2];  // of some tiles
 };
 
-template <int kDims>
-__global__ void __launch_bounds__(SmallTensorPolicy::kThreads, SmallTensorPolicy::kBlocks)
+template <int kDims, bool kSquares>
+__global__ void __launch_bounds__(SmallTensorPolicy::kThreads,
+                                  SmallTensorPolicy::kBlocks - (kSquares ? 1 : 0))
     kde_small_tensor_kernel(const __grid_constant__ TensorArguments arguments) {
-  using Block = SmallTensorBlock<kDims>;
+  using Block = SmallTensorBlock<kDims, kSquares>;
   __shared__ __align__(16) typename Block::Shared shared;
   const QueryList<float>& list = arguments.pass.queries;
   const std::int64_t count = list.list == nullptr ? list.count : *list.list_size;
@@ -307,10 +383,12 @@ __global__ void __launch_bounds__(SmallTensorPolicy::kThreads, SmallTensorPolicy
 
 }  // namespace
 
-void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most,
+void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
                                  void* stream) {
-  auto* const kernel = small_tensor_dims(arguments.pass.data.d) == 2 ? kde_small_tensor_kernel<2>
-                                                                     : kde_small_tensor_kernel<3>;
+  const bool two = small_tensor_dims(arguments.pass.data.d) == 2;
+  auto* const kernel =
+      two ? (squares ? kde_small_tensor_kernel<2, true> : kde_small_tensor_kernel<2, false>)
+          : (squares ? kde_small_tensor_kernel<3, true> : kde_small_tensor_kernel<3, false>);
   const auto tiles =
       static_cast<unsigned>((most + SmallTensorPolicy::kQueries - 1) / SmallTensorPolicy::kQueries);
   cuda_launch("kde_small_tensor_kernel", kernel,

@@ -1,6 +1,6 @@
 // The tensor kernels of the CUDA backend: that they are the ones that ran, that every compiled size
 // keeps the promise, and that neither batch-mates nor references that rise change a result. The
-// kernels of direct differences are forced by an array of skips that skip nothing.
+// kernels of direct differences are forced by labels that are all the same.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -36,7 +36,8 @@ KdeProblem<float> around_data(const Shape& shape, double bandwidth, double scale
 
 KdeResults<float> evaluate_directly(const Context& context, KdeProblem<float> problem,
                                     OutputSet wanted) {
-  problem.skip.assign(static_cast<std::size_t>(problem.m), -1);
+  problem.labels.assign(static_cast<std::size_t>(problem.n), 1);
+  problem.query_labels.assign(static_cast<std::size_t>(problem.m), 1);
   return evaluate(context, problem, wanted);
 }
 
@@ -180,7 +181,7 @@ TEST_P(KdeTensor, NarrowKernelsOfFewCoordinatesKeepThePromise) {
 TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
   const Context context(GetParam().backend);
   for (const std::int64_t d : {2, 3}) {
-    for (const double bandwidth : {0.5, 0.37, 0.32, 0.3, 0.28}) {
+    for (const double bandwidth : {0.5, 0.37, 0.31, 0.3, 0.29}) {
       auto problem = around_data({4096, 4, d}, bandwidth);
       for (std::int64_t k = 0; k < problem.n; ++k) {
         for (std::int64_t c = 0; c < d; ++c) {
@@ -190,11 +191,49 @@ TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
       }
       for (std::int64_t i = 0; i < problem.m; ++i) {
         for (std::int64_t c = 0; c < d; ++c) {
-          problem.queries[static_cast<std::size_t>(i * d + c)] = c > 0 ? 0.1f : -2.1f;
+          // Off the line between the clusters, so that the exponent's own size allows for more.
+          const double at = c == 0 ? -2.1 : c == 1 ? 7 * bandwidth : 0.1;
+          problem.queries[static_cast<std::size_t>(i * d + c)] = static_cast<float>(at);
         }
       }
       SCOPED_TRACE(describe(problem));
       EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, kScores)));
+    }
+  }
+}
+
+// Of few coordinates: data that are left out, at the edges of tiles and chunks and the data nearest
+// to their query, and the sample size, in every request that they come in.
+TEST_P(KdeTensor, FewCoordinatesLeaveDataOutAndCountThem) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {1, 2, 3}) {
+    auto problem = around_data({2400, 70, d}, 0.5);
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      const std::int64_t edges[] = {0, 127, 128, 2047, 2048, 2399, 16 * i + 9, -1};
+      const std::int64_t k = edges[i % 8];
+      problem.skip.push_back(k);
+      for (std::int64_t c = 0; c < d && k >= 0 && i % 3 > 0; ++c) {
+        problem.queries[static_cast<std::size_t>(i * d + c)] =
+            problem.data[static_cast<std::size_t>(k * d + c)];
+      }
+    }
+    SCOPED_TRACE(describe(problem));
+    ErrorShares shares;
+    const auto size = OutputSet(Output::kEffectiveSampleSize);
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, size), &shares));
+    const auto wanted = kScores | Output::kDivergence | size;
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+    const auto results = evaluate(context, problem, kScores | size);
+    EXPECT_TRUE(keeps_promise(problem, results, &shares));
+    const auto direct = evaluate_directly(context, problem, kScores | size);
+    EXPECT_GT(count_other_scores(problem, results, direct), problem.m / 2);
+    std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+    for (const std::int64_t i : {1, 5, 22}) {
+      const auto alone = evaluate(context, slice_queries(problem, i, 1), kScores | size);
+      EXPECT_EQ(alone.score[0], results.score[static_cast<std::size_t>(i * d)]) << i;
+      EXPECT_EQ(alone.effective_sample_size[0],
+                results.effective_sample_size[static_cast<std::size_t>(i)])
+          << i;
     }
   }
 }
