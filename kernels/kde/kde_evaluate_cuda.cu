@@ -64,14 +64,16 @@ bool wants_top(const Outputs<T>& outputs) {
 }
 
 // Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged. Those for few dimensions leave data out and give sample sizes, too.
+// judged. Those for few dimensions leave data out and hold weights, and without them give sample
+// sizes, too.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
   const DataView<T>& data = kde.view();
   const bool small = data.d <= kSmallTensorDimensions;
-  return kde.tensor().tiles != nullptr && data.weight_factors == nullptr &&
-         queries.labels == nullptr && (small || queries.skip == nullptr) &&
-         wants_moments(outputs) && (small || outputs.effective_sample_size == nullptr);
+  const bool sizes = small && data.weight_factors == nullptr;
+  return kde.tensor().tiles != nullptr && queries.labels == nullptr &&
+         (small || queries.skip == nullptr) && wants_moments(outputs) &&
+         (sizes || outputs.effective_sample_size == nullptr);
 }
 
 template <class T>

@@ -177,7 +177,7 @@ class MomentsMerge {
     const TensorQuery& query = tensor_.queries[slot_.query];
     TensorError error = {};
     error.log_sum = reference_ * kLn2 + log(moments.sum);
-    error.log_size = log(static_cast<double>(pass_.data.n));
+    error.log_size = state_.log_visible;
     error.size = static_cast<double>(pass_.data.n);
     error.offset = offset_of(query) * kLn2;
     error.blocks = tensor_blocks(pass_.data.d);

@@ -24,7 +24,7 @@ namespace scf::kde {
 struct TensorError {
   double log_sum;     // log sum_k exp(-E_k)
   double size;        // number of data
-  double log_size;    // its logarithm
+  double log_size;    // logarithm of the weight that the query sees
   double offset;      // of exponents, about minus the smallest E_k
   double blocks;      // tensor_blocks()
   double slope;       // of exponents in e
@@ -34,9 +34,10 @@ struct TensorError {
   double lost;        // tensor_lost()
 };
 
-constexpr double kTensorMove = 1.0 / 8192;          // 2^-13, of U and V
-constexpr double kTensorMoveTypical = 1.0 / 20000;  // root of the mean square of such moves
-constexpr double kTensorLost = 1.0 / (1 << 26);     // of a weight in half precision
+constexpr double kTensorMove = 1.0 / 8192;                 // 2^-13, of U and V
+constexpr double kTensorMoveTypical = 1.0 / 20000;         // root of the mean square of such moves
+constexpr double kTensorLeastSum = 1.262177448353619e-29;  // 2^-96, of data at the level
+constexpr double kTensorLost = 1.0 / (1 << 26);            // of a weight in half precision
 
 // What each weight may lose, where the largest is 2^11 at least. The small kernels' weights have
 // the range of single precision.
@@ -73,6 +74,8 @@ constexpr double kTensorLost = 1.0 / (1 << 26);     // of a weight in half preci
   const double moved = a * data_unit * kTensorMoveTypical / h * distance;
   const double moved_query = a * query_unit * kTensorMoveTypical / h * distance;
   bool good = moments.sum > 0 && std::isfinite(moments.sum) && std::isfinite(error.log_sum);
+  // Where the datum that the level is of has hardly any weight, others may be below the range of p.
+  good = good && (!small || moments.sum >= kTensorLeastSum * error.size);
   good = good && density + moved_query <= kLogDensityTolerance * larger(1.0, exponent);
   // Of many data E is much less than that where few of them count.
   const double mean = small && wanted.vectors ? moments.mean_square / (2 * h * h) : exponent;

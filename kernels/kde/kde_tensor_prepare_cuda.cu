@@ -200,18 +200,21 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   high[4] = to_half(whole - kTensorNormUnit * above);
 
   // What the sums are of, as two numbers of 11 bits, rounded to nearest.
-  const double count = row < data.n ? 1 : 0;
+  double weight = row < data.n ? 1 : 0;
+  if (row < data.n && data.weight_factors != nullptr) {
+    weight = rescaled(static_cast<double>(data.weight_factors[row]),
+                      static_cast<double>(data.weight_exponents[row]), 0);
+  }
   auto* const sums = reinterpret_cast<float*>(step + L::kSumsAt);
   const auto write = [&](int kind, int column, double value) {
     const int lane = at % 8 / 2;
     const int which = at / 8 * 2 + at % 2;
-    sums[kind * (L::kSums / 2) + (column * 4 + lane) * 4 + which] =
-        static_cast<float>(value * count);
+    sums[kind * (L::kSums / 2) + (column * 4 + lane) * 4 + which] = static_cast<float>(value);
   };
 #pragma unroll
   for (int column = 0; column < 3; ++column) {
-    const double first = to_tensor_float(y[column]);
-    const double second = to_tensor_float(y[column] - first);
+    const double first = to_tensor_float(weight * y[column]);
+    const double second = to_tensor_float(weight * y[column] - first);
     write(0, column, first);
     if (L::kKinds == 2) {
       write(1, column, second);
@@ -219,17 +222,22 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       write(0, kSmallLow + column, second);
     }
   }
-  const double first = to_tensor_float(norm);
-  write(0, kSmallOne, 1);
+  const double one = to_tensor_float(weight);
+  const double one_left = to_tensor_float(weight - one);
+  const double first = to_tensor_float(weight * norm);
+  write(0, kSmallOne, one);
   write(0, kSmallNormHigh, first);
-  write(0, kSmallNormLow, to_tensor_float(norm - first));
+  write(0, kSmallNormLow, to_tensor_float(weight * norm - first));
   if (L::kKinds == 2) {
     write(0, kSmallLow, 0);
     write(0, kSmallLow + 1, 0);
+    write(1, kSmallOne, one_left);
 #pragma unroll
-    for (int column = 3; column < 8; ++column) {
+    for (int column = kSmallOne + 1; column < 8; ++column) {
       write(1, column, 0);
     }
+  } else {
+    write(0, kSmallOneLow, one_left);
   }
 }
 

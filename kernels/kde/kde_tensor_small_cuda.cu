@@ -314,7 +314,8 @@ class SmallTensorBlock {
       const double even = total_of(row / 2, row % 2 * 2);
       const double odd = total_of(row / 2, row % 2 * 2 + 1);
       const double norm = __shfl_sync(~0u, even + odd, row_lane + kSmallNormHigh / 2);
-      const double sum = __shfl_sync(~0u, odd, row_lane + kSmallOne / 2);
+      const double weights = L::kKinds == 1 ? even + odd : odd;
+      const double sum = __shfl_sync(~0u, weights, row_lane + kSmallOne / 2);
       const double first = __shfl_sync(~0u, even, row_lane + column / 2);
       const double second = __shfl_sync(~0u, odd, row_lane + column / 2);
       double moment = column % 2 == 0 ? first : second;

@@ -8,6 +8,10 @@ namespace scf::kde {
 
 inline constexpr std::int64_t kSmallTensorDimensions = kFirstTensorDimension - 1;
 
+// Exponent of the least weight that such data may have, where the largest has 0. Weights take part
+// in sums alone: of none that is smaller could the product with p be relied on.
+inline constexpr int kLeastSmallTensorWeight = -60;
+
 // Data of up to kDims = 2 or 3 coordinates, in steps of 16 as the operands of products, so that
 // what a lane loads lies beside what its neighbours load.
 //
@@ -20,10 +24,11 @@ inline constexpr std::int64_t kSmallTensorDimensions = kFirstTensorDimension - 1
 // and of 3 coordinates [2][8][8] of
 //   rest   m0 m1 m2  0 0 0  0 0          g0 g1 g2  ..., as low
 // For weighted sums, what a lane multiplies with: of column lane / 4, data 2 (lane % 4), + 1, + 8
-// and + 9, in single precision, [1 or 2][32][4]. y and its norm n are two numbers of 11 bits each,
-// y' and y", not the integers and remainders:
-//   first  y'0 y'1 y'2  1  n' n"  y"0 y"1     (the last two of 2 coordinates)
-//   second y"0 y"1 y"2  0  0  0  0  0         (3 coordinates)
+// and + 9, in single precision, [1 or 2][32][4]. The datum's weight w, and it times y and its norm
+// n, are two numbers of 11 bits each, y' and y", not the integers and remainders:
+//   first  y'0 y'1 y'2  w'  n' n"  0 0        (3 coordinates)
+//   second y"0 y"1 y"2  w"  0  0   0 0
+//   first  y'0 y'1 w"   w'  n' n"  y"0 y"1    (2 coordinates)
 // Rows beyond the data are the last datum with nothing but zeros for the sums.
 template <int kDims>
 struct SmallTensorLayout {
@@ -38,7 +43,7 @@ struct SmallTensorLayout {
   static constexpr int kTileSize = kTensorTile / kStep * kStepSize;
 };
 
-enum SmallTensorColumn { kSmallOne = 3, kSmallNormHigh, kSmallNormLow, kSmallLow };
+enum SmallTensorColumn { kSmallOneLow = 2, kSmallOne, kSmallNormHigh, kSmallNormLow, kSmallLow };
 
 // Coordinates that the kernel for d <= kSmallTensorDimensions is compiled for, and elements of half
 // precision to a step of its data.

@@ -238,6 +238,40 @@ TEST_P(KdeTensor, FewCoordinatesLeaveDataOutAndCountThem) {
   }
 }
 
+// Of few coordinates: weights, zeros among them, and such as only direct differences take.
+TEST_P(KdeTensor, FewCoordinatesWeighTheirData) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {1, 2, 3}) {
+    for (const double least : {-20.0, -100.0}) {
+      auto problem = around_data({2400, 40, d}, 0.5);
+      Random random(33);
+      for (std::int64_t k = 0; k < problem.n; ++k) {
+        const double weight = std::exp2(random.uniform(least, 0));
+        problem.weights.push_back(k % 7 == 0 ? 0.0f : static_cast<float>(weight));
+      }
+      for (std::int64_t i = 0; i < problem.m; ++i) {
+        problem.skip.push_back(i % 2 == 0 ? -1 : 50 * i);
+      }
+      SCOPED_TRACE(describe(problem));
+      ErrorShares shares;
+      const auto wanted = kScores | Output::kDivergence | Output::kDenoised;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+      const auto results = evaluate(context, problem, kScores);
+      EXPECT_TRUE(keeps_promise(problem, results, &shares));
+      const auto sizes = evaluate(context, problem, kScores | Output::kEffectiveSampleSize);
+      EXPECT_TRUE(keeps_promise(problem, sizes));
+      std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+      const auto others =
+          count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
+      if (least > -60) {
+        EXPECT_GT(others, problem.m / 2);
+      } else {
+        EXPECT_EQ(others, 0);
+      }
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kde, KdeTensor,
                          ::testing::Values(BackendCase{Backend::kCuda, Dtype::kF32}),
                          parameter_name<BackendCase>);
