@@ -86,7 +86,9 @@ class SmallTensorBlock {
         const std::int64_t left = n - tile * kTensorTile;
         const auto size = static_cast<int>(min(left, static_cast<std::int64_t>(kTensorTile)));
         const auto first = static_cast<int>((tile - begin) * kTensorTile);
-        if (leaves_out(first)) {
+        // Squares are of p itself, which rows beyond the data have too.
+        const bool beyond = kSquares && size % (2 * L::kStep) != 0;
+        if (leaves_out(first) || beyond) {
           add_tile<true>(static_cast<int>(tile & 1), size, first);
         } else {
           add_tile<false>(static_cast<int>(tile & 1), size, first);
@@ -137,6 +139,8 @@ class SmallTensorBlock {
 
   __device__ __forceinline__ void load_queries() {
     const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * arguments_.pass.chunk_length;
+    end_ = static_cast<int>(min(arguments_.pass.data.n - start,
+                                static_cast<std::int64_t>(arguments_.pass.chunk_length)));
     bool any = false;
 #pragma unroll
     for (int r = 0; r < R; ++r) {
@@ -264,8 +268,10 @@ class SmallTensorBlock {
         for (int i = 0; i < 4; ++i) {
           float weight = exp2_of(slope_[r][i / 2] * e[i]);
           if constexpr (kMasked) {
-            weight = datum + n * 8 + i % 2 == shared_.left_out[2 * r + i / 2][threadIdx.x] ? 0.0f
-                                                                                           : weight;
+            const int own = datum + n * 8 + i % 2;
+            const bool out = own == shared_.left_out[2 * r + i / 2][threadIdx.x] ||
+                             (kSquares && own >= end_ - lane_ % 4 * 2);
+            weight = out ? 0.0f : weight;
           }
           if constexpr (kSquares) {
             squares[r][i / 2] = fmaf(weight, weight, squares[r][i / 2]);
@@ -357,6 +363,7 @@ class SmallTensorBlock {
   Shared& shared_;
   const int lane_;
   std::int64_t count_ = 0;
+  int end_ = 0;              // of the data, from the chunk's first datum on
   bool leaves_out_ = false;  // whether a row of the warp does, in this chunk
   unsigned exact_[R][2];
   unsigned rest_[R][4];
