@@ -3,7 +3,7 @@
 // The batch runs in sub-batches whose size only bounds the workspace. Each one is
 //
 //   setup        check and lay out the queries
-//   tensor       [f32, no sample size wanted] the queries that are fit for the tensor kernels: a
+//   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
 //                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
 //   tiled,
@@ -24,6 +24,7 @@
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
+#include "kde/kde_tensor_small_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -63,11 +64,16 @@ bool wants_top(const Outputs<T>& outputs) {
 }
 
 // Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged.
+// judged. Those for few dimensions leave data out and hold weights, and without them give sample
+// sizes, too.
 template <class T>
-bool uses_tensor(const TensorData& tensor, Visibility visibility, const Outputs<T>& outputs) {
-  return tensor.tiles != nullptr && visibility == Visibility::kPlain && wants_moments(outputs) &&
-         outputs.effective_sample_size == nullptr;
+bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  const DataView<T>& data = kde.view();
+  const bool small = data.d <= kSmallTensorDimensions;
+  const bool sizes = small && data.weight_factors == nullptr;
+  return kde.tensor().tiles != nullptr && queries.labels == nullptr &&
+         (small || queries.skip == nullptr) && wants_moments(outputs) &&
+         (sizes || outputs.effective_sample_size == nullptr);
 }
 
 template <class T>
@@ -201,14 +207,16 @@ class SubBatch {
   // Flags all queries, kDirect those that are left to do.
   void tensor() const {
     if constexpr (sizeof(T) == sizeof(float)) {
-      launch_tensor_queries(pass(Listed::kAll), tensor_data_, workspace_.tensor,
+      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor};
+      double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+      arguments.pass.partials.vectors = vectors;
+      launch_tensor_queries(arguments.pass, tensor_data_, workspace_.tensor,
                             workspace_.results.flags, stream_);
       compact(kTensor);
-      TensorArguments arguments = {pass(Listed::kFlagged), tensor_data_, workspace_.tensor};
-      Partials& partials = arguments.pass.partials;
-      partials.vectors = wants_vectors(outputs_) ? partials.vectors : nullptr;
+      arguments.pass = pass(Listed::kFlagged);
+      arguments.pass.partials.vectors = vectors;
       launch_tensor_levels(arguments, count_, stream_);
-      launch_tensor_moments(arguments, count_, stream_);
+      launch_tensor_moments(arguments, count_, outputs_.effective_sample_size != nullptr, stream_);
       const TensorMerge merge = {workspace_.tensor.states, tensor_data_.unit, tensor_data_.radius};
       launch_merge_moments(arguments.pass, count_, Precision::kTensor, merge, outputs_,
                            workspace_.results, stream_);
@@ -279,7 +287,7 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const Cu
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
   (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs, uses_tensor(kde.tensor(), visibility_of(data, queries), outputs));
+                       outputs, uses_tensor(kde, queries, outputs));
   return arena.used();
 }
 
@@ -292,7 +300,7 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
   Arena arena(workspace);
   const Visibility visibility = visibility_of(data, queries);
-  const bool tensor = uses_tensor(kde.tensor(), visibility, outputs);
+  const bool tensor = uses_tensor(kde, queries, outputs);
   const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, tensor);
   SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {

@@ -77,7 +77,7 @@ struct MomentResults {
 
 // Merges chunks and writes log_density, score, denoised, divergence and effective_sample_size of
 // `outputs`, whose pointers are those of the sub-batch's first query. Precision is the pass's: that
-// of the tensor kernels goes with `tensor`, and leaves neither divergence nor sample size.
+// of the tensor kernels goes with `tensor`.
 enum class Precision { kTensor, kSingle, kDouble };
 struct TensorMerge {
   const TensorQuery* queries = nullptr;  // by query

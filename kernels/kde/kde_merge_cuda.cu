@@ -54,7 +54,8 @@ class MomentsMerge {
     moments.sum = merge_.sum(kSum);
     if (precision == Precision::kTensor) {
       reference_ += offset_of(tensor_.queries[slot_.query]);
-    } else {
+    }
+    if (precision != Precision::kTensor || outputs_.effective_sample_size != nullptr) {
       moments.effective_size = moments.sum * moments.sum / merge_.sum(kSumSquare, true);
     }
     moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
@@ -176,7 +177,7 @@ class MomentsMerge {
     const TensorQuery& query = tensor_.queries[slot_.query];
     TensorError error = {};
     error.log_sum = reference_ * kLn2 + log(moments.sum);
-    error.log_size = log(static_cast<double>(pass_.data.n));
+    error.log_size = state_.log_visible;
     error.size = static_cast<double>(pass_.data.n);
     error.offset = offset_of(query) * kLn2;
     error.blocks = tensor_blocks(pass_.data.d);
@@ -184,6 +185,7 @@ class MomentsMerge {
     error.data_unit = tensor_.unit;
     error.query_unit = query.unit;
     error.radius = tensor_.radius;
+    error.lost = tensor_lost(pass_.data.d);
     return error;
   }
 

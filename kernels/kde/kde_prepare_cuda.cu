@@ -17,6 +17,7 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
+#include "kde/kde_tensor_small_layout.h"
 
 namespace scf::kde {
 
@@ -436,9 +437,14 @@ void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArray
 
 // The data once more, for the tensor kernels; view has its summaries.
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
-                          CudaKdeArrays<float>& arrays, void* stream) {
+                          const std::vector<float>& exponents, CudaKdeArrays<float>& arrays,
+                          void* stream) {
   TensorData tensor;
-  if (view.d < kFirstTensorDimension || view.d > kTensorDimensions) {
+  const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
+    return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
+  });
+  const bool weighted = view.weight_factors != nullptr;
+  if (view.d > kTensorDimensions || (weighted && (view.d > kSmallTensorDimensions || !fit))) {
     return tensor;
   }
   const DeviceArray<double> squares(context.allocator(), 2, stream);
@@ -454,6 +460,7 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   return tensor;
 }
 TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>& /*view*/,
+                          const std::vector<double>& /*exponents*/,
                           CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
   return {};
 }
@@ -495,7 +502,7 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   view.totals = arrays->totals.data();
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
-  const TensorData tensor = lay_out_tensor(context, view, *arrays, stream);
+  const TensorData tensor = lay_out_tensor(context, view, host.exponents(), *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
   return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, draws,

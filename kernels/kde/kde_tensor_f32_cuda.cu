@@ -1,5 +1,6 @@
 // The tensor kernels of the moments, and which of them takes how many dimensions.
 #include "kde/kde_tensor_cuda.cuh"
+#include "kde/kde_tensor_small_layout.h"
 
 namespace scf::kde {
 
@@ -16,7 +17,11 @@ void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
 
 }  // namespace
 
-void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
+void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
+                           void* stream) {
+  if (arguments.pass.data.d <= kSmallTensorDimensions) {
+    return launch_small_tensor_moments(arguments, most, squares, stream);
+  }
   switch (tensor_dims(arguments.pass.data.d)) {
     case 8:
       return launch<8>(arguments, most, stream);

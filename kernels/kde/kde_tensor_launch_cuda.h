@@ -21,8 +21,13 @@ struct TensorArguments {
 };
 
 // kde_tensor_f32_cuda.cu. Leaves the reference, the sum and the vectors of a pass, exponents less
-// the query's offset.
-void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream);
+// the query's offset; for d <= kSmallTensorDimensions the sum of squares too, where wanted.
+void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
+                           void* stream);
+
+// kde_tensor_small_cuda.cu: the same for d <= kSmallTensorDimensions.
+void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
+                                 void* stream);
 
 // ---- kde_tensor_prepare_cuda.cu -----------------------------------------------------------------
 

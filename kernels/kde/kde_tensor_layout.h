@@ -15,7 +15,7 @@
 namespace scf::kde {
 
 // From here on to kTensorDimensions a dataset in single precision is held for the tensor kernels
-// too.
+// too; below, as kde_tensor_small_layout.h says.
 inline constexpr std::int64_t kFirstTensorDimension = 4;
 inline constexpr std::int64_t kTensorDimensions = 64;
 
@@ -74,8 +74,8 @@ struct TensorPolicy {
 // Largest weight, log2, where a reference is set; less than a factor 2 more.
 inline constexpr int kTensorTarget = 11;
 
-// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision;
-// null: not held.
+// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision,
+// or steps of SmallTensorLayout; null: not held.
 struct TensorData {
   const std::uint16_t* tiles = nullptr;
   double unit = 0;    // U

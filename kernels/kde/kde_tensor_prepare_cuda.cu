@@ -11,7 +11,9 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
-#include "kde/kde_tensor_cuda.cuh"
+#include "kde/kde_tensor_instructions.cuh"
+#include "kde/kde_tensor_launch_cuda.h"
+#include "kde/kde_tensor_small_operand.cuh"
 
 namespace scf::kde {
 namespace {
@@ -23,11 +25,17 @@ struct TensorPreparePolicy {
   // Levels: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
   static constexpr std::int64_t kSampled = 32;
   static constexpr std::int64_t kFewestGroups = 8;
+  // Where a pair of the sample costs little, and data are near.
+  static constexpr std::int64_t kSmallSampled = 16;
+  static constexpr std::int64_t kFewestSmallGroups = 64;
   static constexpr std::int64_t kSplit = 8;
 };
 
 // Distances from the data's mean in units of h beyond which a query is not tried.
-constexpr double kMostReach = 4096;           // of rate (|z| + R)^2, log2 units
+constexpr double kMostReach = 4096;  // of rate (|z| + R)^2, log2 units
+// Of a query from the data's mean, in units of h / a: beyond that sums about the mean lose what a
+// score needs (kde_tensor_detection.h), where the other terms of its estimate are small.
+constexpr double kMostOffset = 16;
 constexpr double kMostSlope = 1.2676506e+30;  // 2^100: slopes and their inverses are float
 constexpr std::int32_t kBelowAll = INT32_MIN / 2;
 
@@ -48,6 +56,13 @@ struct Split {
 __device__ Split split_of(double value) {
   const double integer = rint(value);
   return {integer, to_half(integer), to_half(value - integer)};
+}
+
+// The nearest number of 11 bits.
+__device__ double to_tensor_float(double value) {
+  std::uint32_t bits;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(bits) : "f"(static_cast<float>(value)));
+  return static_cast<double>(__uint_as_float(bits));
 }
 
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
@@ -131,6 +146,101 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
+// The same for d <= kSmallTensorDimensions (SmallTensorLayout), a thread a datum.
+template <int kDims>
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_small_tensor_layout_kernel(const DataView<float> data, double unit, std::int64_t rows,
+                                   std::uint16_t* tiles) {
+  using L = SmallTensorLayout<kDims>;
+  const std::int64_t row =
+      static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kThreads + threadIdx.x;
+  if (row >= rows) {
+    return;
+  }
+  const float* const from = data.rows + min(row, data.n - 1) * data.pitch;
+  double y[3] = {0, 0, 0};
+  Split parts[3] = {};
+  std::uint16_t rest[3] = {0, 0, 0};
+  double square = 0;
+#pragma unroll
+  for (int column = 0; column < kDims; ++column) {
+    if (column < data.d) {
+      y[column] = (static_cast<double>(from[column]) - data.mean[column]) / unit;
+      parts[column] = split_of(y[column]);
+      rest[column] = to_half(y[column] - parts[column].sum());
+      const double held = parts[column].sum() + from_half(rest[column]);
+      square = fma(held, held, square);
+    }
+  }
+  const double norm = square / 2;
+  const double whole = rint(norm);
+  const double above = rint(whole / kTensorNormUnit);
+  const auto at = static_cast<int>(row % L::kStep);
+  std::uint16_t* const step = tiles + row / L::kStep * L::kStepSize;
+  std::uint16_t* const low = step + at / 8 * (2 * L::kMatrix) + at % 8 * 8;
+  std::uint16_t* const high = low + L::kMatrix;
+#pragma unroll
+  for (int column = 0; column < 3; ++column) {
+    low[column] = low[3 + column] = parts[column].low;
+    high[column] = high[5 + column] = parts[column].high;
+  }
+  low[6] = to_half(norm - whole);
+  low[7] = 0;
+  if (L::kFolded) {
+    low[2] = rest[0];
+    low[5] = rest[1];
+  } else {
+    std::uint16_t* const last = step + 4 * L::kMatrix + at * 8;
+#pragma unroll
+    for (int column = 0; column < 8; ++column) {
+      last[column] = column < 3 ? rest[column] : to_half(0);
+    }
+  }
+  high[3] = to_half(above);
+  high[4] = to_half(whole - kTensorNormUnit * above);
+
+  // What the sums are of, as two numbers of 11 bits, rounded to nearest.
+  double weight = row < data.n ? 1 : 0;
+  if (row < data.n && data.weight_factors != nullptr) {
+    weight = rescaled(static_cast<double>(data.weight_factors[row]),
+                      static_cast<double>(data.weight_exponents[row]), 0);
+  }
+  auto* const sums = reinterpret_cast<float*>(step + L::kSumsAt);
+  const auto write = [&](int kind, int column, double value) {
+    const int lane = at % 8 / 2;
+    const int which = at / 8 * 2 + at % 2;
+    sums[kind * (L::kSums / 2) + (column * 4 + lane) * 4 + which] = static_cast<float>(value);
+  };
+#pragma unroll
+  for (int column = 0; column < 3; ++column) {
+    const double first = to_tensor_float(weight * y[column]);
+    const double second = to_tensor_float(weight * y[column] - first);
+    write(0, column, first);
+    if (L::kKinds == 2) {
+      write(1, column, second);
+    } else if (column < kDims) {
+      write(0, kSmallLow + column, second);
+    }
+  }
+  const double one = to_tensor_float(weight);
+  const double one_left = to_tensor_float(weight - one);
+  const double first = to_tensor_float(weight * norm);
+  write(0, kSmallOne, one);
+  write(0, kSmallNormHigh, first);
+  write(0, kSmallNormLow, to_tensor_float(weight * norm - first));
+  if (L::kKinds == 2) {
+    write(0, kSmallLow, 0);
+    write(0, kSmallLow + 1, 0);
+    write(1, kSmallOne, one_left);
+#pragma unroll
+    for (int column = kSmallOne + 1; column < 8; ++column) {
+      write(1, column, 0);
+    }
+  } else {
+    write(0, kSmallOneLow, one_left);
+  }
+}
+
 // The smallest power of two, 2^*exponent times `least`, in which radius and range fit.
 __host__ __device__ double unit_for(double radius, double range, double least, int* exponent) {
   const double wanted = max(radius / kTensorRadius, range / kTensorRange) / least;
@@ -149,14 +259,15 @@ struct Position {
 };
 
 __device__ Position position_of(const QueryState& state, const TensorData& data, double size,
-                                double range) {
+                                double range, bool far_matters) {
   Position position;
   position.unit = unit_for(size, range, data.unit, &position.coarse);
   const double rate = state.rate * state.scale * state.scale;
   const double slope = 2 * rate * data.unit * position.unit;
   const double reach = size + data.radius;
   position.is_fit = position.coarse <= kTensorMostCoarse && slope < kMostSlope &&
-                    slope > 1 / kMostSlope && rate * reach * reach <= kMostReach;
+                    slope > 1 / kMostSlope && rate * reach * reach <= kMostReach &&
+                    (!far_matters || size * state.scale <= kMostOffset * state.bandwidth);
   return position;
 }
 
@@ -182,7 +293,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     square = fma(offset, offset, square);
     range = max(range, fabs(offset));
   }
-  const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range));
+  const bool small = pass.data.d <= kSmallTensorDimensions;
+  const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range),
+                                        small && pass.partials.vectors != nullptr);
   if (lane == 0) {
     flags[query] = position.is_fit ? kTensor : kDirect;
   }
@@ -194,12 +307,20 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   square = 0;
   for (int column = lane; column < dims; column += 32) {
     Split split = {0, 0, 0};
+    double value = 0;
     if (column < pass.data.d) {
-      split = split_of(offset_of(column) / position.unit);
+      value = offset_of(column) / position.unit;
+      split = split_of(value);
     }
+    // What even the low part leaves, in the place of the low parts' norm; of few coordinates.
+    const std::uint16_t rest = small ? to_half(value - split.sum()) : to_half(0);
     high[column] = split.high;
     low[column] = split.low;
-    square = fma(split.sum(), split.sum(), square);
+    if (column < 8) {
+      low[dims + column] = rest;
+    }
+    value = split.sum() + from_half(rest);
+    square = fma(value, value, square);
   }
   const double own = ldexp(warp_sum(square) / 2, position.coarse);
   if (lane < 8) {
@@ -209,12 +330,21 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
                           : lane == kPadding ? 1.0
                                              : 0.0;
     high[dims + lane] = to_half(-weight);
-    low[dims + lane] = 0;
   }
   if (lane == 0) {
     const double rate = state.rate * state.scale * state.scale;
     queries.states[query] = {own, position.unit,
                              static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
+  }
+}
+
+// The largest of a row's e in four lanes, into the query's level.
+__device__ void raise_level(const TensorQueries& queries, std::int64_t query, float largest,
+                            int lane) {
+  largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
+  largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
+  if (lane % 4 == 0) {
+    atomicMax(&queries.states[query].level, static_cast<std::int32_t>(floorf(largest)));
   }
 }
 
@@ -271,12 +401,54 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 1));
-    largest[half] = fmaxf(largest[half], __shfl_xor_sync(~0u, largest[half], 2));
-    if (lane % 4 == 0) {
-      atomicMax(&arguments.queries.states[query[half]].level,
-                static_cast<std::int32_t>(floorf(largest[half])));
+    raise_level(arguments.queries, query[half], largest[half], lane);
+  }
+}
+
+// The same for d <= kSmallTensorDimensions; the largest weight is 1, nearly.
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_small_tensor_levels_kernel(const __grid_constant__ TensorArguments arguments, int step_size,
+                                   std::int64_t groups, std::int64_t every) {
+  using L = SmallTensorLayout<2>;  // its matrices are those of 3, too
+  const PassArguments<float>& pass = arguments.pass;
+  const std::int64_t count =
+      pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t first =
+      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  if (first >= count) {
+    return;
+  }
+  std::int64_t query[2];
+  unsigned operand[2];
+  std::int64_t skip[2];
+  float largest[2] = {kBelowAll, kBelowAll};
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
+    query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    skip[half] = pass.queries.states[query[half]].skip;
+    operand[half] = small_tensor_operand<2>(arguments.queries.operands, query[half], lane).exact;
+  }
+  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+    const std::uint16_t* const high =
+        arguments.data.tiles + group * every * step_size + L::kMatrix + lane * 2;
+#pragma unroll
+    for (int part = 0; part < 2; ++part) {
+      float e[4] = {0, 0, 0, 0};
+      multiply8(e, operand, *reinterpret_cast<const unsigned*>(high + part * (2 * L::kMatrix)), e);
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        // What is left out has no say: all others may be far below it.
+        const std::int64_t out = skip[half] - group * every * L::kStep - part * 8 - lane % 4 * 2;
+        largest[half] = fmaxf(largest[half], out == 0 ? minus_infinity<float>() : e[2 * half]);
+        largest[half] = fmaxf(largest[half], out == 1 ? minus_infinity<float>() : e[2 * half + 1]);
+      }
     }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    raise_level(arguments.queries, query[half], largest[half], lane);
   }
 }
 
@@ -293,6 +465,9 @@ std::int64_t padded_rows(std::int64_t n) {
 }  // namespace
 
 std::int64_t tensor_data_size(std::int64_t n, std::int64_t d) {
+  if (d <= kSmallTensorDimensions) {
+    return padded_rows(n) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
+  }
   return padded_rows(n) * 2 * tensor_stride(tensor_dims(d));
 }
 
@@ -317,6 +492,15 @@ double tensor_unit(double radius, double range) {
 void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_t* tiles,
                           void* stream) {
   const std::int64_t rows = padded_rows(data.n);
+  if (data.d <= kSmallTensorDimensions) {
+    auto* const kernel = small_tensor_dims(data.d) == 2 ? kde_small_tensor_layout_kernel<2>
+                                                        : kde_small_tensor_layout_kernel<3>;
+    const auto blocks = static_cast<unsigned>((rows + TensorPreparePolicy::kThreads - 1) /
+                                              TensorPreparePolicy::kThreads);
+    cuda_launch("kde_small_tensor_layout_kernel", kernel, blocks, TensorPreparePolicy::kThreads, 0,
+                stream, data, unit, rows, tiles);
+    return;
+  }
   cuda_launch("kde_tensor_layout_kernel", kde_tensor_layout_kernel, row_blocks(rows),
               TensorPreparePolicy::kThreads, 0, stream, data, unit, tensor_dims(data.d), rows,
               tiles);
@@ -334,12 +518,21 @@ void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& d
 void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPreparePolicy;
   const std::int64_t all = (arguments.pass.data.n + 15) / 16;
-  const std::int64_t wanted = std::max(all / Policy::kSampled, Policy::kFewestGroups);
+  const bool small = arguments.pass.data.d <= kSmallTensorDimensions;
+  const std::int64_t wanted =
+      small ? std::max(all / Policy::kSmallSampled, Policy::kFewestSmallGroups)
+            : std::max(all / Policy::kSampled, Policy::kFewestGroups);
   const std::int64_t every = std::max<std::int64_t>(all / wanted, 1);
   const std::int64_t groups = (all + every - 1) / every;
   constexpr std::int64_t kQueries = 16 * Policy::kRows;
   const dim3 grid(static_cast<unsigned>((most + kQueries - 1) / kQueries),
                   static_cast<unsigned>(std::min(groups, Policy::kSplit)));
+  if (small) {
+    cuda_launch("kde_small_tensor_levels_kernel", kde_small_tensor_levels_kernel, grid,
+                Policy::kThreads, 0, stream, arguments,
+                small_tensor_step_size(arguments.pass.data.d), groups, every);
+    return;
+  }
   cuda_launch("kde_tensor_levels_kernel", kde_tensor_levels_kernel, grid, Policy::kThreads, 0,
               stream, arguments, tensor_dims(arguments.pass.data.d), groups, every);
 }
