@@ -17,6 +17,7 @@
 #include "client.h"
 #include "limits.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -217,18 +218,19 @@ void divergence(benchmark::State& state, std::int32_t backend, DivergenceOperati
       static_cast<double>(sizeof(T)) * static_cast<double>(shape.m) * elements * (gradient ? 3 : 2);
   const bool cpu = backend == SCF_BACKEND_CPU;
   double limit = cpu ? bytes_per_second(2, gradient ? 1 : 0) : 0;
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
-    const double start = thread_seconds();
-    check(operation.run(problem));
-    problem.client.synchronise();
-    seconds = std::min(seconds, thread_seconds() - start);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(operation.run(problem)); }));
   }
   const double moved = static_cast<double>(state.iterations()) * bytes;
   state.counters["bytes/s"] = benchmark::Counter(moved, benchmark::Counter::kIsRate);
   if (cpu) {
     limit = std::max(limit, bytes_per_second(2, gradient ? 1 : 0));
     state.counters["share"] = bytes / limit / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 
@@ -239,7 +241,9 @@ void add(const char* dtype, const char* device, std::int32_t backend, const Loss
       const std::string name = std::string(operation.name) + (gradient ? "_gradient" : "") + "/" +
                                dtype + "/" + device + "/m:" + std::to_string(shape.m) +
                                "/d:" + std::to_string(shape.d);
-      benchmark::RegisterBenchmark(name.c_str(), divergence<T>, backend, operation, gradient, shape)
+      timed(benchmark::RegisterBenchmark(name.c_str(), divergence<T>, backend, operation, gradient,
+                                         shape),
+            backend)
           ->Unit(benchmark::kMillisecond);
     }
   }

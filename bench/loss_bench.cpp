@@ -21,6 +21,7 @@
 #include "client.h"
 #include "limits.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -398,18 +399,19 @@ void loss(benchmark::State& state, std::int32_t backend, Operation<T> operation,
        operation.vectors);
   const bool cpu = backend == SCF_BACKEND_CPU;
   double least = cpu ? least_seconds(operation, bytes, shape.m, shape.d) : 0;
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
-    const double start = thread_seconds();
-    check(operation.run(problem));
-    problem.client.synchronise();
-    seconds = std::min(seconds, thread_seconds() - start);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(operation.run(problem)); }));
   }
   const auto iterations = static_cast<double>(state.iterations());
   state.counters["bytes/s"] = benchmark::Counter(iterations * bytes, benchmark::Counter::kIsRate);
   if (cpu) {
     least = std::min(least, least_seconds(operation, bytes, shape.m, shape.d));
     state.counters["share"] = least / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 
@@ -418,7 +420,7 @@ void add(const char* dtype, const char* device, std::int32_t backend, const Oper
          const LossShape& shape) {
   const std::string name = std::string(operation.name) + "/" + dtype + "/" + device +
                            "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
-  benchmark::RegisterBenchmark(name.c_str(), loss<T>, backend, operation, shape)
+  timed(benchmark::RegisterBenchmark(name.c_str(), loss<T>, backend, operation, shape), backend)
       ->Unit(benchmark::kMillisecond);
 }
 

@@ -19,6 +19,7 @@
 #include "client.h"
 #include "limits.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -416,12 +417,11 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
   }
   const bool cpu = backend == SCF_BACKEND_CPU;
   Least least = cpu ? least_of(operation, problem) : Least{};
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
-    const double start = thread_seconds();
-    check(run(problem, operation));
-    problem.client.synchronise();
-    seconds = std::min(seconds, thread_seconds() - start);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(run(problem, operation)); }));
   }
   const int moved =
       operation.reads + operation.writes + (way.noise == Noise::kGiven ? operation.noises : 0);
@@ -434,6 +434,8 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
     least = {std::min(least.move, again.move), std::min(least.make, again.make)};
     state.counters["share"] = std::max(least.move, least.make) / seconds;
     state.counters["share of sum"] = (least.move + least.make) / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 
@@ -444,7 +446,8 @@ void add(const char* dtype, const char* device, std::int32_t backend, const Oper
                            (way.noise == Noise::kGiven ? "_noise_given" : "") +
                            (way.in_place ? "_in_place" : "") + "/" + dtype + "/" + device +
                            "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
-  benchmark::RegisterBenchmark(name.c_str(), step<T>, backend, operation, way, shape)
+  timed(benchmark::RegisterBenchmark(name.c_str(), step<T>, backend, operation, way, shape),
+        backend)
       ->Unit(benchmark::kMillisecond);
 }
 
