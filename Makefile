@@ -2,11 +2,13 @@
 # make test           the same, then runs the tests
 # make demo           the same, then runs the demo on real digits: build/demo
 # make bench          builds and runs the benchmarks
+# make bench-cuda     those of the CUDA backend, against cuBLAS and the device's limits
 # make peers          what others do on the same work, beside this (minutes; pip installs them in build/peers)
 # make deb            Debian packages of library, development files and command: build/deb/*.deb
 # make install        installs into PREFIX (default /usr/local; DESTDIR is honoured)
 # make test-cuda      the tests of the CUDA backend alone, on the GPU or else on the emulator ptxvm
-# make cuda-report    what each CUDA kernel takes of a multiprocessor, and its work for a pair
+# make cuda-report    what each CUDA kernel takes of a multiprocessor, and its work for a pair; of the
+#                     machine code too, others' beside it (minutes; pip installs what that takes)
 # make format, lint   clang-format, and what continuous integration checks of the sources
 # make clean          removes build/
 #
@@ -23,7 +25,7 @@ SOURCES = git ls-files -co --exclude-standard -- '*.c' '*.cpp' '*.h' '*.hpp' '*.
 TIDY_FILES = '/(capi|kernels|bench)/.*\.(c|cpp)$$'
 
 .DEFAULT_GOAL := all
-.PHONY: all packages test test-cuda demo bench peers install deb cuda-report format lint lint-format \
+.PHONY: all packages test test-cuda demo bench bench-cuda peers install deb cuda-report format lint lint-format \
         lint-tidy clean help
 
 all: $(BUILD)/build.ninja
@@ -46,7 +48,7 @@ test: all
 test-cuda: all
 	@tests/run_cuda_cases.sh "$(abspath $(BUILD))" $(JOBS) --required
 
-demo bench peers cuda-report: $(BUILD)/build.ninja
+demo bench bench-cuda peers cuda-report: $(BUILD)/build.ninja
 	$(BUILD_TARGET) --target $@
 
 install: all

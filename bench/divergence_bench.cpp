@@ -17,6 +17,7 @@
 #include "client.h"
 #include "limits.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -232,17 +233,14 @@ void divergence(benchmark::State& state, std::int32_t backend, DivergenceOperati
       static_cast<double>(sizeof(T)) * static_cast<double>(shape.m) * elements * (gradient ? 3 : 2);
   const bool cpu = backend == SCF_BACKEND_CPU;
   MoveLimit move = move_limit(problem, operation, gradient);
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
     if (cpu) {
       move.measure();
     }
-    const double start = cpu ? thread_seconds() : wall_seconds();
-    check(operation.run(problem));
-    problem.client.synchronise();
-    const double took = (cpu ? thread_seconds() : wall_seconds()) - start;
-    state.SetIterationTime(took);
-    seconds = std::min(seconds, took);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(operation.run(problem)); }));
   }
   state.counters["bytes/s"] = bytes / seconds;
   if (cpu) {
@@ -250,6 +248,8 @@ void divergence(benchmark::State& state, std::int32_t backend, DivergenceOperati
     const double beside =
         operation.scores && operation.densities ? 1 + 1 / static_cast<double>(shape.d) : 1;
     state.counters["share"] = move.seconds() * beside / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 

@@ -13,6 +13,7 @@
 
 #include "client.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -49,6 +50,8 @@ class Problem {
   ~Problem() { scf_kde_destroy(plain_); }
   Problem(const Problem&) = delete;
   Problem& operator=(const Problem&) = delete;
+
+  [[nodiscard]] const Client& client() const { return client_; }
 
   void run(Debias debias) {
     if (debias == Debias::kScore) {
@@ -152,8 +155,9 @@ void kde_debias(benchmark::State& state, std::int32_t backend, Debias debias, Sh
     return;
   }
   Problem problem(backend, shape);
+  Stopwatch watch(backend);
   for (auto _ : state) {
-    problem.run(debias);
+    watch.time(state, problem.client(), [&] { problem.run(debias); });
   }
   const auto n = static_cast<double>(shape.n);
   const double evaluated = static_cast<double>(shape.m) + (debias == Debias::kScore ? n : 0);
@@ -168,6 +172,7 @@ void add(const char* device, std::int32_t backend, const Shape& shape) {
                              "/m:" + std::to_string(shape.m) + "/n:" + std::to_string(shape.n) +
                              "/d:" + std::to_string(shape.d);
     benchmark::RegisterBenchmark(name.c_str(), kde_debias, backend, debias, shape)
+        ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
   }
 }

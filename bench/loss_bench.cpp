@@ -21,6 +21,7 @@
 #include "limits.h"
 #include "noise_limit.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -384,20 +385,18 @@ void loss(benchmark::State& state, std::int32_t backend, Operation<T> operation,
   MoveLimit move = move_limit(problem, operation);
   NoiseLimit<T> make(
       operation.noise == Noise::kRademacher ? Entry<T>::rademacher : Entry<T>::normal, shape.d);
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
     if (cpu) {
       move.measure();
       make.measure();
     }
-    const double start = cpu ? thread_seconds() : wall_seconds();
-    check(operation.run(problem));
-    problem.client.synchronise();
-    const double took = (cpu ? thread_seconds() : wall_seconds()) - start;
-    state.SetIterationTime(took);
-    seconds = std::min(seconds, took);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(operation.run(problem)); }));
   }
-  state.counters["bytes/s"] = sizeof(T) * (matrices * numbers + vectors) / seconds;
+  const double bytes = sizeof(T) * (matrices * numbers + vectors);
+  state.counters["bytes/s"] = bytes / seconds;
   if (cpu) {
     // Vectors beside matrices at the rate of these.
     const double of_move =
@@ -406,6 +405,8 @@ void loss(benchmark::State& state, std::int32_t backend, Operation<T> operation,
         operation.noise == Noise::kNone ? 0 : operation.noises * numbers * make.seconds();
     state.counters["share"] = std::max(of_move, of_make) / seconds;
     state.counters["share of sum"] = (of_move + of_make) / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 

@@ -16,7 +16,7 @@
 // same run with as many arrays read and written, over the step's time. Nothing else counts as
 // work: not what is kept for each sample, h among it, which at d = 2 is larger than the state
 // ("share with columns" counts those numbers, read and written once a pass that needs them).
-// One thread, timed by its CPU time; CUDA by the clock.
+// One thread, timed by its CPU time; CUDA by events, what the host does between steps included.
 #include <benchmark/benchmark.h>
 #include <scorefield/scorefield.h>
 
@@ -25,6 +25,7 @@
 #include <cstdint>
 #include <limits>
 #include <map>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -32,6 +33,7 @@
 #include "client.h"
 #include "limits.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -100,7 +102,7 @@ struct Constant {
 // The least time of a step but the first and the last.
 struct Watch {
   const Client& client;
-  bool cpu;
+  DeviceTimer* timer;  // null on the CPU
   double before = 0;
   double last = 0;
   double least = std::numeric_limits<double>::infinity();
@@ -109,13 +111,17 @@ struct Watch {
   static std::int32_t call(void* user, std::int64_t /*finished*/, std::int64_t /*m*/) {
     auto& self = *static_cast<Watch*>(user);
     self.client.synchronise();
-    const double now = self.cpu ? thread_seconds() : wall_seconds();
     // The last step also brings results to their places.
     if (self.steps > 1) {
       self.least = std::min(self.least, self.last);
     }
-    self.last = now - self.before;
-    self.before = now;
+    if (self.timer != nullptr) {
+      self.last = self.timer->lap();
+    } else {
+      const double now = thread_seconds();
+      self.last = now - self.before;
+      self.before = now;
+    }
     ++self.steps;
     return 0;
   }
@@ -125,6 +131,9 @@ template <class T>
 struct Problem {
   Problem(std::int32_t backend, const LossShape& shape)
       : client(backend), cpu(backend == SCF_BACKEND_CPU), m(shape.m), d(shape.d) {
+    if (!cpu) {
+      timer = std::make_unique<DeviceTimer>();
+    }
     start = client.allocate<T>(m * d);
     x = client.allocate<T>(m * d);
     slope = client.allocate<T>(m * d);
@@ -144,7 +153,10 @@ struct Problem {
                    SCF_COPY_DEVICE_TO_DEVICE, nullptr));
     client.synchronise();
     Constant<T> constant = {client, m * d, slope, {}};
-    Watch watch = {client, cpu};
+    Watch watch = {client, timer.get()};
+    if (timer != nullptr) {
+      timer->start();
+    }
     scf_field field;
     check(scf_field_init(&field, sizeof field));
     field.function = Constant<T>::call;
@@ -198,6 +210,7 @@ struct Problem {
   T* start;
   T* x;
   T* slope;
+  std::unique_ptr<DeviceTimer> timer;  // of a device
   std::int64_t steps = 0;
 };
 
@@ -245,6 +258,8 @@ void step(benchmark::State& state, std::int32_t backend, const Method& method, L
         8.0 * method.columns * static_cast<double>(shape.m) / bytes_per_second(2, 1);
     state.counters["share"] = least / seconds;
     state.counters["share with columns"] = (least + columns) / seconds;
+  } else {
+    state.counters["share"] = matrices_of(method) * bytes / device_limits().copied_bytes / seconds;
   }
 }
 
@@ -266,9 +281,12 @@ const bool registered = [] {
       add<float>("f32", "cpu", SCF_BACKEND_CPU, method, {shape.m / 2, shape.d});
       add<double>("f64", "cpu", SCF_BACKEND_CPU, method, {shape.m / 4, shape.d});
     }
-    if (has_cuda()) {
-      add<float>("f32", is_emulated() ? "cuda-emulated" : "cuda", SCF_BACKEND_CUDA, method,
-                 is_emulated() ? kEmulatedLossShape : kLossShapes[1]);
+    if (has_cuda() && is_emulated()) {
+      add<float>("f32", "cuda-emulated", SCF_BACKEND_CUDA, method, kEmulatedLossShape);
+    } else if (has_cuda()) {
+      for (const LossShape& shape : kLossShapes) {
+        add<float>("f32", "cuda", SCF_BACKEND_CUDA, method, {4 * shape.m, shape.d});
+      }
     }
   }
   return true;

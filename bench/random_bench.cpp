@@ -15,6 +15,7 @@
 
 #include "client.h"
 #include "limits.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -145,19 +146,22 @@ void random_fill(benchmark::State& state, std::int32_t backend, std::int64_t m, 
   }
   const bool on_cpu = backend == SCF_BACKEND_CPU;
   double standard = on_cpu ? standard_numbers_per_second<Kind, T>() : 0;
-  const double start = thread_seconds();
+  Stopwatch watch(backend);
+  double seconds = 0;
   for (auto _ : state) {
     params.first_row += m;
-    check(Kind::fill(client.get(), &params, m, d, out));
-    client.synchronise();
+    seconds +=
+        watch.time(state, client, [&] { check(Kind::fill(client.get(), &params, m, d, out)); });
   }
-  const double seconds = thread_seconds() - start;
   const auto numbers =
       static_cast<double>(state.iterations()) * static_cast<double>(m) * static_cast<double>(d);
   state.counters["numbers/s"] = benchmark::Counter(numbers, benchmark::Counter::kIsRate);
   state.counters["bytes/s"] =
       benchmark::Counter(numbers * static_cast<double>(sizeof(T)), benchmark::Counter::kIsRate);
-  if (on_cpu) {
+  if (!on_cpu) {
+    state.counters["share"] =
+        numbers * static_cast<double>(sizeof(T)) / seconds / device_limits().copied_bytes;
+  } else {
     standard = std::max(standard, standard_numbers_per_second<Kind, T>());
     state.counters["over std"] = numbers / seconds / standard;
   }
@@ -170,6 +174,7 @@ void add(const char* dtype, const char* device, std::int32_t backend, std::int64
     const std::string name = std::string(Kind::kName) + "/" + dtype + "/" + device +
                              "/m:" + std::to_string(m) + "/d:" + std::to_string(d);
     benchmark::RegisterBenchmark(name.c_str(), random_fill<Kind, T>, backend, m, d)
+        ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
   }
 }

@@ -20,6 +20,7 @@
 #include "limits.h"
 #include "noise_limit.h"
 #include "shapes.h"
+#include "stopwatch.h"
 
 namespace scf_bench {
 namespace {
@@ -404,27 +405,27 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
   const bool makes = way.noise != Noise::kGiven && operation.noises > 0;
   MoveLimit move = move_limit(problem, operation);
   NoiseLimit<T> make(Step<T>::normal, shape.d);
+  Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
     if (cpu) {
       move.measure();
       make.measure();
     }
-    const double start = cpu ? thread_seconds() : wall_seconds();
-    check(run(problem, operation));
-    problem.client.synchronise();
-    const double took = (cpu ? thread_seconds() : wall_seconds()) - start;
-    state.SetIterationTime(took);
-    seconds = std::min(seconds, took);
+    seconds = std::min(seconds,
+                       watch.time(state, problem.client, [&] { check(run(problem, operation)); }));
   }
   const double numbers = static_cast<double>(shape.m) * static_cast<double>(shape.d);
   const int moved =
       operation.reads + operation.writes + (way.noise == Noise::kGiven ? operation.noises : 0);
-  state.counters["bytes/s"] = sizeof(T) * moved * numbers / seconds;
+  const double bytes = sizeof(T) * moved * numbers;
+  state.counters["bytes/s"] = bytes / seconds;
   if (cpu) {
     const double of_make = makes ? operation.noises * numbers * make.seconds() : 0;
     state.counters["share"] = std::max(move.seconds(), of_make) / seconds;
     state.counters["share of sum"] = (move.seconds() + of_make) / seconds;
+  } else {
+    state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
 }
 

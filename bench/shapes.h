@@ -16,6 +16,12 @@ inline constexpr Shape kKdeShapes[] = {{2048, 65536, 1}, {2048, 65536, 2},  {204
                                        {1024, 32768, 8}, {1024, 32768, 16}, {768, 16384, 64},
                                        {192, 4096, 784}, {96, 4096, 3072}};
 
+// Enough to fill a device: milliseconds at the limit of what it can do.
+inline constexpr Shape kDeviceKdeShapes[] = {
+    {65536, 262144, 1},  {65536, 262144, 2},  {65536, 262144, 3},
+    {32768, 262144, 8},  {32768, 262144, 16}, {32768, 131072, 32},
+    {16384, 131072, 64}, {4096, 65536, 784},  {2048, 32768, 3072}};
+
 // On a device that may be an emulator.
 inline constexpr Shape kEmulatedKdeShapes[] = {{32, 512, 2}, {16, 128, 64}};
 

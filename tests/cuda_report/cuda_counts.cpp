@@ -53,6 +53,10 @@ KernelCounts counts_of(const Workload& workload, const std::string& name, const 
   counts.bank_conflicts_per_unit = shared.at("bank_conflicts").get<double>() / units;
   counts.wavefronts_per_unit = shared.at("wavefronts").get<double>() / units;
   counts.multiply_adds_per_unit = report.at("matrix_multiply_adds").get<double>() / units;
+  counts.exponentials_per_unit = report.at("exponentials").get<double>() / units;
+  const Json& grid = report.at("largest_grid");
+  counts.grid = {grid.at(0), grid.at(1)};
+  counts.dynamic_shared_bytes = report.at("dynamic_shared_bytes");
   return counts;
 }
 
@@ -110,6 +114,14 @@ constexpr RowOperation kStepOperations[] = {{"langevin_step", 3, kNormal + 3},
 
 // Rows without columns: two log-densities, a value and a gradient; two sets of points for JS, whose
 // exponential and logarithm have no figure.
+// Steps of a flow's solver, each pass of which reads and writes the matrices that
+// bench/ode_bench.cpp lists; a product and an addition for each slope read. The least are of all
+// passes together.
+constexpr RowOperation kFlowOperations[] = {{"euler_flow", 3, 1},
+                                            {"heun_flow", 7, 1 + 2},
+                                            {"rk4_flow", 15, 3 * 1 + 4},
+                                            {"dopri5_flow", 40, 1 + 2 + 3 + 4 + 5 + 5 + 6 + 2}};
+
 constexpr RowOperation kScalarOperations[] = {{"kl", 4, 1}, {"kls", 4, 3}, {"js", 8, 0}};
 
 // Enough rows that every warp of the emulated device takes several, whatever d.
@@ -133,10 +145,17 @@ std::string quoted(const std::string& text) {
 
 std::vector<Workload> reported_workloads() {
   std::vector<Workload> workloads;
+  // A dimension for each kernel; of few dimensions more data, whose chunks are longer.
+  for (const std::int64_t d : {2, 3, 8, 16, 32, 64}) {
+    workloads.push_back({"score", "f32", d <= 4 ? 8192 : 1024, 512, d});
+  }
+  workloads.push_back({"score", "f32", 1024, 128, 784});
   for (const char* operation : {"score", "jacobian", "gradient"}) {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {
-        workloads.push_back({operation, dtype, 1024, 512, d});
+        if (operation != std::string("score") || dtype != std::string("f32")) {
+          workloads.push_back({operation, dtype, 1024, 512, d});
+        }
       }
     }
   }
@@ -150,6 +169,12 @@ std::vector<Workload> reported_workloads() {
   for (const RowOperation& operation : kStepOperations) {
     for (const std::int64_t d : {2, 64, 784}) {
       workloads.push_back(row_workload(operation, "f32", d));
+    }
+  }
+  for (const RowOperation& operation : kFlowOperations) {
+    for (const std::int64_t d : {2, 64}) {
+      workloads.push_back(row_workload(operation, "f32", d));
+      workloads.back().repeats = 4;  // kFlowSteps of cuda_workload.cpp
     }
   }
   for (const RowOperation& operation : kScalarOperations) {

@@ -3,6 +3,7 @@
 // and traffic, not of time.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -19,10 +20,12 @@ struct Workload {
   // 16-byte accesses to those bytes. 0: no such figure.
   double least_bytes = 0;
   double least_instructions = 0;
+  int repeats = 1;  // steps that a flow takes
 
-  // Pairs where there are data, else elements.
+  // Pairs where there are data, else elements, of each step.
   [[nodiscard]] double units() const {
-    return static_cast<double>(m) * static_cast<double>(n > 0 ? n : d);
+    return static_cast<double>(repeats) * static_cast<double>(m) *
+           static_cast<double>(n > 0 ? n : d);
   }
 };
 
@@ -39,6 +42,9 @@ struct KernelCounts {
   double bank_conflicts_per_unit = 0;  // shared-memory wavefronts beyond the fewest
   double wavefronts_per_unit = 0;      // all shared-memory wavefronts
   double multiply_adds_per_unit = 0;   // inside mma
+  double exponentials_per_unit = 0;    // ex2
+  std::array<std::int64_t, 2> grid{};  // x and y of the launch with the most blocks
+  int dynamic_shared_bytes = 0;        // of a block
 };
 
 // The table's rows: operations in both dtypes, of few and many dimensions.

@@ -48,6 +48,11 @@ TEST(CudaCounts, TensorKernelsTakeTheScore) {
         EXPECT_GE(kernel.multiply_adds_per_unit, 7.0 * static_cast<double>(d));
         EXPECT_LT(kernel.instructions_per_unit, 10 + 0.6 * static_cast<double>(d));
         EXPECT_LT(kernel.bank_conflicts_per_unit, 0.01);
+        EXPECT_GE(kernel.exponentials_per_unit, 1);
+        EXPECT_LT(kernel.exponentials_per_unit, 1.1);
+        EXPECT_GT(kernel.dynamic_shared_bytes, 0);
+        EXPECT_GE(kernel.grid[0], 1);
+        EXPECT_LE(kernel.grid[0], 4) << "tiles of 32 queries at least";
       }
     }
     EXPECT_EQ(found, 1) << d;
@@ -96,6 +101,23 @@ TEST(CudaCounts, StepsMoveEveryElementOnce) {
     if (noise) {
       EXPECT_LT(counts.instructions_per_unit, 2.5 * workload.least_instructions);
     }
+  }
+}
+
+// A pass of a flow's solver reads and writes its matrices once, whatever it is that costs nothing.
+TEST(CudaCounts, FlowsMoveEveryElementOnceAPass) {
+  for (const Workload& workload : reported_workloads()) {
+    if (workload.operation != "rk4_flow" || workload.d != 64) {
+      continue;
+    }
+    double bytes = 0;
+    for (const KernelCounts& counts : count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, workload)) {
+      if (counts.kernel.rfind("rows_kernel<", 0) == 0) {
+        bytes += counts.global_bytes_per_unit;
+      }
+    }
+    EXPECT_GE(bytes, workload.least_bytes);
+    EXPECT_LT(bytes, 1.05 * workload.least_bytes);
   }
 }
 

@@ -1,9 +1,12 @@
-// cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE]: a table of what each CUDA
-// kernel takes of a multiprocessor, for sm_80 and sm_90; with --work also one of what the kernels
-// do for a pair or an element, counted while PROGRAM (cuda_workload) runs on the emulator.
+// cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE] [--cubins FOLDER]: a table
+// of what each CUDA kernel takes of a multiprocessor, for sm_80 and sm_90; with --work also one of
+// what the kernels do for a pair or an element, counted while PROGRAM (cuda_workload) runs on the
+// emulator.
+#include <algorithm>
 #include <array>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -27,6 +30,8 @@ struct Options {
   std::string program;
   std::string ptxvm;
   std::string json;
+  std::string cubins;
+  std::string only;
 };
 
 // False where the arguments make no sense.
@@ -43,6 +48,12 @@ bool parse(const std::vector<std::string>& arguments, Options& options) {
       i += 3;
     } else if (arguments[i] == "--json" && i + 1 < arguments.size()) {
       options.json = arguments[i + 1];
+      i += 2;
+    } else if (arguments[i] == "--only" && i + 1 < arguments.size()) {
+      options.only = arguments[i + 1];
+      i += 2;
+    } else if (arguments[i] == "--cubins" && i + 1 < arguments.size()) {
+      options.cubins = arguments[i + 1];
       i += 2;
     } else {
       return false;
@@ -105,6 +116,7 @@ void print_counts(const std::vector<KernelCounts>& kernels) {
 
 Json to_json(const KernelResources& kernel) {
   return {{"kernel", kernel.kernel},
+          {"symbol", kernel.symbol},
           {"architecture", "sm_" + std::to_string(kernel.architecture)},
           {"threads", kernel.threads},
           {"registers", kernel.registers},
@@ -135,6 +147,8 @@ Json to_json(const KernelCounts& kernel) {
           {"sectors_over_ideal", kernel.sectors_over_ideal},
           {"shared_wavefronts_per_unit", kernel.wavefronts_per_unit},
           {"bank_conflicts_per_unit", kernel.bank_conflicts_per_unit},
+          {"grid", kernel.grid},
+          {"exponentials_per_unit", kernel.exponentials_per_unit},
           {"matrix_multiply_adds_per_unit", kernel.multiply_adds_per_unit}};
 }
 
@@ -150,25 +164,67 @@ Json rows_of(const std::vector<Row>& rows) {
 std::vector<KernelCounts> count_all(const Options& options) {
   std::vector<KernelCounts> all;
   for (const scf::test::Workload& workload : scf::test::reported_workloads()) {
+    if (workload.operation.rfind(options.only, 0) != 0) {
+      continue;
+    }
     const auto kernels = scf::test::count_work(options.program, options.ptxvm, workload);
     all.insert(all.end(), kernels.begin(), kernels.end());
   }
   return all;
 }
 
-void report(const Options& options) {
-  const auto resources = scf::test::read_kernel_resources(options.library, options.ptxas, {80, 90});
-  print_resources(resources);
+// The machine code does not say what shared memory a launch adds: the emulator saw it.
+void add_launches(const std::vector<KernelCounts>& counts,
+                  std::vector<KernelResources>& resources) {
+  for (KernelResources& kernel : resources) {
+    for (const KernelCounts& seen : counts) {
+      if (seen.kernel == kernel.kernel) {
+        kernel.dynamic_shared_bytes =
+            std::max(kernel.dynamic_shared_bytes, seen.dynamic_shared_bytes);
+      }
+    }
+    scf::test::add_occupancy(kernel);
+  }
+}
+
+// Says which kernels keep registers in memory; true if none does.
+bool none_spills(const std::vector<KernelResources>& resources) {
+  bool none = true;
+  for (const KernelResources& kernel : resources) {
+    if (kernel.stack_bytes + kernel.spill_store_bytes + kernel.spill_load_bytes > 0) {
+      std::fprintf(stderr, "cuda_report: %s on sm_%d spills registers\n", kernel.kernel.c_str(),
+                   kernel.architecture);
+      none = false;
+    }
+  }
+  return none;
+}
+
+bool report(const Options& options) {
+  if (!options.cubins.empty()) {
+    std::filesystem::create_directories(options.cubins);
+    for (const auto& old : std::filesystem::directory_iterator(options.cubins)) {
+      if (old.path().extension() == ".cubin") {
+        std::filesystem::remove(old.path());
+      }
+    }
+  }
+  auto resources =
+      scf::test::read_kernel_resources(options.library, options.ptxas, {80, 90}, options.cubins);
   std::vector<KernelCounts> counts;
   if (!options.program.empty()) {
-    std::fflush(stdout);
     counts = count_all(options);
+    add_launches(counts, resources);
+  }
+  print_resources(resources);
+  if (!counts.empty()) {
     print_counts(counts);
   }
   if (!options.json.empty()) {
     const Json all = {{"resources", rows_of(resources)}, {"work", rows_of(counts)}};
     std::ofstream(options.json) << all.dump(2) << "\n";
   }
+  return none_spills(resources);
 }
 
 }  // namespace
@@ -176,15 +232,16 @@ void report(const Options& options) {
 int main(int argc, char** argv) {
   Options options;
   if (!parse({argv + 1, argv + argc}, options)) {
-    std::fprintf(stderr,
-                 "usage: cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--json FILE]\n");
+    std::fprintf(
+        stderr,
+        "usage: cuda_report LIBRARY PTXAS [--work PROGRAM PTXVM_FOLDER] [--only OPERATION] "
+        "[--json FILE] [--cubins FOLDER]\n");
     return 2;
   }
   try {
-    report(options);
+    return report(options) ? 0 : 1;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "cuda_report: %s\n", error.what());
     return 1;
   }
-  return 0;
 }

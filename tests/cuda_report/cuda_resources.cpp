@@ -246,6 +246,7 @@ std::vector<KernelResources> parse_ptxas(const std::string& output, const std::s
     if (std::regex_search(line, match, kEntry)) {
       KernelResources kernel;
       kernel.kernel = readable_name(match[1]);
+      kernel.symbol = match[1];
       kernel.architecture = std::stoi(match[2]);
       kernel.threads = threads_of(ptx, match[1]);
       kernel.dynamic_shared_bytes = dynamic_shared_bytes(kernel.kernel);
@@ -281,10 +282,10 @@ void add_occupancy(KernelResources& kernel) {
 }
 
 std::vector<KernelResources> read_ptx_resources(const std::string& ptx, const std::string& ptxas,
-                                                int architecture) {
+                                                int architecture, const std::string& cubin) {
   const TemporaryFile file(ptx);
   const std::string command = "'" + ptxas + "' -v -arch=sm_" + std::to_string(architecture) +
-                              " -o /dev/null '" + file.path() + "' 2>&1";
+                              " -o '" + cubin + "' '" + file.path() + "' 2>&1";
   const std::string output = run(command);
   std::vector<KernelResources> kernels = parse_ptxas(output, ptx);
   if (kernels.empty() || kernels.size() != count_entries(ptx)) {
@@ -296,14 +297,20 @@ std::vector<KernelResources> read_ptx_resources(const std::string& ptx, const st
 
 std::vector<KernelResources> read_kernel_resources(const std::string& library,
                                                    const std::string& ptxas,
-                                                   const std::vector<int>& architectures) {
+                                                   const std::vector<int>& architectures,
+                                                   const std::string& cubins) {
   std::vector<KernelResources> kernels;
+  int images = 0;
   for (const std::string& image : read_ptx(library)) {
     if (image.find(".entry ") == std::string::npos) {
       continue;
     }
+    ++images;
     for (const int architecture : architectures) {
-      const auto found = read_ptx_resources(image, ptxas, architecture);
+      const std::string cubin = cubins.empty() ? "/dev/null"
+                                               : cubins + "/" + std::to_string(images) + ".sm_" +
+                                                     std::to_string(architecture) + ".cubin";
+      const auto found = read_ptx_resources(image, ptxas, architecture, cubin);
       kernels.insert(kernels.end(), found.begin(), found.end());
     }
   }

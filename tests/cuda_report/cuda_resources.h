@@ -9,26 +9,29 @@ namespace scf::test {
 
 struct KernelResources {
   std::string kernel;    // demangled, without namespaces and parameters
+  std::string symbol;    // as the machine code has it
   int architecture = 0;  // 80 for sm_80
   int registers = 0;     // a thread
   int stack_bytes = 0;   // local memory a thread, spills included
   int spill_store_bytes = 0;
   int spill_load_bytes = 0;
   int static_shared_bytes = 0;
-  int dynamic_shared_bytes = 0;  // what the launcher asks for
+  int dynamic_shared_bytes = 0;  // what the launcher asks for, where it is known
   int threads = 0;               // a block
   int blocks = 0;                // resident a multiprocessor
   double occupancy = 0;          // share of the multiprocessor's warps
 };
 
-// Every kernel in the library file, assembled for every architecture. Throws std::runtime_error.
+// Every kernel in the library file, assembled for every architecture. The machine code stays in
+// folder `cubins` as N.sm_A.cubin, if one is named. Throws std::runtime_error.
 [[nodiscard]] std::vector<KernelResources> read_kernel_resources(
-    const std::string& library, const std::string& ptxas, const std::vector<int>& architectures);
+    const std::string& library, const std::string& ptxas, const std::vector<int>& architectures,
+    const std::string& cubins = {});
 
 // The same of one PTX image and one architecture.
-[[nodiscard]] std::vector<KernelResources> read_ptx_resources(const std::string& ptx,
-                                                              const std::string& ptxas,
-                                                              int architecture);
+[[nodiscard]] std::vector<KernelResources> read_ptx_resources(
+    const std::string& ptx, const std::string& ptxas, int architecture,
+    const std::string& cubin = "/dev/null");
 
 // The PTX images in a file, one string a translation unit.
 [[nodiscard]] std::vector<std::string> read_ptx(const std::string& library);

@@ -3,7 +3,10 @@
 // KDE of N normal data at M normal queries; or, of M rows and with no use for N,
 // random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
 // LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
-// sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step.
+// sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
+// steps of a flow's solver whose field costs nothing.
+#include <algorithm>
+#include <cstdint>
 #include <cstdio>
 #include <exception>
 #include <stdexcept>
@@ -23,6 +26,8 @@
 
 namespace scf::test {
 namespace {
+
+constexpr std::int64_t kFlowSteps = 4;  // as reported_workloads() takes them
 
 template <class T>
 bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
@@ -155,12 +160,84 @@ bool run_step(const std::string& operation, const Context& context, const Shape&
   return false;
 }
 
+scf_status solve(scf_context* context, const scf_field& field, const scf_ode_params& params,
+                 float* x, const Shape& shape) {
+  return scf_ode_solve_f32(context, &field, &params, x, shape.m, shape.d, shape.d, nullptr, nullptr,
+                           nullptr);
+}
+scf_status solve(scf_context* context, const scf_field& field, const scf_ode_params& params,
+                 double* x, const Shape& shape) {
+  return scf_ode_solve_f64(context, &field, &params, x, shape.m, shape.d, shape.d, nullptr, nullptr,
+                           nullptr);
+}
+
+// The field that is the same everywhere: written where it is first asked for, and right from then
+// on.
+struct ConstantField {
+  scf_context* context;
+  const void* slopes;
+  std::size_t bytes;
+  std::vector<const void*> written;
+
+  static scf_status call(void* user, const scf_field_request* request) {
+    auto& self = *static_cast<ConstantField*>(user);
+    if (std::find(self.written.begin(), self.written.end(), request->value) != self.written.end()) {
+      return SCF_SUCCESS;
+    }
+    self.written.push_back(request->value);
+    return scf_copy(self.context, request->value, self.slopes, self.bytes,
+                    SCF_COPY_DEVICE_TO_DEVICE, request->stream);
+  }
+};
+
+template <class T>
+bool run_flow(const std::string& operation, const Context& context, const Shape& shape) {
+  for (const auto& [solver, name] :
+       {std::pair(SCF_ODE_EULER, "euler"), std::pair(SCF_ODE_HEUN, "heun"),
+        std::pair(SCF_ODE_RK4, "rk4"), std::pair(SCF_ODE_DOPRI5, "dopri5")}) {
+    if (operation != std::string(name) + "_flow") {
+      continue;
+    }
+    const std::vector<T> ones(static_cast<std::size_t>(shape.m * shape.d), T(1));
+    const DeviceMatrix<T> x(context, ones, shape.m, shape.d, shape.d);
+    const DeviceMatrix<T> slopes(context, ones, shape.m, shape.d, shape.d);
+    ConstantField constant = {context.get(), slopes.data(), ones.size() * sizeof(T), {}};
+    scf_field field;
+    require_success(scf_field_init(&field, sizeof field), "scf_field_init");
+    field.function = ConstantField::call;
+    field.user = &constant;
+    std::int64_t steps = 0;
+    const double times[] = {0, 1};
+    scf_ode_params params;
+    require_success(scf_ode_params_init(&params, sizeof params), "scf_ode_params_init");
+    params.solver = solver;
+    params.times = times;
+    params.n_times = 2;
+    params.steps = kFlowSteps;
+    // Dopri5's steps grow tenfold where there is no error; the last one is cut.
+    params.first_step = 1.001 / 1111;
+    params.rtol = params.atol = 1;
+    params.progress = [](void* user, std::int64_t, std::int64_t) -> std::int32_t {
+      ++*static_cast<std::int64_t*>(user);
+      return 0;
+    };
+    params.progress_user = &steps;
+    require_success(solve(context.get(), field, params, x.data(), shape), operation);
+    context.synchronize();
+    if (steps != kFlowSteps) {
+      throw std::runtime_error(operation + " took " + std::to_string(steps) + " steps");
+    }
+    return true;
+  }
+  return false;
+}
+
 template <class T>
 void run(const std::string& operation, const Shape& shape) {
   const Context context(Backend::kCuda);
   if (!run_kde<T>(operation, context, shape) && !run_random<T>(operation, context, shape) &&
       !run_loss<T>(operation, context, shape) && !run_divergence<T>(operation, context, shape) &&
-      !run_step<T>(operation, context, shape)) {
+      !run_step<T>(operation, context, shape) && !run_flow<T>(operation, context, shape)) {
     throw std::invalid_argument("no operation '" + operation + "'");
   }
 }

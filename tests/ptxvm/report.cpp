@@ -1,5 +1,6 @@
 #include "report.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -19,6 +20,10 @@ static_assert(sizeof kClassNames / sizeof *kClassNames == kClasses, "a name for 
 struct KernelReport {
   uint64_t launches = 0, blocks = 0, threads = 0;
   uint64_t by_class[kClasses] = {};
+  uint64_t exponentials = 0;    // ex2, of threads; among the special ones
+  uint64_t dynamic_shared = 0;  // bytes a block, the most of all launches
+  uint32_t grid[3] = {};        // of the launch with the most blocks
+  uint64_t most_blocks = 0;
   uint64_t warp_instructions = 0, thread_instructions = 0;
   Counters counters;
 };
@@ -68,6 +73,9 @@ void write_kernel(std::ostream* out, const KernelReport& report) {
   kernel.put("launches", report.launches);
   kernel.put("blocks", report.blocks);
   kernel.put("threads", report.threads);
+  kernel.put("dynamic_shared_bytes", report.dynamic_shared);
+  kernel.key("largest_grid");
+  *out << "[" << report.grid[0] << ", " << report.grid[1] << ", " << report.grid[2] << "]";
   kernel.put("warp_instructions", report.warp_instructions);
   kernel.put("thread_instructions", report.thread_instructions);
   kernel.put("instructions_per_thread", ratio(report.thread_instructions, report.threads));
@@ -79,6 +87,7 @@ void write_kernel(std::ostream* out, const KernelReport& report) {
   JsonObject classes(out, 4);
   for (size_t i = 0; i < kClasses; ++i) classes.put(kClassNames[i], report.by_class[i]);
   classes.end();
+  kernel.put("exponentials", report.exponentials);
   kernel.key("global");
   JsonObject global(out, 4);
   global.put("requests", counts.global_requests);
@@ -108,7 +117,16 @@ void add_to_report(const Launch& launch, const Counters& counters) {
   ++report.launches;
   report.blocks += launch.blocks();
   report.threads += launch.blocks() * launch.threads();
+  if (launch.blocks() > report.most_blocks) {
+    report.most_blocks = launch.blocks();
+    std::copy(launch.grid, launch.grid + 3, report.grid);
+  }
+  report.dynamic_shared = std::max(report.dynamic_shared, launch.dynamic_shared);
   for (size_t i = 0; i < program.code.size(); ++i) {
+    const std::string_view text = program.origins[program.code[i].statement].text;
+    if (text.find("ex2.") != std::string_view::npos) {
+      report.exponentials += counters.lane_executions[i];
+    }
     report.by_class[static_cast<size_t>(program.code[i].op_class)] += counters.lane_executions[i];
     report.warp_instructions += counters.executions[i];
     report.thread_instructions += counters.lane_executions[i];
