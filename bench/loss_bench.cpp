@@ -360,13 +360,13 @@ MoveLimit move_limit(const Problem<T>& problem, const Operation<T>& operation) {
   const int reads = matrices ? operation.reads : operation.vectors / 2;
   const int writes = matrices ? operation.writes : operation.vectors - reads;
   const auto elements = static_cast<std::size_t>(matrices ? problem.m * problem.d : problem.m);
-  std::vector<const void*> inputs;
-  std::vector<void*> outputs;
+  std::vector<const void*> inputs(static_cast<std::size_t>(reads));
+  std::vector<void*> outputs(static_cast<std::size_t>(writes));
   for (int i = 0; i < reads; ++i) {
-    inputs.push_back(matrices ? problem.in[i] : problem.vector_in[i]);
+    inputs[i] = matrices ? problem.in[i] : problem.vector_in[i];
   }
   for (int i = 0; i < writes; ++i) {
-    outputs.push_back(matrices ? problem.out[i] : i < 3 ? problem.vector_out[i] : problem.values);
+    outputs[i] = matrices ? problem.out[i] : i < 3 ? problem.vector_out[i] : problem.values;
   }
   return {inputs, outputs, elements * sizeof(T)};
 }

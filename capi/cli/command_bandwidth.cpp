@@ -39,6 +39,7 @@ void check_options(const BandwidthOptions& options) {
 std::vector<double> column(const std::vector<BandwidthPoint>& points,
                            double BandwidthPoint::*member) {
   std::vector<double> values;
+  values.reserve(points.size());
   for (const BandwidthPoint& point : points) values.push_back(point.*member);
   return values;
 }

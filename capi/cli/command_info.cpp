@@ -69,6 +69,7 @@ void run_info(const InfoOptions& options) {
     json["simd_target"] = target;
     json["threads"] = context.threads();
     std::vector<JsonReport> described;
+    described.reserve(devices.size());
     for (const scf_device_info& device : devices) described.push_back(to_json(device));
     json["devices"] = described;
     print(json.text());

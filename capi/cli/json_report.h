@@ -33,10 +33,8 @@ class JsonReport {
     void operator=(const std::vector<JsonReport>& reports);
     template <class Integer, std::enable_if_t<std::is_integral_v<Integer>, int> = 0>
     void operator=(Integer value) {
-      if constexpr (std::is_signed_v<Integer>)
-        set(static_cast<std::int64_t>(value));
-      else
-        set(static_cast<std::uint64_t>(value));
+      using Widest = std::conditional_t<std::is_signed_v<Integer>, std::int64_t, std::uint64_t>;
+      set(static_cast<Widest>(value));
     }
 
    private:

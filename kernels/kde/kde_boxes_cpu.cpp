@@ -393,7 +393,12 @@ class BoxQuery {
     const D dc;
     // Exponents are at most 0, or the largest weight's. One more copy of the sums is worth its time
     // to compile where they are short.
-    Sums sums = !kGeneral && reference_ >= -126 ? SumLeaf<!kGeneral>(leaf) : SumLeaf<false>(leaf);
+    Sums sums;
+    if constexpr (kGeneral) {
+      sums = SumLeaf<false>(leaf);
+    } else {
+      sums = reference_ >= -126 ? SumLeaf<true>(leaf) : SumLeaf<false>(leaf);
+    }
     // Weights of up to 2^64 keep their sums finite and lose nothing.
     const V limit = hn::Set(dc, C(18446744073709551616.0));
     if (HWY_UNLIKELY(!hn::AllTrue(dc, hn::Le(sums.mass, limit)))) {
