@@ -73,8 +73,8 @@ inline std::vector<Shape> value_shapes(Backend backend) {
   }
   std::vector<Shape> shapes = walked_cpu_shapes();
   const std::vector<Shape> chosen = {{1, 1, 1},       {1, 0, 1},      {257, 0, 2},
-                                     {1000, 0, 784},  {4099, 1, 1},   {4099, 1000, 1},
-                                     {4099, 511, 2},  {1, 4099, 3},   {4099, 255, 16},
+                                     {1000, 0, 784},  {4099, 1, 1},   {4099, 257, 1},
+                                     {4099, 129, 2},  {1, 4099, 3},   {4099, 65, 16},
                                      {1000, 257, 64}, {511, 33, 784}, {257, 17, 3072}};
   shapes.insert(shapes.end(), chosen.begin(), chosen.end());
   return shapes;
