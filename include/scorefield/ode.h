@@ -57,7 +57,8 @@ typedef struct scf_field_request {
   void* stream;           /* work is enqueued here; NULL on CPU contexts */
 } scf_field_request;
 
-/* A result other than SCF_SUCCESS ends the call with that status. */
+/* A result other than SCF_SUCCESS ends the call with that status. It may call every step and
+ * evaluation of this library, with a context of its own or the driver's. */
 typedef scf_status (*scf_field_fn)(void* user, const scf_field_request* request);
 
 #define SCF_FIELD_FUNCTION 0 /* f itself */

@@ -1,7 +1,7 @@
 //! Memory of calls: views of slices and of device memory that know how long they are.
 
 use crate::error::check;
-use crate::{sys, Context, Error, Result};
+use crate::{sys, Context, Element, Error, Result};
 use std::marker::PhantomData;
 use std::os::raw::c_void;
 
@@ -76,11 +76,15 @@ impl Shape {
             0 => Some(0),
             _ => (rows - 1).checked_mul(ld).and_then(|before| before.checked_add(columns)),
         };
-        if ld < columns || needed.map_or(true, |needed| needed > len) {
+        // Rows without columns are bounded by no memory; C counts them in an int64_t.
+        let countable = i64::try_from(rows).is_ok();
+        if ld < columns || !countable || needed.map_or(true, |needed| needed > len) {
             return Err(Error::argument(format!(
                 "{len} elements do not hold {rows} rows of {columns}, {ld} apart"
             )));
         }
+        // Of less than two rows nothing bounds ld either, and nothing is that far apart.
+        let ld = if rows < 2 { columns } else { ld };
         Ok(Shape { rows, columns, ld })
     }
     fn of_rows(len: usize, columns: usize) -> Result<Self> {
@@ -101,7 +105,7 @@ impl<'a, E> From<&'a Vec<E>> for Array<'a, E> {
         vector.as_slice().into()
     }
 }
-impl<'a, E: Copy> From<&'a Buffer<'_, E>> for Array<'a, E> {
+impl<'a, E: Element> From<&'a Buffer<'_, E>> for Array<'a, E> {
     fn from(buffer: &'a Buffer<'_, E>) -> Self {
         Array { data: buffer.data, len: buffer.len, place: buffer.place(), borrow: PhantomData }
     }
@@ -126,7 +130,7 @@ impl<'a, E> From<&'a mut Vec<E>> for ArrayMut<'a, E> {
         vector.as_mut_slice().into()
     }
 }
-impl<'a, E: Copy> From<&'a mut Buffer<'_, E>> for ArrayMut<'a, E> {
+impl<'a, E: Element> From<&'a mut Buffer<'_, E>> for ArrayMut<'a, E> {
     fn from(buffer: &'a mut Buffer<'_, E>) -> Self {
         ArrayMut { data: buffer.data, len: buffer.len, place: buffer.place(), borrow: PhantomData }
     }
@@ -146,7 +150,7 @@ impl<'a, E> Array<'a, E> {
     /// The elements, where the memory is the CPU's.
     pub fn as_slice(&self) -> Option<&'a [E]> {
         // SAFETY: they are there, and borrowed.
-        (self.place == HOST).then(|| unsafe { std::slice::from_raw_parts(self.data, self.len) })
+        (self.place == HOST).then(|| unsafe { slice_of(self.data, self.len) })
     }
     /// The pointer, where the array is of the context's device and `len` long.
     pub(crate) fn checked(&self, context: &Context, len: usize, name: &str) -> Result<*const E> {
@@ -170,12 +174,38 @@ impl<'a, E> ArrayMut<'a, E> {
     /// The elements, where the memory is the CPU's.
     pub fn as_mut_slice(&mut self) -> Option<&mut [E]> {
         // SAFETY: they are there, and borrowed mutably.
-        (self.place == HOST).then(|| unsafe { std::slice::from_raw_parts_mut(self.data, self.len) })
+        (self.place == HOST).then(|| unsafe { slice_of_mut(self.data, self.len) })
+    }
+    /// As MatrixMut::zero.
+    pub(crate) fn zero(&mut self)
+    where
+        E: Element,
+    {
+        if self.place == HOST && self.len > 0 {
+            // SAFETY: the elements are there, and zero bytes are a number.
+            unsafe { self.data.write_bytes(0, self.len) }
+        }
     }
     pub(crate) fn checked(&self, context: &Context, len: usize, name: &str) -> Result<*mut E> {
         self.place.require(context, name)?;
         require_len(self.len, len, name)?;
         Ok(self.data)
+    }
+}
+
+/// Nothing may lie at NULL, where C has it and Rust no slice: an empty buffer, an empty batch.
+/// SAFETY: of from_raw_parts, where len > 0.
+unsafe fn slice_of<'a, E>(data: *const E, len: usize) -> &'a [E] {
+    match len {
+        0 => &[],
+        _ => std::slice::from_raw_parts(data, len),
+    }
+}
+/// SAFETY: of from_raw_parts_mut, where len > 0.
+unsafe fn slice_of_mut<'a, E>(data: *mut E, len: usize) -> &'a mut [E] {
+    match len {
+        0 => &mut [],
+        _ => std::slice::from_raw_parts_mut(data, len),
     }
 }
 
@@ -243,9 +273,7 @@ impl<'a, E> Matrix<'a, E> {
             return None;
         }
         // SAFETY: within() made sure that the row is there.
-        Some(unsafe {
-            std::slice::from_raw_parts(self.data.add(i * self.shape.ld), self.shape.columns)
-        })
+        Some(unsafe { slice_of(self.data.add(i * self.shape.ld), self.shape.columns) })
     }
     shape_accessors!();
     pub(crate) fn on(&self, context: &Context, name: &str) -> Result<*const E> {
@@ -300,9 +328,24 @@ impl<'a, E> MatrixMut<'a, E> {
             return None;
         }
         // SAFETY: as in Matrix::row, and borrowed mutably.
-        Some(unsafe {
-            std::slice::from_raw_parts_mut(self.data.add(i * self.shape.ld), self.shape.columns)
-        })
+        Some(unsafe { slice_of_mut(self.data.add(i * self.shape.ld), self.shape.columns) })
+    }
+    /// Zeros, where the memory is the CPU's. A closure can read what it is to write, and scratch memory
+    /// of the library may never have been written.
+    pub(crate) fn zero(&mut self)
+    where
+        E: Element,
+    {
+        if self.place != HOST || self.shape.columns == 0 {
+            return;
+        }
+        for i in 0..self.shape.rows {
+            // SAFETY: as in row_mut, but that no reference to it is made before it is written; zero
+            // bytes are a number.
+            unsafe {
+                self.data.add(i * self.shape.ld).write_bytes(0, self.shape.columns);
+            }
+        }
     }
     /// The same rows for one call more.
     pub fn reborrow(&mut self) -> MatrixMut<'_, E> {
@@ -344,15 +387,27 @@ pub(crate) fn or_null_mut<A, P>(
     argument.map_or(Ok(std::ptr::null_mut()), checked)
 }
 
-/// Memory of a context's device.
+/// Memory of a context's device, of numbers alone: the device may write any bits.
+///
+/// ```
+/// let context = scorefield::Context::new()?;
+/// let buffer = scorefield::Buffer::from_slice(&context, &[1u32])?;
+/// # Ok::<(), scorefield::Error>(())
+/// ```
+///
+/// ```compile_fail
+/// let context = scorefield::Context::new()?;
+/// let buffer = scorefield::Buffer::from_slice(&context, &[true])?;
+/// # Ok::<(), scorefield::Error>(())
+/// ```
 #[derive(Debug)]
-pub struct Buffer<'c, E: Copy> {
+pub struct Buffer<'c, E: Element> {
     context: &'c Context,
     data: *mut E,
     len: usize,
 }
 
-impl<'c, E: Copy> Buffer<'c, E> {
+impl<'c, E: Element> Buffer<'c, E> {
     /// A copy of the elements. Device memory starts as nothing else: what is read has been written.
     pub fn from_slice(context: &'c Context, elements: &[E]) -> Result<Self> {
         let mut data: *mut c_void = std::ptr::null_mut();
@@ -400,7 +455,7 @@ impl<'c, E: Copy> Buffer<'c, E> {
     }
 }
 
-impl<E: Copy> Drop for Buffer<'_, E> {
+impl<E: Element> Drop for Buffer<'_, E> {
     fn drop(&mut self) {
         // SAFETY: once, in the order of the context's stream, which every call here has waited for.
         unsafe {
@@ -410,7 +465,7 @@ impl<E: Copy> Drop for Buffer<'_, E> {
 }
 
 /// Where a buffer's elements are, for calls that write some of them.
-pub(crate) fn buffer_data<E: Copy>(buffer: &Buffer<'_, E>) -> *mut E {
+pub(crate) fn buffer_data<E: Element>(buffer: &Buffer<'_, E>) -> *mut E {
     buffer.data
 }
 

@@ -26,7 +26,11 @@ impl Outcome {
                 status
             }
             Err(panic) => {
-                self.panic.get_or_insert(panic);
+                // A second one is leaked: to drop it may panic, and would unwind into C.
+                match self.panic {
+                    None => self.panic = Some(panic),
+                    Some(_) => std::mem::forget(panic),
+                }
                 sys::SCF_ERROR_INTERNAL
             }
         }
@@ -41,5 +45,27 @@ impl Outcome {
             (Err(_), Some(error)) => Err(error),
             (result, _) => result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct PanicsWhenDropped;
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
+    #[test]
+    fn no_second_panic_gets_out() {
+        let mut outcome = Outcome::default();
+        assert_eq!(outcome.run(|| panic!("first")), sys::SCF_ERROR_INTERNAL);
+        let second = || std::panic::panic_any(PanicsWhenDropped);
+        assert_eq!(outcome.run(second), sys::SCF_ERROR_INTERNAL);
+        let first = catch_unwind(AssertUnwindSafe(|| outcome.resolve(Ok(())))).unwrap_err();
+        assert_eq!(*first.downcast::<&str>().unwrap(), "first");
     }
 }

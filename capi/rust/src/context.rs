@@ -155,10 +155,13 @@ impl Context {
         check(unsafe { sys::scf_stream_synchronize(self.as_ptr(), self.stream) })
     }
 
-    /// What a call returns: its status, and on CUDA only when its work is done.
+    /// What a call returns: its status, and on CUDA only when its work is done. A call that failed may
+    /// have enqueued work before, and its borrows end here too; its message is taken first, which a
+    /// failure to wait would replace.
     pub(crate) fn finish(&self, status: sys::scf_status) -> Result<()> {
-        check(status)?;
-        self.synchronize()
+        let result = check(status);
+        let waited = self.synchronize();
+        result.and(waited)
     }
 }
 

@@ -1,13 +1,25 @@
-//! float and double: the dtypes of the library.
+//! float and double: the dtypes of the library, and the other numbers that its arrays hold.
 
 mod sealed {
     pub trait Sealed {}
-    impl Sealed for f32 {}
-    impl Sealed for f64 {}
 }
 
+/// What a `Buffer` holds. Whatever a device leaves there is a value of each of these types, none has
+/// padding, and none is aligned to more than the library's memory is: other types must not be added.
+pub trait Element: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + 'static {}
+
+macro_rules! elements {
+    ($($element:ty)*) => {
+        $(
+            impl sealed::Sealed for $element {}
+            impl Element for $element {}
+        )*
+    };
+}
+elements!(f32 f64 i32 i64 u8 u32 u64);
+
 /// `f32` or `f64`.
-pub trait Real: sealed::Sealed + Copy + Default + PartialEq + std::fmt::Debug + 'static {
+pub trait Real: Element {
     #[doc(hidden)]
     const IS_F32: bool;
 }

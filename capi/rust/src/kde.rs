@@ -88,11 +88,10 @@ impl<T: Real> Kde<T> {
                 ),
             }
         };
-        check(status)?;
-        let kde =
-            Kde { handle: NonNull::new(handle).expect("a dataset was made"), dtype: PhantomData };
-        context.synchronize()?;
-        Ok(kde)
+        // Taken over before an error returns, or it would stay for ever where waiting fails.
+        let kde = NonNull::new(handle).map(|handle| Kde { handle, dtype: PhantomData });
+        context.finish(status)?;
+        Ok(kde.expect("a dataset was made"))
     }
 
     /// For calls of [`sys`].
@@ -302,7 +301,13 @@ impl<T: Real> Drop for Kde<T> {
     }
 }
 
-/// What a KDE is evaluated with: `scf_kde_query_params`.
+/// What a KDE is evaluated with: `scf_kde_query_params`. One thread at a time may use it: calls write
+/// its `status`, though they borrow it shared.
+///
+/// ```compile_fail
+/// fn sync<T: Sync>() {}
+/// sync::<scorefield::Query<f32>>();
+/// ```
 #[derive(Debug)]
 pub struct Query<'a, T> {
     pub top: usize,

@@ -53,7 +53,7 @@ pub use array::{Array, ArrayMut, Buffer, Matrix, MatrixMut, Workspace};
 pub use context::{device_count, version, Context, ContextOptions, HostAllocator};
 pub use divergence::{divergence, kde_divergence, local_variance, Divergence};
 pub use divergence::{DivergenceOf, DivergenceOutputs, DivergencePoints, LocalVariancePoints};
-pub use dtype::Real;
+pub use dtype::{Element, Real};
 pub use error::{Error, Result};
 pub use fit::{fit_bandwidth, kde_loss, BandwidthFit, Loss};
 pub use kde::{Gradients, Kde, KdeOptions, Outputs, Query};

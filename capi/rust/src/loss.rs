@@ -5,7 +5,13 @@ use crate::array::{or_null, or_null_mut};
 use crate::error::{check, init};
 use crate::{sys, Array, ArrayMut, Context, Matrix, MatrixMut, Real, Result, Workspace};
 
-/// What a loss is taken with: `scf_loss_params`. Perturbation and loss take the same.
+/// What a loss is taken with: `scf_loss_params`. Perturbation and loss take the same. One thread at a
+/// time may use it: calls write its `status`, though they borrow it shared.
+///
+/// ```compile_fail
+/// fn sync<T: Sync>() {}
+/// sync::<scorefield::LossOptions<f32>>();
+/// ```
 #[derive(Debug)]
 pub struct LossOptions<'a, T> {
     pub form: i32,

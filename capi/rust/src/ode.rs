@@ -135,7 +135,12 @@ unsafe extern "C" fn call_field<T: Real>(
     };
     let wanted = |data: *mut c_void, ld| match data.is_null() {
         true => None,
-        false => Some(MatrixMut::from_raw(data.cast(), (of.m, of.d, ld), place)),
+        false => {
+            let mut output: MatrixMut<T> =
+                MatrixMut::from_raw(data.cast(), (of.m, of.d, ld), place);
+            output.zero();
+            Some(output)
+        }
     };
     let levels = |data: *const f64| match data.is_null() {
         true => None,
@@ -149,7 +154,11 @@ unsafe extern "C" fn call_field<T: Real>(
         value: wanted(of.value, of.ld_value),
         divergence: match of.divergence.is_null() {
             true => None,
-            false => Some(ArrayMut::from_raw(of.divergence, of.m, place)),
+            false => {
+                let mut output = ArrayMut::from_raw(of.divergence, of.m, place);
+                output.zero();
+                Some(output)
+            }
         },
         tangent: given(of.tangent, of.ld_tangent),
         jacobian_product: wanted(of.jacobian_product, of.ld_jacobian_product),
@@ -157,6 +166,7 @@ unsafe extern "C" fn call_field<T: Real>(
         vector_jacobian: wanted(of.vector_jacobian, of.ld_vector_jacobian),
         parameter_gradient: match of.parameter_gradient.is_null() {
             true => None,
+            // Not zeroed: it is added to, and was zeroed before the first call.
             false => {
                 let count = callbacks.parameters as i64;
                 Some(ArrayMut::from_raw(of.parameter_gradient, count, place))

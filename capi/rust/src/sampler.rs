@@ -235,6 +235,7 @@ unsafe extern "C" fn call_model<T: Real>(
 ) -> sys::scf_status {
     let callbacks = &mut *user.cast::<Callbacks<T>>();
     let mut request = callbacks.request(&*request);
+    request.output.zero();
     let function = callbacks.model.as_mut().expect("a model was given");
     callbacks.outcome.run(|| function(&mut request))
 }
@@ -342,7 +343,7 @@ pub fn kde_moments<T: Real>(
     let zeros = || vec![0.0; kde.dimension()];
     let (mut mean, mut variance) = (zeros(), zeros());
     // SAFETY: d numbers each.
-    check(unsafe {
+    context.finish(unsafe {
         sys::scf_kde_moments(
             context.as_ptr(),
             kde.as_ptr(),

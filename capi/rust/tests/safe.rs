@@ -699,3 +699,110 @@ fn divergences() {
         assert!(value[0].abs() >= least && (least > 0.0 || value[0].abs() < 1e-14));
     }
 }
+
+#[test]
+fn empty_memory_is_an_empty_slice() {
+    let context = one_thread();
+    let mut buffer = Buffer::<f32>::from_slice(&context, &[]).unwrap(); // at NULL
+    assert_eq!(Array::from(&buffer).as_slice(), Some([].as_slice()));
+    assert_eq!(ArrayMut::from(&mut buffer).as_mut_slice(), Some([].as_mut_slice()));
+    let rows = Matrix::with_ld(&buffer, 3, 0, 0).unwrap();
+    assert_eq!((rows.row(2), rows.row(3)), (Some([].as_slice()), None));
+    let mut rows = MatrixMut::with_ld(&mut buffer, 1, 0, 5).unwrap();
+    assert_eq!(rows.row_mut(0), Some([].as_mut_slice()));
+    // More rows than C can count, and one whose successor would be out of its reach.
+    assert!(Matrix::with_ld(&buffer, usize::MAX, 0, 0).is_err());
+    let x = [1.0, 1.0];
+    let one = Matrix::with_ld(&x, 1, 2, usize::MAX).unwrap();
+    let mut log_density = [0.0];
+    let mut outputs =
+        Outputs { log_density: Some((&mut log_density).into()), ..Default::default() };
+    let mut workspace = Workspace::new(&context);
+    square_kde(&context)
+        .evaluate(&context, one, &Query::new(0.7), &mut outputs, &mut workspace)
+        .unwrap();
+    assert!((log_density[0] - reference(&x, 0.7).0).abs() < 1e-12);
+}
+
+/// What rows hold, before and after they are filled.
+fn refill(rows: &mut MatrixMut<f64>, value: f64) -> Vec<f64> {
+    let mut before = vec![];
+    for i in 0..rows.row_count() {
+        let row = rows.row_mut(i).unwrap();
+        before.extend_from_slice(row);
+        row.fill(value);
+    }
+    before
+}
+
+#[test]
+fn closures_find_zeros_where_they_are_to_write() {
+    let context = one_thread();
+    let (options, schedule) = ddim();
+    let mut found = vec![];
+    let mut model = |request: &mut ModelRequest<f64>| {
+        found.extend(refill(&mut request.output, 0.25)); // which the next call must not see
+        Ok(())
+    };
+    // Guidance is added to what is there.
+    let mut given = vec![];
+    let mut guidance = |request: &mut ModelRequest<f64>| {
+        given.extend(refill(&mut request.output, 0.5));
+        Ok(())
+    };
+    let mut model = Model::Function { form: sys::SCF_FORM_SCORE, function: &mut model };
+    let mut run = SamplerRun { guidance: Some(&mut guidance), ..Default::default() };
+    let mut x = vec![0.0; 6];
+    let rows = MatrixMut::rows(&mut x, 2).unwrap();
+    sample(&context, &options, &schedule, &mut model, rows, &mut run).unwrap();
+    assert_eq!((found, given), (vec![0.0; 16 * 6], vec![0.25; 16 * 6]));
+
+    let (mut found, mut kinds, mut sums) = (vec![], [0; 4], vec![]);
+    let mut field = |request: &mut FieldRequest<f64>| {
+        let outputs =
+            [&mut request.value, &mut request.jacobian_product, &mut request.vector_jacobian];
+        for (i, output) in outputs.into_iter().enumerate() {
+            if let Some(rows) = output {
+                found.extend(refill(rows, 0.25));
+                kinds[i] += 1;
+            }
+        }
+        if let Some(divergence) = &mut request.divergence {
+            let divergence = divergence.as_mut_slice().unwrap();
+            found.extend_from_slice(divergence);
+            divergence.fill(0.25);
+            kinds[3] += 1;
+        }
+        if let Some(gradient) = &mut request.parameter_gradient {
+            let gradient = gradient.as_mut_slice().unwrap();
+            sums.push(gradient[0]);
+            gradient[0] += 1.0;
+        }
+        Ok(())
+    };
+    let mut field = Field::Function(&mut field);
+    let mut options = OdeOptions { solver: sys::SCF_ODE_EULER, steps: 3, ..Default::default() };
+    for trace in [sys::SCF_TRACE_EXACT, sys::SCF_TRACE_HUTCHINSON] {
+        options.trace = trace;
+        let rows = MatrixMut::rows(&mut x, 2).unwrap();
+        let mut request = OdeRequest::new(&[0.0, 1.0]);
+        ode_solve(&context, &mut field, &options, &mut request, rows, None).unwrap();
+    }
+    options.trace = sys::SCF_TRACE_NONE;
+    let (weights, mut gradient, mut total) = ([1.0; 12], [0.0; 6], [7.0]);
+    let mut adjoint = Adjoint::new(&weights);
+    adjoint.parameter_gradient = Some((&mut total).into());
+    ode_adjoint(
+        &context,
+        &mut field,
+        &options,
+        &mut OdeRequest::new(&[0.0, 1.0]),
+        &mut adjoint,
+        Matrix::rows(&x, 2).unwrap(),
+        MatrixMut::rows(&mut gradient, 2).unwrap(),
+    )
+    .unwrap();
+    assert!(kinds.iter().all(|calls| *calls > 0), "{kinds:?}");
+    assert!(found.iter().all(|v| *v == 0.0), "{found:?}");
+    assert_eq!((sums, total), (vec![0.0, 1.0, 2.0], [3.0]));
+}
