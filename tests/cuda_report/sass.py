@@ -235,7 +235,10 @@ def hottest_turn(blocks):
         inside = [t for t, b in turns if b < body]
         if turn.counts["exponential"] and not any(t.counts["exponential"] for t in inside):
             around = [b for _, b in turns if body < b]
-            beside = [t for t, b in turns if not b & body and any(b < outer for outer in around)]
+            # One with exponentials is another way for other pairs, as for those with data left out.
+            beside = [t for t, b in turns if not b & body and any(b < outer for outer in around)
+                      and not t.counts["exponential"]]
             turn.alone = not any(t.counts["float"] + t.counts["matrix"] for t in inside + beside)
             innermost.append(turn)
-    return max(innermost, key=lambda turn: (turn.counts["exponential"], turn.counts["matrix"]), default=None)
+    return max(innermost, default=None,
+               key=lambda turn: (turn.counts["exponential"], turn.counts["matrix"], -turn.instructions))
