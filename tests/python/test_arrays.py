@@ -8,7 +8,7 @@ import pytest
 import reference
 
 import scorefield
-from scorefield import _arrays, _dlpack
+from scorefield import _arrays, _dlpack, losses
 
 torch = pytest.importorskip("torch")
 RANDOM = np.random.default_rng(4)
@@ -145,3 +145,37 @@ def test_masked_elements_are_refused():
     masked[0, 0] = np.ma.masked
     with pytest.raises(ValueError, match="masked"):
         KDE.score(masked)
+
+
+def test_whole_numbers_that_do_not_fit():
+    """As NumPy's are, PyTorch's are refused: neither wrapped nor cut."""
+    data = torch.from_numpy(DATA)
+    for labels in ([2**32] * 50, torch.full((50,), 2**32), torch.full((50,), 0.9)):
+        with pytest.raises(ValueError, match="values do not fit into int32"):
+            scorefield.KDE(data, labels=labels)
+    for skip in (torch.full((50,), 0.9), torch.full((50,), float("nan"))):
+        with pytest.raises(ValueError, match="values do not fit into int64"):
+            scorefield.KDE(data, 0.5).log_density(data, skip=skip)
+    with pytest.raises(ValueError, match="values do not fit into int32"):
+        scorefield.KDE(Producer(DATA), labels=[0.9] * 50)
+    whole = scorefield.KDE(data, 0.5).log_density(data, skip=torch.arange(50.0))
+    assert np.allclose(whole, KDE.log_density(DATA, skip=np.arange(50)))
+
+
+def test_masks_of_any_dtype():
+    """What is not 0 counts, in every framework."""
+    expected = losses.esm(X, X + 1, mask=np.arange(8) < 4).values
+    assert np.count_nonzero(expected) == 4
+    for mask in ([256, 0.5, -1, 2, 0, 0, 0, 0], [256] * 4 + [0] * 4, [True] * 4 + [False] * 4):
+        for made in (np.array, torch.tensor, list):
+            given = made(mask)
+            assert np.array_equal(losses.esm(X, X + 1, mask=given).values, expected)
+            tensor = torch.from_numpy(X)
+            found = losses.esm(tensor, tensor + 1, mask=given).values
+            assert np.array_equal(found, expected)
+    of_bools = Producer((np.arange(8) < 4).view(np.uint8))
+    assert np.array_equal(losses.esm(X, X + 1, mask=np.arange(8.0) < 4).values, expected)
+    found = losses.esm(Producer(X), Producer(X + 1), mask=of_bools).values
+    assert np.array_equal(found, expected)
+    found = losses.esm(Producer(X), Producer(X + 1), mask=[256] * 4 + [0] * 4).values
+    assert np.array_equal(found, expected)

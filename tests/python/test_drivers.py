@@ -73,6 +73,14 @@ def raise_mine(*_):
     raise Mine
 
 
+def test_a_progress_result_without_a_truth():
+    told = lambda *_: np.array([0, 0])  # noqa: E731
+    with pytest.raises(ValueError, match="truth value"):
+        samplers.sample(KDE, (5, 2), "pc", sde="ve", steps=6, progress=told)
+    with pytest.raises(ValueError, match="truth value"):
+        ode.solve(ode.ProbabilityFlow(KDE), np.ones((3, 2)), progress=told)
+
+
 def test_tqdm(monkeypatch):
     pytest.importorskip("tqdm")
     text = io.StringIO()

@@ -204,6 +204,29 @@ def test_random_numbers(made):
     assert bits.dtype == np.uint32 and np.array_equal(bits[:, :4], random.bits((4, 6), 3)[:, 2:])
 
 
+def test_seeds_are_whole_numbers():
+    x = np.ones((4, 2))
+    for wrong in (1.9, None, np.float64(1.0), "1"):
+        with pytest.raises((TypeError, ValueError)):
+            losses.dsm_perturb(x, wrong, sigma=1.0)
+    with pytest.raises(TypeError):
+        Noise(seed=1.9)
+    expected = losses.dsm_perturb(x, 3, sigma=1.0)
+    assert np.array_equal(losses.dsm_perturb(x, Noise(np.int64(3)), sigma=1.0), expected)
+    assert np.array_equal(losses.dsm_perturb(x, np.int64(3), sigma=1.0), expected)
+    with pytest.raises(TypeError):
+        losses.ssm(x, x, projections=1.9)
+
+
+def test_divergences_of_nothing():
+    with pytest.raises(TypeError, match="kl needs log_p, log_q, got None for log_p, log_q"):
+        divergences.kl(None, None)
+    with pytest.raises(TypeError, match="got None for log_p"):
+        divergences.kl(None, np.ones(3))
+    with pytest.raises(TypeError, match="None for all"):
+        divergences.js((np.ones(3), np.ones(3)), (None, None))
+
+
 def test_errors(made):
     s = made(M, D)
     with pytest.raises(scorefield.InvalidArgument, match="sigma"):

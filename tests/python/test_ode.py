@@ -88,6 +88,13 @@ def test_adjoint_of_a_linear_flow():
     assert np.allclose(by_jacobian, spread, rtol=0.2)
 
 
+def test_gradients_that_only_a_kde_has():
+    x = np.ones((5, 2))
+    for wanted in ({"data": True}, {"log_bandwidth": True}):
+        with pytest.raises(ValueError, match="not a KDE's"):
+            ode.adjoint(LINEAR, x, np.ones((2, 5, 2)), **wanted)
+
+
 def test_samples_that_fail():
     flow = ode.Flow(lambda x, t: np.where(x > 5, np.nan, x))
     x = np.array([[1.0], [6.0], [0.5]])

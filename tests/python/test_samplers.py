@@ -3,7 +3,7 @@ import pytest
 import reference
 
 import scorefield
-from scorefield import SDE, samplers, schedules
+from scorefield import SDE, _library, samplers, schedules
 
 RANDOM = np.random.default_rng(9)
 M, D = 19, 3
@@ -193,3 +193,23 @@ def test_errors():
         samplers.sample(kde, (3, 2), schedule=schedule)
     with pytest.raises(scorefield.InvalidArgument):
         samplers.sample(kde, (3, 2), schedule=schedules.Schedule(sigmas=np.array([0.5, 1.0])))
+
+
+def test_steps_refuse_what_they_do_not_know():
+    x = np.ones((3, 2))
+    with pytest.raises(TypeError, match="unexpected argument 'sgima'"):
+        samplers.langevin_step(x, x, step_size=0.1, sgima=1.0)
+    with pytest.raises(TypeError, match="unexpected argument 'bogus'"):
+        samplers.euler_maruyama_step(x, x, diffusion=1.0, interval=0.1, bogus=1.0)
+    with pytest.raises(TypeError, match="unexpected argument 'eta'"):
+        samplers.corrector_step(x, x, sigma=1.0, eta=1.0)
+    with pytest.raises(AttributeError, match="bogus"):
+        _library.struct("step_params", bogus=1)
+
+
+def test_numbers_of_a_run():
+    schedule = {"sde": "ve", "steps": 3}
+    with pytest.raises(TypeError, match="integer"):
+        samplers.sample(lambda x, level: -x, (3, 2), corrector_steps=1.9, **schedule)
+    kept = samplers.sample(lambda x, level: -x, (3, 2), "ddim", clip=None, **schedule).x
+    assert np.array_equal(kept, samplers.sample(lambda x, level: -x, (3, 2), "ddim", **schedule).x)

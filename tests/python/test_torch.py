@@ -286,3 +286,62 @@ def test_float32_trains():
 def test_tensors_on_the_cpu_only_touch_the_cpu():
     assert np.shares_memory(X.numpy(), X.detach().numpy())
     assert not torch.cuda.is_initialized()
+
+
+@pytest.mark.parametrize("mask", [[1, 1, 0, 2, 0, 256], torch.tensor([1, 1, 0, 2, 0, 256]),
+                                  [0.5, 1.0, 0.0, 1.0, 0.0, -1.0]])  # fmt: skip
+@pytest.mark.parametrize("options", [{}, {"reduction": "none"}, {"weighting": SIGMA}])
+def test_masks_that_are_not_bool(mask, options):
+    loss, shapes = LOSSES["esm"]
+    s = made(*shapes[0])
+    found, expected = loss(s, mask=mask, **options), loss(s, mask=MASK, **options)
+    assert torch.equal(found, expected)
+    (ours,) = torch.autograd.grad(found.sum(), s, create_graph=True)
+    (theirs,) = torch.autograd.grad(expected.sum(), s)
+    assert torch.equal(ours, theirs)
+    (second,) = torch.autograd.grad((ours**2).sum(), s)
+    assert torch.all(second[~MASK] == 0) and torch.all(second[MASK] != 0)
+
+
+def test_a_kde_follows_its_parameters():
+    """After a step of an optimiser; what was evaluated before keeps the data of then."""
+    data, weights, x = made(7, D), made(7), made(M, D)
+    kde = st.KDE(data, 0.6, log_weights=weights)
+    first = kde.prepared
+    assert kde.score(x).shape == (M, D) and kde.prepared is first
+    pending = kde.score(x)
+    (expected,) = torch.autograd.grad(pending.sum(), x, retain_graph=True)
+    with torch.no_grad():
+        data += 1.0
+    new = st.KDE(data, 0.6, log_weights=weights)
+    assert torch.equal(kde.log_density(x), new.log_density(x)) and kde.prepared is not first
+    (kept,) = torch.autograd.grad(pending.sum(), x)
+    assert torch.equal(kept, expected)
+    with torch.no_grad():
+        weights[0] += 3.0
+    new = st.KDE(data, 0.6, log_weights=weights)
+    assert torch.equal(kde.log_density(x), new.log_density(x))
+    (ours,) = torch.autograd.grad(kde.log_density(x).sum(), data)
+    (theirs,) = torch.autograd.grad(new.log_density(x).sum(), data)
+    assert torch.equal(ours, theirs)
+    with torch.inference_mode():
+        assert st.KDE(data.clone(), 0.6).log_density(x).shape == (M,)
+
+
+def test_data_without_gradients_may_change_before_backward():
+    data, x = plain(7, D), made(M, D)
+    kde = st.KDE(data, 0.6)
+    pending = kde.log_density(x).sum()
+    (expected,) = torch.autograd.grad(pending, x, retain_graph=True)
+    data += 1.0
+    assert torch.equal(torch.autograd.grad(pending, x)[0], expected)
+
+
+def test_a_kde_of_no_queries():
+    data, weights, x = made(7, D), made(7), made(0, D)
+    h = torch.tensor(0.6, dtype=torch.float64, requires_grad=True)
+    kde = st.KDE(data, h, log_weights=weights)
+    for value in (kde.log_density(x), kde.score(x)):
+        gradients = torch.autograd.grad(value.sum(), (x, h, data, weights))
+        for gradient, tensor in zip(gradients, (x, h, data, weights)):
+            assert torch.equal(gradient, torch.zeros_like(tensor))

@@ -323,12 +323,14 @@ def _field_type(code, structs):
 
 
 def struct_types():
-    """A ctypes.Structure for each of STRUCTS, by name."""
+    """A ctypes.Structure for each of STRUCTS, by name. With slots, so that it has no attribute but
+    its fields: a misspelt one would be kept beside them in silence.
+    """
     structs = {}
     for name, fields in STRUCTS.items():
         pairs = [field.split(":") for field in fields.split()]
         described = [(field, _field_type(code, structs)) for field, code in pairs]
-        structs[name] = type(name, (ctypes.Structure,), {"_fields_": described})
+        structs[name] = type(name, (ctypes.Structure,), {"_fields_": described, "__slots__": ()})
     return structs
 
 

@@ -103,11 +103,18 @@ class Numpy:
         return array
 
     def cast(self, values, dtype):
+        """Values in a given dtype, which must hold them."""
         array = np.asarray(values)
-        cast = array.astype(dtype, copy=False)
-        if cast.dtype != array.dtype and not np.array_equal(cast, array):
+        with np.errstate(invalid="ignore"):  # of NaN to whole numbers: refused below
+            cast = array.astype(dtype, copy=False)
+        if not np.can_cast(array.dtype, cast.dtype) and not np.array_equal(cast, array):
             raise ValueError(f"values do not fit into {dtype}")
         return cast
+
+    def truth(self, values):
+        """Masks as bytes: 0 for what is False or 0, of any dtype."""
+        array = np.asarray(values)
+        return array if array.dtype == np.uint8 else (array != 0).view(np.uint8)
 
     def view(self, array):
         size = array.itemsize
@@ -194,8 +201,23 @@ class Torch:
         return self.torch.as_tensor(values, dtype=self._dtype(dtype), device=self.torch_device)
 
     def cast(self, values, dtype):
+        """As NumPy's; on CUDA, where to look at values would wait for the device, unchecked."""
         values = self.torch.as_tensor(values, device=self.torch_device)
-        return values.to(self._dtype(dtype))
+        cast = values.to(self._dtype(dtype))
+        if cast.dtype == values.dtype or cast.is_floating_point() or self.backend:
+            return cast
+        both = (cast.double(), values.double()) if values.is_floating_point() else (
+            cast.to(values.dtype), values
+        )  # fmt: skip
+        if not self.torch.equal(*both):
+            raise ValueError(f"values do not fit into {dtype}")
+        return cast
+
+    def truth(self, values):
+        values = self.torch.as_tensor(values, device=self.torch_device)
+        if values.dtype is self.torch.uint8:
+            return values
+        return (values != 0).to(self.torch.uint8)
 
     def _dtype(self, dtype):
         # Of unsigned words older releases have none: the bits are the same.
@@ -267,7 +289,12 @@ class Cupy(Numpy):
         return array if array.dtype.kind == "f" else array.astype(dtype)
 
     def cast(self, values, dtype):
+        """As NumPy's, unchecked: to look at values would wait for the device."""
         return self.cupy.asarray(values).astype(dtype, copy=False)
+
+    def truth(self, values):
+        array = self.cupy.asarray(values)
+        return array if array.dtype == np.uint8 else (array != 0).astype(np.uint8)
 
     def view(self, array):
         strides = tuple(step // array.itemsize for step in array.strides)
@@ -328,7 +355,16 @@ class Exchanged:
             raise TypeError(f"expected an array on CUDA device {self.device}, got {type(values)}")
         return Numpy().convert(values, dtype)
 
-    cast = convert
+    def cast(self, values, dtype):
+        if self.backend or (hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray)):
+            return self.convert(values, dtype)
+        return Numpy().cast(values, dtype)
+
+    def truth(self, values):
+        """bool and uint8 of other frameworks, whose bytes are what is wanted; of NumPy any."""
+        if self.backend or (hasattr(values, "__dlpack__") and not isinstance(values, np.ndarray)):
+            return self.convert(values, "uint8")
+        return Numpy().truth(values)
 
     def view(self, array):
         if isinstance(array, np.ndarray):
@@ -652,9 +688,19 @@ class Call:
         if array is None:
             return None
         converted = self.framework.cast(array, dtype)
+        return self._converted(what, converted, length, (dtype,))
+
+    def mask(self, what, array, length):
+        """Address of a vector of bytes, 0 for what is False or 0; None of None."""
+        if array is None:
+            return None
+        converted = self.framework.truth(array)
+        return self._converted(what, converted, length, ("uint8", "bool8"))
+
+    def _converted(self, what, converted, length, dtypes):
         view = self.framework.view(converted)
-        if view.dtype != dtype:
-            raise TypeError(f"{what} must be {dtype}, got {view.dtype}")
+        if view.dtype not in dtypes:
+            raise TypeError(f"{what} must be {' or '.join(dtypes)}, got {view.dtype}")
         _require_shape(what, view.shape, (length,))
         if not view.rows_are_contiguous():
             view = self.framework.view(self.framework.contiguous(converted))

@@ -19,6 +19,7 @@ _BY_POWER, _BY_ARRAY = (_abi.CHOICES["SCF_WEIGHTING_"][name] for name in ("sigma
 _NAMED = {"form": _abi.CHOICES["SCF_FORM_"], "probe": _abi.CHOICES["SCF_PROBE_"]}
 _NUMBERS = ("sigma", "signal_scale", "epsilon", "gradient_scale")
 _FLAGS = ("variance_reduced", "per_dimension")
+_KNOWN = {"noise", "weighting", "mask", "probes", "projections", *_NUMBERS, *_FLAGS, *_NAMED}
 _SUFFIX = {"torch.float32": "_f32", "torch.float64": "_f64"}
 _functions = {}
 
@@ -71,6 +72,8 @@ class _Tensors:
         for name, value in options.items():
             kind = type(value)
             if value is None or value is False:
+                if name not in _KNOWN or name == "noise":
+                    raise _NotPlain
                 continue
             if name == "noise":
                 if kind is int and 0 <= value < 1 << 64:

@@ -81,7 +81,9 @@ class Driver:
                 return _CANCELLED
             try:
                 self._in_function = True
-                result = function(*arguments)
+                # The truth of a progress function's result is the caller's code too: NumPy's
+                # arrays raise there.
+                result = bool(function(*arguments))
                 self._in_function = False
             except BaseException as error:  # whatever it is, it must not cross the C frames
                 self._in_function = False

@@ -1,5 +1,6 @@
 """Which numbers a call with noise draws: a pure function of (seed, offset, row, column)."""
 
+import operator
 from dataclasses import dataclass
 from typing import Any, Optional, Union
 
@@ -22,7 +23,8 @@ class Noise:
 
     def __post_init__(self):
         for name, end in (("seed", 64), ("offset", 64), ("first_row", 63)):
-            value = getattr(self, name)
+            value = operator.index(getattr(self, name))
+            object.__setattr__(self, name, value)
             if not 0 <= value < 1 << end:
                 raise ValueError(f"{name} must be in [0, 2^{end}), got {value}")
 
@@ -35,9 +37,11 @@ def split(noise):
     """(Noise, array or None) of what a caller gave."""
     if isinstance(noise, Noise):
         return noise, None
+    if noise is None:
+        raise TypeError("noise must be a seed, a Noise or an array, got None")
     if _arrays.is_array(noise):
         return Noise(), noise
-    return Noise(seed=int(noise)), None
+    return Noise(seed=noise), None
 
 
 def fields(call, noise):

@@ -25,15 +25,18 @@ class Divergence(NamedTuple):
 class _Points:
     """One scf_divergence_points and the arrays that it writes."""
 
-    def __init__(self, call, struct, log_p, log_q, score_p, score_q, vector, gradients):
-        first = next((name, array, rank) for name, array, rank in (
-            ("score_p", score_p, 2), ("log_p", log_p, 1), ("score_q", score_q, 2)
-        ) if array is not None)  # fmt: skip
+    def __init__(self, call, log_p, log_q, score_p, score_q, vector, gradients):
+        first = next(((name, array, rank) for name, array, rank in (
+            ("score_p", score_p, 2), ("log_p", log_p, 1), ("score_q", score_q, 2),
+            ("log_q", log_q, 1),
+        ) if array is not None), None)  # fmt: skip
+        if first is None:
+            raise TypeError("log-densities or scores must be given, got None for all of them")
         view = call._real(*first)
         m = view.shape[0]
         d = view.shape[1] if first[2] == 2 else 1
         self.m, self.d = m, d
-        self.struct = call.new(struct, m=m, d=d)
+        self.struct = call.new("divergence_points", m=m, d=d)
         self.struct.log_p = call.vector("log_p", log_p, m)
         self.struct.log_q = call.vector("log_q", log_q, m)
         self.struct.score_p, self.struct.ld_score_p = call.matrix("score_p", score_p, m, d)
@@ -58,10 +61,13 @@ def _outputs(call, d, vector, cotangent, gradient_scale):
 
 
 def _one(name, gradients, gradient_scale=1.0, cotangent=None, vector=False, **arrays):
-    first = next(array for array in arrays.values() if array is not None)
+    missing = [label for label, array in arrays.items() if array is None]
+    if missing:
+        raise TypeError(f"{name} needs {', '.join(arrays)}, got None for {', '.join(missing)}")
+    first = next(iter(arrays.values()))
     arrays = {**dict.fromkeys(("log_p", "log_q", "score_p", "score_q")), **arrays}
     with Call.of("points", first) as call:
-        points = _Points(call, "divergence_points", vector=vector, gradients=gradients, **arrays)
+        points = _Points(call, vector=vector, gradients=gradients, **arrays)
         struct, value, error = _outputs(call, points.d, vector, cotangent, gradient_scale)
         workspace = call.sized_workspace("divergence", points.m, 0, points.d)
         call.run(f"{name}_divergence", reference(points.struct), reference(struct), *workspace)
@@ -117,7 +123,7 @@ def _two(name, p, q, gradients, gradient_scale):
     keys = ("log_p", "log_q", "score_p", "score_q")
     with Call.of("points of p", p[0]) as call:
         sides = [
-            _Points(call, "divergence_points", vector=False, gradients=gradients,
+            _Points(call, vector=False, gradients=gradients,
                     **{**dict.fromkeys(keys), **dict(zip(keys, arrays))})
             for arrays in (p, q)
         ]  # fmt: skip

@@ -54,6 +54,8 @@ def query_params(call, kde, m, *, bandwidth=None, signal_scale=1.0, skip=None, l
     params = call.new("kde_query_params", top=_library.int32("top", top), tolerance=tolerance)
     if _arrays.is_array(bandwidth):
         params.bandwidths = call.vector("bandwidth", bandwidth, m)
+        if m == 0:  # the address of no elements is NULL, for which C takes the number
+            params.bandwidth = 1.0
     else:
         params.bandwidth = float(bandwidth)
     if _arrays.is_array(signal_scale):

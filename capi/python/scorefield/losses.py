@@ -7,6 +7,7 @@ dimensions. Formulas, units and sources: scorefield/loss.h. With PyTorch's autog
 scorefield.torch.
 """
 
+import operator
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Optional, Union
 
@@ -38,7 +39,7 @@ def loss_params(
     if probe != "rademacher":
         params.probe = _library.choice("SCF_PROBE_", probe, "probe")
     if projections != 1:
-        params.projections = int(projections)
+        params.projections = operator.index(projections)
     if variance_reduced:
         params.variance_reduced = 1
     if per_dimension:
@@ -46,7 +47,7 @@ def loss_params(
     if gradient_scale != 1.0:
         params.gradient_scale = float(gradient_scale)
     if mask is not None:
-        params.mask = call.integers("mask", mask, m, "uint8")
+        params.mask = call.mask("mask", mask, m)
     if own is not None:
         params.noise, params.ld_noise = call.matrix("noise", own, m, d)
     if probes is not None:

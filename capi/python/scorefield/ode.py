@@ -376,7 +376,10 @@ def adjoint(
     """The gradient of a loss of the states at the times by x, the states at times[0].
 
     output_gradients: [times, m, d], dL/dx(times[j]). method: "discrete", exact for the solver's own
-    steps, or "continuous". A Flow needs its vjp."""
+    steps, or "continuous". A Flow needs its vjp. log_bandwidth, data: of a KDE's flow alone."""
+    of_kde = isinstance(field, ProbabilityFlow) and isinstance(field.model, KDE)
+    if (log_bandwidth or data) and not of_kde:
+        raise ValueError("log_bandwidth and data: the field is not a KDE's ProbabilityFlow")
     with _call_for(field, x) as call:
         m, d = call.shape_of("x", x)
         with _drivers.Driver(progress, m, "adjoint") as driver:

@@ -7,7 +7,7 @@ device and dtype the numbers are of; default NumPy's float64.
 import operator
 from typing import Any, Optional
 
-from . import _arrays, _noise
+from . import _arrays, _library, _noise
 from ._arrays import Call, reference
 from ._noise import NoiseLike
 
@@ -30,9 +30,7 @@ def _draw(name, shape, noise, like, *extra, dtype=None):
         if dtype is None:
             call.run("random_" + name, *arguments)
         else:
-            _arrays._library.call(
-                "scf_random_" + name, call.context.handle, *arguments, call.stream
-            )
+            _library.call("scf_random_" + name, call.context.handle, *arguments, call.stream)
     return call.give(array)
 
 

@@ -5,6 +5,7 @@ KDE; a model's output there is, by its form, "score" s, "epsilon" = -sigma s, "x
 sources and determinism: scorefield/sampler.h. Schedules: scorefield.schedules.
 """
 
+import operator
 from dataclasses import dataclass
 from typing import Any, Callable, NamedTuple, Optional, Union
 
@@ -43,6 +44,14 @@ def _step_params(call, m, d, noise=0, form="score", variance=None, rule=None, **
     return params
 
 
+def _level(given):
+    """Where the output was asked, of steps that need it for other forms than the score."""
+    for name in given:
+        if name not in ("form", "signal_scale", "sigma"):
+            raise TypeError(f"unexpected argument {name!r}")
+    return given
+
+
 def _step(name, x, inputs, options, denoised=False, form_wanted=None):
     """x and inputs, (label, array) each, to the next state; with `denoised` (next, x0^)."""
     with Call.of("x", x) as call:
@@ -68,10 +77,13 @@ def _step(name, x, inputs, options, denoised=False, form_wanted=None):
     return (call.give(made), call.give(x0)) if denoised else call.give(made)
 
 
-def langevin_step(x: Any, output: Any, noise: NoiseLike = 0, *, step_size: Union[float, Any],
-                  temperature: float = 1.0, **level) -> Any:  # fmt: skip
+def langevin_step(
+    x: Any, output: Any, noise: NoiseLike = 0, *, step_size: Union[float, Any],
+    temperature: float = 1.0, **level,
+) -> Any:  # fmt: skip
     """x + alpha s + sqrt(2 alpha T) z. Other forms than the score: form, signal_scale, sigma."""
-    options = {"noise": noise, "step_size": step_size, "temperature": temperature, **level}
+    options = {"noise": noise, "step_size": step_size, "temperature": temperature,
+               **_level(level)}  # fmt: skip
     return _step("langevin_step", x, [("output", output)], options)
 
 
@@ -135,7 +147,7 @@ def euler_maruyama_step(
 ) -> Any:  # fmt: skip
     """x - (f x - g^2 s) dt + g sqrt(dt T) z, backward in time by interval dt > 0."""
     options = {"noise": noise, "drift": drift, "diffusion": diffusion, "interval": interval,
-               "temperature": temperature, **level}  # fmt: skip
+               "temperature": temperature, **_level(level)}  # fmt: skip
     return _step("euler_maruyama_step", x, [("output", output)], options)
 
 
@@ -145,7 +157,8 @@ def corrector_step(
 ) -> Any:  # fmt: skip
     """x + e s + sqrt(2 e T) z, e by the rule "sigma", "sample" or "batch"."""
     options = {"noise": noise, "sigma": sigma, "rule": rule, "snr": snr,
-               "corrector_scale": corrector_scale, "temperature": temperature, **level}  # fmt: skip
+               "corrector_scale": corrector_scale, "temperature": temperature,
+               **_level(level)}  # fmt: skip
     return _step("corrector_step", x, [("output", output)], options)
 
 
@@ -335,7 +348,9 @@ def sample(
             labels=call.integers("labels", labels, m, "int32"),
         )  # fmt: skip
         for name, value in numbers.items():
-            setattr(params, name, int(value) if name in _WHOLE else float(value))
+            if value is not None:
+                whole = name in _WHOLE
+                setattr(params, name, operator.index(value) if whole else float(value))
         for prefix, name, value in (
             ("SCF_PREDICTOR_", "predictor", predictor), ("SCF_CORRECTOR_", "rule", rule),
             ("SCF_VARIANCE_", "variance", variance),

@@ -20,7 +20,7 @@ _HALVES = (torch.float16, torch.bfloat16)
 _MEAN, _VALUES = ("mean",), ("values",)
 
 # ---- Losses of outputs --------------------------------------------------------------------------
-# Each takes also mask ([m], bool: False leaves a sample out), per_dimension (values divided by d),
+# Each takes also mask ([m]: False or 0 leaves a sample out), per_dimension (values divided by d),
 # reduction: "mean", or "none" for every sample's [m], and, but for DSM and DDE, which have their
 # own, weighting ([m]: a factor of each sample's loss). Outputs in half precision, of autocast, are
 # taken as float32.
@@ -115,7 +115,8 @@ def _apply(name, inputs, wanted, hessian_product, options, *, dimension=None, ma
     of_mean = reduction == "mean" and weighting is None
     factors = None
     if mask is not None:
-        options["mask"] = mask
+        mask = torch.as_tensor(mask, device=like.device)
+        options["mask"] = mask = mask if mask.dtype is torch.bool else mask != 0
     if per_dimension:
         options["per_dimension"] = True
     if not of_mean:  # m times the mean's gradient is that of every value, but for what is masked
@@ -351,17 +352,19 @@ def fdssm(model: Callable[[Tensor], Tensor], x: Tensor, noise: Any = 0, *, epsil
 
 class _LogDensity(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kde, options, x, log_bandwidths, data, log_weights):
-        ctx.kde, ctx.options = kde, options
-        ctx.save_for_backward(x, log_bandwidths, data, log_weights)
-        return kde.prepared.log_density(x.detach(), **kde.given(options, log_bandwidths))
+    def forward(ctx, prepared, options, x, log_bandwidths, data, log_weights):
+        ctx.prepared, ctx.options = prepared, options
+        # Of those that need no gradient backward has no use: they may have changed until then.
+        needed = zip(ctx.needs_input_grad[4:], (data, log_weights))
+        ctx.save_for_backward(x, log_bandwidths, *(t if wanted else None for wanted, t in needed))
+        return prepared.log_density(x.detach(), **_given(options, log_bandwidths))
 
     @staticmethod
     def backward(ctx, cotangent):
         x, log_bandwidths, data, log_weights = ctx.saved_tensors
         of_x = None
         if ctx.needs_input_grad[2]:
-            score = _Score.apply(ctx.kde, ctx.options, x, log_bandwidths, data, log_weights)
+            score = _Score.apply(ctx.prepared, ctx.options, x, log_bandwidths, data, log_weights)
             of_x = cotangent[:, None] * score
         rest = _parameter_gradients(ctx, cotangent, "log_density_weights", x, log_bandwidths)
         return (None, None, of_x, *rest)
@@ -369,17 +372,17 @@ class _LogDensity(torch.autograd.Function):
 
 class _Score(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, kde, options, x, log_bandwidths, data, log_weights):
-        ctx.kde, ctx.options = kde, options
+    def forward(ctx, prepared, options, x, log_bandwidths, data, log_weights):
+        ctx.prepared, ctx.options = prepared, options
         ctx.save_for_backward(x, log_bandwidths)
-        return kde.prepared.score(x.detach(), **kde.given(options, log_bandwidths))
+        return prepared.score(x.detach(), **_given(options, log_bandwidths))
 
     @staticmethod
     def backward(ctx, cotangent):
         x, log_bandwidths = ctx.saved_tensors
         of_x = None
         if ctx.needs_input_grad[2]:  # the Jacobian is symmetric
-            of_x = _Product.apply(ctx.kde, ctx.options, x, log_bandwidths, cotangent)
+            of_x = _Product.apply(ctx.prepared, ctx.options, x, log_bandwidths, cotangent)
         rest = _parameter_gradients(ctx, cotangent, "score_weights", x, log_bandwidths)
         return (None, None, of_x, *rest)
 
@@ -388,10 +391,10 @@ class _Product(torch.autograd.Function):
     """J(x) u: differentiable by u; by x there is no third derivative."""
 
     @staticmethod
-    def forward(ctx, kde, options, x, log_bandwidths, u):
-        ctx.kde, ctx.options = kde, options
+    def forward(ctx, prepared, options, x, log_bandwidths, u):
+        ctx.prepared, ctx.options = prepared, options
         ctx.save_for_backward(x, log_bandwidths)
-        return kde.prepared.jvp(x.detach(), u.detach(), **kde.given(options, log_bandwidths))
+        return prepared.jvp(x.detach(), u.detach(), **_given(options, log_bandwidths))
 
     @staticmethod
     def backward(ctx, cotangent):
@@ -401,18 +404,22 @@ class _Product(torch.autograd.Function):
                 "a KDE's log-density has derivatives by x up to the second order; detach x where "
                 "only those by the direction are wanted"
             )
-        return (None, None, None, None,
-                _Product.apply(ctx.kde, ctx.options, x, log_bandwidths, cotangent))  # fmt: skip
+        of_u = _Product.apply(ctx.prepared, ctx.options, x, log_bandwidths, cotangent)
+        return None, None, None, None, of_u
 
 
 class _Parameters(torch.autograd.Function):
     """Gradients by log-bandwidths, data and log-weights. Differentiable no further."""
 
     @staticmethod
-    def forward(ctx, kde, options, kind, wanted, x, log_bandwidths, cotangent):
-        found = kde.prepared.gradient(
+    def forward(ctx, prepared, options, kind, wanted, x, log_bandwidths, cotangent):
+        if len(x) == 0:  # the weights of no queries are NULL, and C asks for some
+            n, d = prepared.size, prepared.dimension
+            shapes = {"log_bandwidths": (0,), "data": (n, d), "log_weights": (n,)}
+            return tuple(x.new_zeros(shapes[name]) for name in wanted)
+        found = prepared.gradient(
             x.detach(), wanted=wanted, **{kind: cotangent.detach().contiguous()},
-            **kde.given(options, log_bandwidths),
+            **_given(options, log_bandwidths),
         )  # fmt: skip
         return tuple(found[name] for name in wanted)
 
@@ -428,9 +435,23 @@ def _parameter_gradients(ctx, cotangent, kind, x, log_bandwidths):
     wanted = tuple(name for name, needed in zip(names, ctx.needs_input_grad[3:]) if needed)
     if not wanted:
         return None, None, None
-    found = _Parameters.apply(ctx.kde, ctx.options, kind, wanted, x, log_bandwidths, cotangent)
+    found = _Parameters.apply(ctx.prepared, ctx.options, kind, wanted, x, log_bandwidths, cotangent)
     by_name = dict(zip(wanted, found))
     return tuple(by_name.get(name) for name in names)
+
+
+def _given(options, log_bandwidths):
+    """The options of one evaluation, of the bandwidths that autograd follows where there are."""
+    if log_bandwidths is None:
+        return options
+    return {**options, "bandwidth": log_bandwidths.detach().exp()}
+
+
+def _version(tensor):
+    """What tells that a tensor has changed in place; None where nothing does."""
+    if not isinstance(tensor, Tensor) or tensor.is_inference():
+        return None
+    return tensor._version
 
 
 class KDE:
@@ -438,7 +459,11 @@ class KDE:
 
     data [n, d]; bandwidth: a number, or a tensor of one element or [m]; log_weights [n] or None,
     which need not be normalised. Gradients flow to whatever of x, data, bandwidth and log_weights
-    requires them. `prepared` is the scorefield.KDE.
+    requires them.
+
+    `prepared` is the scorefield.KDE of a copy of data, log_weights and labels. It is made again
+    where they have changed since, by an optimiser's step say: by in-place operations that autograd
+    counts, so not by writes to their .data. What was evaluated before keeps the KDE that it had.
     """
 
     def __init__(
@@ -449,35 +474,41 @@ class KDE:
         log_weights: Optional[Tensor] = None,
         labels: Optional[Tensor] = None,
     ):
-        weights = None
-        if log_weights is not None:
-            shifted = log_weights.detach()
-            weights = (shifted - shifted.max()).exp()
-        self.prepared = _PreparedKDE(data.detach(), weights=weights, labels=labels)
         self.data = data
         self.log_weights = log_weights
+        self.labels = labels
         self.bandwidth = bandwidth
+        self._prepared = self._prepare()
 
-    def given(self, options, log_bandwidths):
-        """The options of one evaluation, of the bandwidth that autograd follows."""
-        if log_bandwidths is None:
-            return {"bandwidth": float(self._bandwidth(options)), **self._rest(options)}
-        return {"bandwidth": log_bandwidths.detach().exp(), **self._rest(options)}
+    def _prepare(self):
+        """(the KDE of the data as they are, the tensors that it is of, their versions)."""
+        sources = (self.data, self.log_weights, self.labels)
+        versions = [_version(tensor) for tensor in sources]
+        weights = None
+        if self.log_weights is not None:
+            shifted = self.log_weights.detach()
+            weights = (shifted - shifted.max()).exp()
+        prepared = _PreparedKDE(self.data.detach(), weights=weights, labels=self.labels)
+        return prepared, sources, versions
 
-    def _bandwidth(self, options):
-        given = options.get("bandwidth")
-        return self.bandwidth if given is None else given
-
-    @staticmethod
-    def _rest(options):
-        return {name: value for name, value in options.items() if name != "bandwidth"}
+    @property
+    def prepared(self) -> _PreparedKDE:
+        _, sources, versions = self._prepared
+        same = all(a is b for a, b in zip(sources, (self.data, self.log_weights, self.labels)))
+        if not same or versions != [_version(tensor) for tensor in sources]:
+            self._prepared = self._prepare()
+        return self._prepared[0]
 
     def _evaluate(self, function, x, options):
-        bandwidth = self._bandwidth(options)
+        bandwidth = options.get("bandwidth")
+        bandwidth = self.bandwidth if bandwidth is None else bandwidth
         log_bandwidths = None
         if isinstance(bandwidth, Tensor):
             log_bandwidths = bandwidth.to(x).log().expand(x.shape[0]).contiguous()
-        return function.apply(self, options, x, log_bandwidths, self.data, self.log_weights)
+        else:
+            options["bandwidth"] = float(bandwidth)
+        return function.apply(self.prepared, options, x, log_bandwidths, self.data,
+                              self.log_weights)  # fmt: skip
 
     def log_density(self, x: Tensor, **options) -> Tensor:
         """log p(x), [m], nats. Options: bandwidth, skip, labels, signal_scale (a number)."""
