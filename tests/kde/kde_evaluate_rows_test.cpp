@@ -57,7 +57,9 @@ KdeResults<T> slice_results(const KdeResults<T>& results, const KdeProblem<T>& p
           rows(results.effective_sample_size, 1),
           rows(results.top_indices, problem.top),
           rows(results.top_weights, problem.top),
-          0};
+          0,
+          rows(results.evaluated, 1),
+          rows(results.method, 1)};
 }
 
 // Row `bad` is NaN and has set this bit alone; all other rows are right.
