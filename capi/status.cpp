@@ -1,9 +1,10 @@
 #include "status.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -33,10 +34,10 @@ struct LastFailure {
 thread_local LastFailure last_failure;
 
 scf_status fail_with(scf_status status, const char* message) noexcept {
-  // A callback may hand back the thread's own message.
-  if (message != last_failure.message.data()) {
-    std::snprintf(last_failure.message.data(), last_failure.message.size(), "%s", message);
-  }
+  // A callback may hand back the thread's own message, or the end of it.
+  const std::size_t length = std::min(std::strlen(message), kMaxMessage - 1);
+  std::memmove(last_failure.message.data(), message, length);
+  last_failure.message[length] = '\0';
   last_failure.status = status;
   ++last_failure.count;
   return status;

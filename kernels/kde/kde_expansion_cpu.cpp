@@ -17,6 +17,9 @@
 // are looked at; the data of leaves for which no series suffices are summed singly. README.md
 // beside this file proves the error. A query's results depend on the others of its tile, within
 // that error.
+//
+// Long because series, bounds and both ways down the tree are inlined into one another: what is in
+// another file of this kind is compiled for each SIMD target anew.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_expansion_cpu.cpp"
 #include <hwy/foreach_target.h>

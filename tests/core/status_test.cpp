@@ -76,6 +76,8 @@ TEST(LastError, IsACallbacksOwn) {
   EXPECT_STREQ(scf_last_error(), "the window was closed");
   EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, scf_last_error()), SCF_ERROR_INTERNAL);
   EXPECT_STREQ(scf_last_error(), "the window was closed");
+  EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, scf_last_error() + 4), SCF_ERROR_INTERNAL);
+  EXPECT_STREQ(scf_last_error(), "window was closed");
   EXPECT_EQ(scf_set_last_error(SCF_ERROR_INTERNAL, nullptr), SCF_ERROR_INTERNAL);
   EXPECT_STREQ(scf_last_error(), "");
   const std::string name(5000, 'x');
