@@ -454,11 +454,11 @@ TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
   TensorRows rows = {n, {}, {}, {}};
   const std::vector<std::int32_t>& classes = host.classes();
   std::vector<std::int64_t> sizes(classes.size());
-  std::vector<std::int64_t> class_of(classes.empty() ? 0 : static_cast<std::size_t>(n));
-  for (std::size_t k = 0; k < class_of.size(); ++k) {
-    class_of[k] =
+  std::vector<std::int64_t> own_class(classes.empty() ? 0 : static_cast<std::size_t>(n));
+  for (std::size_t k = 0; k < own_class.size(); ++k) {
+    own_class[k] =
         std::lower_bound(classes.begin(), classes.end(), host.labels()[k]) - classes.begin();
-    ++sizes[static_cast<std::size_t>(class_of[k])];
+    ++sizes[static_cast<std::size_t>(own_class[k])];
   }
   std::int64_t tiles = 0;
   for (const std::int64_t size : sizes) {
@@ -476,8 +476,8 @@ TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
     rows.class_tiles.push_back(
         static_cast<std::int32_t>(rows.class_tiles.back() + tensor_tiles(size)));
   }
-  for (std::size_t k = 0; k < class_of.size(); ++k) {
-    const std::int64_t row = next[static_cast<std::size_t>(class_of[k])]++;
+  for (std::size_t k = 0; k < own_class.size(); ++k) {
+    const std::int64_t row = next[static_cast<std::size_t>(own_class[k])]++;
     rows.places.push_back(row);
     rows.sources[static_cast<std::size_t>(row)] = static_cast<std::int64_t>(k);
   }

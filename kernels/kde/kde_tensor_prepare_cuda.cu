@@ -432,6 +432,20 @@ struct SampledQuery {
   float width;
 };
 
+// Of the sample's groups of 16 rows those that some query of the warp sees. Where tiles are seen
+// by some, `every` divides a tile's.
+struct SampledGroups {
+  __device__ SampledGroups(const SampledQuery (&sampled)[2], std::int64_t groups,
+                           std::int64_t every) {
+    const std::int64_t first = min(sampled[0].first, sampled[1].first) / 16;
+    const std::int64_t last = max(sampled[0].end, sampled[1].end) / 16;
+    begin = __reduce_min_sync(~0u, static_cast<int>(first / every));
+    end = __reduce_max_sync(~0u, static_cast<int>(min((last + every - 1) / every, groups)));
+  }
+  int begin;
+  int end;
+};
+
 // The largest e over a sample, from high parts alone: a datum's, nearly, so that some weight is
 // 2^11, nearly. A warp takes 16 queries; blocks of the same queries share the sample.
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
@@ -465,7 +479,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       operand[unit][half] = unit < units ? *reinterpret_cast<const unsigned*>(from + unit * 8) : 0u;
     }
   }
-  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+  const SampledGroups seen(sampled, groups, every);
+  for (std::int64_t group = seen.begin + static_cast<int>(blockIdx.y); group < seen.end;
+       group += gridDim.y) {
 #pragma unroll 1
     for (int part = 0; part < 2; ++part) {
       const std::int64_t datum = group * every * 16 + part * 8 + lane / 4;
@@ -523,7 +539,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     sampled[half] = SampledQuery(arguments.queries.states[query[half]]);
     operand[half] = small_tensor_operand<2>(arguments.queries.operands, query[half], lane).exact;
   }
-  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+  const SampledGroups seen(sampled, groups, every);
+  for (std::int64_t group = seen.begin + static_cast<int>(blockIdx.y); group < seen.end;
+       group += gridDim.y) {
     const std::uint16_t* const high =
         arguments.data.tiles + group * every * step_size + L::kMatrix + lane * 2;
 #pragma unroll

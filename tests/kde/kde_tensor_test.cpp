@@ -209,8 +209,8 @@ TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
 // the sample size, in every request that they come in.
 TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3, 6, 16, 20, 40}) {
-    auto problem = around_data({d < 4 ? 2403 : 803, 70, d}, d < 4 ? 0.5 : 1.2);
+  for (const std::int64_t d : {1, 2, 3, 6, 20}) {
+    auto problem = around_data({d < 4 ? 2403 : 603, 48, d}, d < 4 ? 0.5 : 1.2);
     for (std::int64_t i = 0; i < problem.m; ++i) {
       const std::int64_t last = problem.n - 1;
       const std::int64_t edges[] = {0, 127, 128, 511, 512, last, 11 * i + 9, -1};
@@ -247,9 +247,10 @@ TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
 // direct differences take.
 TEST_P(KdeTensor, WeighTheirData) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3, 4, 12, 20, 40}) {
+  for (const std::int64_t d : {1, 3, 5, 12, 40}) {
     for (const double least : {-20.0, -100.0}) {
-      auto problem = around_data({d < 4 ? 2400 : 700, 40, d}, d < 4 ? 0.5 : 1.2);
+      const double bandwidth = d < 4 ? 0.5 : d < 20 ? 1.2 : 2;
+      auto problem = around_data({d < 4 ? 1400 : 700, 40, d}, bandwidth);
       Random random(33);
       for (std::int64_t k = 0; k < problem.n; ++k) {
         const double weight = std::exp2(random.uniform(least, 0));
@@ -283,8 +284,8 @@ TEST_P(KdeTensor, WeighTheirData) {
 // What a query sees is a datum of weight 2^-60, with others far off, or nearer ones without weight.
 TEST_P(KdeTensor, LightDataCountWhereOthersAreFarOff) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {2, 3, 5, 16, 40}) {
-    for (const double bandwidth : {0.2, 0.35, 0.7, 2.0}) {
+  for (const std::int64_t d : {2, 3, 5, 40}) {
+    for (const double bandwidth : {0.2, 0.5, 2.0}) {
       auto problem = around_data({300, 24, d}, bandwidth);
       Random random(34);
       for (std::int64_t k = 0; k < problem.n; ++k) {
@@ -331,8 +332,8 @@ KdeProblem<float> labelled(std::int64_t d, std::int64_t n, double bandwidth, boo
 
 TEST_P(KdeTensor, QueriesSeeTheirLabelAlone) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3, 5, 16, 20, 40}) {
-    const auto problem = labelled(d, d < 4 ? 2301 : 901, d < 4 ? 0.5 : 1.3, d % 2 == 1);
+  for (const std::int64_t d : {2, 3, 5, 40}) {
+    const auto problem = labelled(d, d < 4 ? 1501 : 901, d < 4 ? 0.5 : 1.3, d % 2 == 1);
     SCOPED_TRACE(describe(problem));
     ErrorShares shares;
     const auto wanted = kScores | Output::kDivergence | Output::kDenoised;
@@ -379,9 +380,7 @@ TEST_P(KdeTensor, QueriesSeeTheirLabelAlone) {
     labels.skip.clear();
     const auto seen = evaluate(context, labels, kScores);
     EXPECT_TRUE(keeps_promise(own, seen)) << "by the data of the label alone";
-    auto direct = own;
-    EXPECT_GT(count_other_scores(own, seen, evaluate_directly(context, direct, kScores)),
-              own.m / 2);
+    EXPECT_GT(count_other_scores(own, seen, evaluate_directly(context, own, kScores)), own.m / 2);
   }
 }
 
