@@ -24,7 +24,6 @@
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
-#include "kde/kde_tensor_small_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -37,7 +36,9 @@ struct Workspace {
   std::int32_t* list;
   std::int32_t* list_size;
   Partials partials;
-  TensorQueries tensor;  // null where the tensor kernels have no part
+  TensorQueries tensor;   // null where the tensor kernels have no part
+  std::int32_t* ordered;  // of them, by label; null where queries have none
+  std::int32_t* label_counts;
 };
 
 template <class T>
@@ -64,16 +65,11 @@ bool wants_top(const Outputs<T>& outputs) {
 }
 
 // Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged. Those for few dimensions leave data out and hold weights, and without them give sample
-// sizes, too.
+// judged.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
-  const DataView<T>& data = kde.view();
-  const bool small = data.d <= kSmallTensorDimensions;
-  const bool sizes = small && data.weight_factors == nullptr;
-  return kde.tensor().tiles != nullptr && queries.labels == nullptr &&
-         (small || queries.skip == nullptr) && wants_moments(outputs) &&
-         (sizes || outputs.effective_sample_size == nullptr);
+  return kde.tensor().tiles != nullptr && wants_moments(outputs) &&
+         (queries.labels == nullptr || kde.tensor().class_tiles != nullptr);
 }
 
 template <class T>
@@ -88,7 +84,8 @@ BatchNeeds needs_of(const Outputs<T>& outputs) {
 
 template <class T>
 Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
-                            std::int64_t size, const Outputs<T>& outputs, bool tensor) {
+                            std::int64_t size, const Outputs<T>& outputs, bool tensor,
+                            bool labels) {
   const BatchNeeds needs = needs_of(outputs);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
@@ -103,6 +100,10 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   if (tensor) {
     workspace.tensor.states = arena.take<TensorQuery>(size);
     workspace.tensor.operands = arena.take<std::uint16_t>(size, tensor_operand_size(data.d));
+  }
+  if (tensor && labels) {
+    workspace.ordered = arena.take<std::int32_t>(size);
+    workspace.label_counts = arena.take<std::int32_t>(data.class_count + 1);
   }
   return workspace;
 }
@@ -207,7 +208,9 @@ class SubBatch {
   // Flags all queries, kDirect those that are left to do.
   void tensor() const {
     if constexpr (sizeof(T) == sizeof(float)) {
-      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor};
+      const bool squares = outputs_.effective_sample_size != nullptr;
+      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor,
+                                   visibility_ == Visibility::kGeneral || squares, squares};
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
       arguments.pass.partials.vectors = vectors;
       launch_tensor_queries(arguments.pass, tensor_data_, workspace_.tensor,
@@ -215,8 +218,12 @@ class SubBatch {
       compact(kTensor);
       arguments.pass = pass(Listed::kFlagged);
       arguments.pass.partials.vectors = vectors;
+      if (workspace_.ordered != nullptr) {
+        launch_tensor_order(arguments.pass, workspace_.label_counts, workspace_.ordered, stream_);
+        arguments.pass.queries.list = workspace_.ordered;
+      }
       launch_tensor_levels(arguments, count_, stream_);
-      launch_tensor_moments(arguments, count_, outputs_.effective_sample_size != nullptr, stream_);
+      launch_tensor_moments(arguments, count_, stream_);
       const TensorMerge merge = {workspace_.tensor.states, tensor_data_.unit, tensor_data_.radius};
       launch_merge_moments(arguments.pass, count_, Precision::kTensor, merge, outputs_,
                            workspace_.results, stream_);
@@ -287,7 +294,7 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const Cu
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
   (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs, uses_tensor(kde, queries, outputs));
+                       outputs, uses_tensor(kde, queries, outputs), queries.labels != nullptr);
   return arena.used();
 }
 
@@ -301,7 +308,8 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   Arena arena(workspace);
   const Visibility visibility = visibility_of(data, queries);
   const bool tensor = uses_tensor(kde, queries, outputs);
-  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, tensor);
+  const Workspace<T> pieces =
+      take_workspace(arena, data, plan, size, outputs, tensor, queries.labels != nullptr);
   SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));

@@ -60,7 +60,7 @@ class MomentsMerge {
     }
     moments.mean_square = merge_.sum(kSumDistance) / moments.sum;
     if (pass_.partials.vectors != nullptr) {
-      write_vectors(moments);
+      write_vectors(moments, precision);
     }
     if (precision == Precision::kTensor) {
       const double mean_square = moments.mean_square;  // E |y - c|^2
@@ -83,7 +83,7 @@ class MomentsMerge {
     return valid() ? static_cast<T>(value) : static_cast<T>(NAN);
   }
 
-  __device__ void write_vectors(Moments& moments) const {
+  __device__ void write_vectors(Moments& moments, Precision precision) const {
     const double h2 = state_.bandwidth * state_.bandwidth;
     const std::int64_t row = slot_.query * pass_.data.pitch;
     double square = 0;
@@ -95,7 +95,10 @@ class MomentsMerge {
     for (std::int64_t column = slot_.lane; column < pass_.data.pitch; column += 32) {
       const auto center = static_cast<double>(pass_.queries.center[row + column]);
       const auto x = static_cast<double>(pass_.queries.x[row + column]);
-      const double shift = merge_.vector(0, column) / moments.sum;
+      double shift = merge_.vector(0, column) / moments.sum;
+      if (precision == Precision::kTensor) {  // about the data's mean
+        shift = fma(tensor_.unit, shift, pass_.data.mean[column] - center);
+      }
       const double mean = center + shift;
       const double offset = fma(state_.scale, shift, fma(state_.scale, center, -x));
       if (results_.mean != nullptr) {
@@ -186,6 +189,7 @@ class MomentsMerge {
     error.query_unit = query.unit;
     error.radius = tensor_.radius;
     error.lost = tensor_lost(pass_.data.d);
+    error.weighted = pass_.data.weight_factors != nullptr;
     return error;
   }
 

@@ -143,6 +143,25 @@ __device__ __forceinline__ double rescaled(double value, double from, double to)
   return !(shift > -2200) ? 0.0 : ldexp(value, static_cast<int>(shift));
 }
 
+// Index into DataView::totals, or -1 where no datum has the label.
+template <class T>
+__device__ std::int64_t class_of(const DataView<T>& data, std::int32_t label) {
+  if (label == kAnyLabel) {
+    return 0;
+  }
+  std::int64_t low = 0;
+  std::int64_t high = data.class_count;
+  while (low < high) {
+    const std::int64_t middle = low + (high - low) / 2;
+    if (data.classes[middle] < label) {
+      low = middle + 1;
+    } else {
+      high = middle;
+    }
+  }
+  return low < data.class_count && data.classes[low] == label ? low + 1 : -1;
+}
+
 // The weight and visibility of data, as a tile of the general kernels holds them.
 template <class C>
 struct Visible {

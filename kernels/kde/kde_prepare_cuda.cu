@@ -39,6 +39,9 @@ struct CudaKdeArrays {
   DeviceArray<DrawClass> draw_classes;
   DeviceArray<double> draw_class_prefix;
   DeviceArray<std::uint16_t> tensor_tiles;
+  DeviceArray<float> tensor_log_weights;
+  DeviceArray<std::int64_t> tensor_places;
+  DeviceArray<std::int32_t> tensor_class_tiles;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -57,6 +60,9 @@ struct CudaKdeArrays {
     draw_classes.outlive_stream();
     draw_class_prefix.outlive_stream();
     tensor_tiles.outlive_stream();
+    tensor_log_weights.outlive_stream();
+    tensor_places.outlive_stream();
+    tensor_class_tiles.outlive_stream();
   }
 };
 
@@ -435,33 +441,101 @@ void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArray
               arrays.lower.data(), arrays.upper.data(), arrays.mean.data(), arrays.variance.data());
 }
 
+// Where data stand in the tiles of the tensor kernels.
+struct TensorRows {
+  std::int64_t rows;                      // with what pads a class
+  std::vector<std::int64_t> sources;      // [whole tiles], a row's datum or -1; empty: its index
+  std::vector<std::int64_t> places;       // [n], the inverse
+  std::vector<std::int32_t> class_tiles;  // [classes + 1]
+};
+
+// Padding may take as many rows as the data, or 64 tiles: else labels have no tiles of their own.
+TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
+  TensorRows rows = {n, {}, {}, {}};
+  const std::vector<std::int32_t>& classes = host.classes();
+  std::vector<std::int64_t> sizes(classes.size());
+  std::vector<std::int64_t> own_class(classes.empty() ? 0 : static_cast<std::size_t>(n));
+  for (std::size_t k = 0; k < own_class.size(); ++k) {
+    own_class[k] =
+        std::lower_bound(classes.begin(), classes.end(), host.labels()[k]) - classes.begin();
+    ++sizes[static_cast<std::size_t>(own_class[k])];
+  }
+  std::int64_t tiles = 0;
+  for (const std::int64_t size : sizes) {
+    tiles += tensor_tiles(size);
+  }
+  if (classes.empty() || tiles > 2 * tensor_tiles(n) + 64) {
+    return rows;
+  }
+  rows.rows = tiles * kTensorTile;
+  rows.sources.assign(round_up(static_cast<std::size_t>(rows.rows), kPaddedRows), -1);
+  rows.class_tiles.push_back(0);
+  std::vector<std::int64_t> next;
+  for (const std::int64_t size : sizes) {
+    next.push_back(std::int64_t{kTensorTile} * rows.class_tiles.back());
+    rows.class_tiles.push_back(
+        static_cast<std::int32_t>(rows.class_tiles.back() + tensor_tiles(size)));
+  }
+  for (std::size_t k = 0; k < own_class.size(); ++k) {
+    const std::int64_t row = next[static_cast<std::size_t>(own_class[k])]++;
+    rows.places.push_back(row);
+    rows.sources[static_cast<std::size_t>(row)] = static_cast<std::int64_t>(k);
+  }
+  return rows;
+}
+
 // The data once more, for the tensor kernels; view has its summaries.
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
-                          const std::vector<float>& exponents, CudaKdeArrays<float>& arrays,
+                          const HostClasses<float>& host, CudaKdeArrays<float>& arrays,
                           void* stream) {
   TensorData tensor;
+  const std::vector<float>& exponents = host.exponents();
+  const bool small = view.d <= kSmallTensorDimensions;
   const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
     return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
   });
-  const bool weighted = view.weight_factors != nullptr;
-  if (view.d > kTensorDimensions || (weighted && (view.d > kSmallTensorDimensions || !fit))) {
+  if (view.d > kTensorDimensions || (small && !fit)) {
     return tensor;
   }
-  const DeviceArray<double> squares(context.allocator(), 2, stream);
+  const AllocatorCallbacks& allocator = context.allocator();
+  const TensorRows rows = tensor_rows(host, view.n);
+  tensor.rows = rows.rows;
+  const DeviceArray<std::int64_t> sources = to_device(allocator, rows.sources, stream);
+  arrays.tensor_places = to_device(allocator, rows.places, stream);
+  arrays.tensor_class_tiles = to_device(allocator, rows.class_tiles, stream);
+  tensor.places = arrays.tensor_places.data();
+  tensor.class_tiles = arrays.tensor_class_tiles.data();
+  std::vector<float> log_weights;
+  if (view.weight_factors != nullptr && !small) {
+    log_weights.resize(round_up(static_cast<std::size_t>(rows.rows), kPaddedRows));
+    for (std::size_t row = 0; row < log_weights.size(); ++row) {
+      const std::int64_t datum =
+          rows.sources.empty() ? static_cast<std::int64_t>(row) : rows.sources[row];
+      if (datum >= 0 && datum < view.n) {
+        const auto at = static_cast<std::size_t>(datum);
+        log_weights[row] = static_cast<float>(static_cast<double>(exponents[at]) +
+                                              std::log2(static_cast<double>(host.factors()[at])));
+      }
+    }
+  }
+  arrays.tensor_log_weights = to_device(allocator, log_weights, stream);
+  tensor.log_weights = arrays.tensor_log_weights.data();
+  const DeviceArray<double> squares(allocator, 2, stream);
   launch_tensor_radius(view, squares.data(), stream);
-  const std::vector<double> host = to_host(squares.data(), 2, stream);
-  tensor.radius = std::sqrt(host[0]);
-  tensor.range = std::sqrt(host[1]);
+  const std::vector<double> found = to_host(squares.data(), 2, stream);
+  tensor.radius = std::sqrt(found[0]);
+  tensor.range = std::sqrt(found[1]);
   tensor.unit = tensor_unit(tensor.radius, tensor.range);
   arrays.tensor_tiles =
-      DeviceArray<std::uint16_t>(context.allocator(), tensor_data_size(view.n, view.d), stream);
-  launch_tensor_layout(view, tensor.unit, arrays.tensor_tiles.data(), stream);
+      DeviceArray<std::uint16_t>(allocator, tensor_data_size(rows.rows, view.d), stream);
+  launch_tensor_layout(view, tensor, sources.data(), arrays.tensor_tiles.data(), stream);
   tensor.tiles = arrays.tensor_tiles.data();
+  cuda_stream_synchronize(stream);  // what was copied from here
   return tensor;
 }
 TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>& /*view*/,
-                          const std::vector<double>& /*exponents*/,
-                          CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
+                          const HostClasses<double>& /*host*/, CudaKdeArrays<double>& /*arrays*/,
+                          void* /*stream*/) {
   return {};
 }
 
@@ -502,7 +576,7 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   view.totals = arrays->totals.data();
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
-  const TensorData tensor = lay_out_tensor(context, view, host.exponents(), *arrays, stream);
+  const TensorData tensor = lay_out_tensor(context, view, host, *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
   return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, draws,

@@ -27,25 +27,6 @@ __device__ bool is_positive(U value) {
   return value > 0 && isfinite(value);
 }
 
-// Index into DataView::totals, or -1 where no datum has the label.
-template <class T>
-__device__ std::int64_t class_of(const DataView<T>& data, std::int32_t label) {
-  if (label == kAnyLabel) {
-    return 0;
-  }
-  std::int64_t low = 0;
-  std::int64_t high = data.class_count;
-  while (low < high) {
-    const std::int64_t middle = low + (high - low) / 2;
-    if (data.classes[middle] < label) {
-      low = middle + 1;
-    } else {
-      high = middle;
-    }
-  }
-  return low < data.class_count && data.classes[low] == label ? low + 1 : -1;
-}
-
 template <class T>
 __device__ double weight_of(const DataView<T>& data, std::int64_t datum) {
   if (data.weight_factors == nullptr) {

@@ -9,6 +9,9 @@
 // the moves themselves, 2 u |m - c| from sums that a tensor core cuts off, and what weights below
 // 2^-3 lose, 2^-26 each, where the largest is 2^11 at least: all of one sign in the worst case.
 //
+// A weight's logarithm is rounded, added to the reference, and rounded with it: of a posterior's
+// data |log w| is log n - log sum w exp(-E_k) - E on average, at most. The small kernels multiply.
+//
 // The kernels for few dimensions (kde_tensor_small_layout.h) know y and x to 2^-24 of their units,
 // so that neither moves, and cut off less of their sums: m errs by u |m - c|.
 //
@@ -32,12 +35,14 @@ struct TensorError {
   double query_unit;  // V
   double radius;      // largest |y - c|
   double lost;        // tensor_lost()
+  bool weighted;      // whether data have weights
 };
 
 constexpr double kTensorMove = 1.0 / 8192;                 // 2^-13, of U and V
 constexpr double kTensorMoveTypical = 1.0 / 20000;         // root of the mean square of such moves
 constexpr double kTensorLeastSum = 1.262177448353619e-29;  // 2^-96, of data at the level
-constexpr double kTensorLost = 1.0 / (1 << 26);            // of a weight in half precision
+constexpr double kTensorLeastSquared = 3.552713678800501e-15;  // 2^-48, where squares count
+constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in half precision
 
 // What each weight may lose, where the largest is 2^11 at least. The small kernels' weights have
 // the range of single precision.
@@ -67,8 +72,10 @@ constexpr double kTensorLost = 1.0 / (1 << 26);            // of a weight in hal
   const double pieces = error.slope * (coarse ? 1.0 : small ? 1.0 / 1024 : 1.0 / 256);
   const double data_unit = small ? 0 : error.data_unit;
   const double query_unit = small ? 0 : error.query_unit;
+  const double light =
+      error.weighted && !small ? 2 * larger(std::log(error.size) - error.log_sum, 0.0) + 8 : 0.0;
   const auto rounding_of = [&](double size, double blocks) {
-    return (1 + blocks) * kUnitSingle * (std::fabs(size + error.offset) + 3) + pieces;
+    return kUnitSingle * ((1 + blocks) * (std::fabs(size + error.offset) + 3) + light) + pieces;
   };
   const double density = rounding_of(exponent, small ? error.blocks : error.blocks / 3);
   const double moved = a * data_unit * kTensorMoveTypical / h * distance;
@@ -81,6 +88,7 @@ constexpr double kTensorLost = 1.0 / (1 << 26);            // of a weight in hal
   const double mean = small && wanted.vectors ? moments.mean_square / (2 * h * h) : exponent;
   const double own = rounding_of(mean, error.blocks / 3) + moved + 6 * kUnitSingle;  // of a weight
   if (wanted.sample_size) {
+    good = good && (!small || moments.sum >= kTensorLeastSquared * error.size);
     good = good && own <= kMostExponentError &&
            own * smaller(1.0, moments.effective_size - 1 + 1e-6) <= kSampleSizeTolerance;
   }

@@ -8,19 +8,20 @@ namespace {
 
 template <int kDims>
 void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
-  if (arguments.pass.partials.vectors != nullptr) {
-    launch_tensor<kDims, true>(arguments, most, stream);
+  if (arguments.general) {
+    launch_tensor<kDims, true, true>(arguments, most, stream);
+  } else if (arguments.pass.partials.vectors != nullptr) {
+    launch_tensor<kDims, true, false>(arguments, most, stream);
   } else {
-    launch_tensor<kDims, false>(arguments, most, stream);
+    launch_tensor<kDims, false, false>(arguments, most, stream);
   }
 }
 
 }  // namespace
 
-void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
-                           void* stream) {
+void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
   if (arguments.pass.data.d <= kSmallTensorDimensions) {
-    return launch_small_tensor_moments(arguments, most, squares, stream);
+    return launch_small_tensor_moments(arguments, most, stream);
   }
   switch (tensor_dims(arguments.pass.data.d)) {
     case 8:

@@ -26,7 +26,8 @@ inline constexpr int kTensorMostCoarse = 12;     // largest v: 2^-v must be exac
 inline constexpr std::int32_t kTensorMostLevel = 1 << 23;
 
 // Columns of a datum or query for kernels compiled for `dims` coordinates, and elements from datum
-// to datum: an odd number of 16 bytes, so that eight of them lie in different banks.
+// to datum in shared memory: an odd number of 16 bytes, so that eight of them lie in different
+// banks.
 [[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_columns(int dims) {
   return dims + 8;
 }
@@ -48,23 +49,38 @@ struct TensorLayout {
   static constexpr int kUnits = kColumns / 8;  // of 16 bytes
   static constexpr int kStride = tensor_stride(kDims);
   static constexpr int kTile = kTensorTile;
-  static constexpr int kTileSize = 2 * kTile * kStride;  // elements
-  static constexpr int kOperandSize = 2 * kColumns;      // of a query: high parts, then low parts
+  static constexpr int kTileSize = 2 * kTile * kColumns;   // elements
+  static constexpr int kSharedSize = 2 * kTile * kStride;  // the same in shared memory
+  static constexpr int kOperandSize = 2 * kColumns;        // of a query: high parts, then low parts
 };
 
 // Sizes of the kernel. Host code too, so that reports can tell its shared memory.
-template <int kDims>
+template <int kDims, bool kGeneral>
 struct TensorPolicy {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kRowTiles = kDims <= 32 ? 2 : 1;  // of 16 queries a warp
-  static constexpr int kBlocks = kDims <= 16 ? 3 : 2;    // a multiprocessor, at least
+  static constexpr int kBlocks =
+      kDims <= (kGeneral ? 8 : 16) ? 3 : 2;  // a multiprocessor, at least
   static constexpr int kQueries = kWarps * kRowTiles * 16;
   static constexpr int kFlushTiles = 8;  // tiles of sums in single precision
-  // Shared memory: two tiles, then a thread's totals of its rows.
-  static constexpr int kTotalsAt = 2 * 2 * TensorLayout<kDims>::kTileSize;
-  static constexpr int kSharedBytes = kTotalsAt + 4 * kRowTiles * kThreads * 8;
+  // Shared memory: two tiles, then a thread's totals of its rows; of the general kernel the sums of
+  // squares, what it knows of a row, and two tiles' weights, too.
+  static constexpr int kTotalsAt = 2 * 2 * TensorLayout<kDims>::kSharedSize;
+  static constexpr int kSquaresAt = kTotalsAt + 4 * kRowTiles * kThreads * 8;
+  static constexpr int kRowsAt = kSquaresAt + 2 * kRowTiles * kThreads * 8;
+  static constexpr int kWeightsAt = kRowsAt + kQueries * 16;
+  static constexpr int kSharedBytes = kGeneral ? kWeightsAt + 2 * kTensorTile * 4 : kSquaresAt;
 };
+
+// Tiles of `rows`, and where those of a chunk begin.
+[[nodiscard]] SCF_HOST_DEVICE constexpr std::int64_t tensor_tiles(std::int64_t rows) {
+  return (rows + kTensorTile - 1) / kTensorTile;
+}
+[[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_chunk_begin(std::int64_t rows, int chunk,
+                                                               int chunks) {
+  return static_cast<int>(tensor_tiles(rows) * chunk / chunks);
+}
 
 // Coordinates that the kernel for d dimensions is compiled for.
 [[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_dims(std::int64_t d) {
@@ -74,10 +90,17 @@ struct TensorPolicy {
 // Largest weight, log2, where a reference is set; less than a factor 2 more.
 inline constexpr int kTensorTarget = 11;
 
-// A dataset for the tensor kernels. tiles is [data / kTile][2][kTile][kStride] of half precision,
-// or steps of SmallTensorLayout; null: not held.
+// A dataset for the tensor kernels: rows in tiles. Row k is datum k, or, of labelled data, the data
+// of a class follow each other from a tile of their own on, and what is left of the class's last
+// tile has no weight.
 struct TensorData {
+  // [rows / kTile][2][kTile][kColumns] of half precision, or steps of SmallTensorLayout; null: not
+  // held.
   const std::uint16_t* tiles = nullptr;
+  const float* log_weights = nullptr;         // [rows], log2; null: none, or small
+  const std::int64_t* places = nullptr;       // [n], the row of a datum; null: its index
+  const std::int32_t* class_tiles = nullptr;  // [classes + 1], where each begins; null: they mix
+  std::int64_t rows = 0;
   double unit = 0;    // U
   double radius = 0;  // largest |y - c|
   double range = 0;   // largest component
@@ -86,10 +109,13 @@ struct TensorData {
 // A query for the tensor kernels. With e = (h + l).(g + k) - |h + l|^2 / 2^(v+1) - level, the
 // exponent of a pair is slope e + offset, offset = slope (level - own), log2 units.
 struct TensorQuery {
-  double own;          // its own norm, |g + k|^2 2^(v-1)
-  double unit;         // V
-  float slope;         // 2 rate a^2 U V
-  std::int32_t level;  // the largest e of a sample, were level 0; with tensor_level()
+  double own;               // its own norm, |g + k|^2 2^(v-1)
+  double unit;              // V
+  float slope;              // 2 rate a^2 U V
+  std::int32_t level;       // the largest e of a sample, were level 0; with tensor_level()
+  std::int32_t first_tile;  // of those that it sees
+  std::int32_t end_tile;
+  std::int64_t left_out;  // a row, or -1
 };
 
 [[nodiscard]] SCF_HOST_DEVICE inline std::int32_t tensor_level(const TensorQuery& query) {

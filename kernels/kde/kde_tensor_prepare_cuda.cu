@@ -1,7 +1,7 @@
 // Prepares data and queries for the tensor kernels: split into integers of half precision and
 // remainders (kde_tensor_layout.h), and a query's level.
 //
-// data [n, pitch] -> tiles [n / 128][2][128][stride] of half precision, read twice and written
+// data [n, pitch] -> tiles [rows / 128][2][128][columns] of half precision, read twice and written
 // once; queries [m, pitch] -> operands [m][2][columns]. A warp takes a row, all in double.
 #include <cuda_fp16.h>
 
@@ -36,6 +36,7 @@ constexpr double kMostReach = 4096;  // of rate (|z| + R)^2, log2 units
 // Of a query from the data's mean, in units of h / a: beyond that sums about the mean lose what a
 // score needs (kde_tensor_detection.h), where the other terms of its estimate are small.
 constexpr double kMostOffset = 16;
+constexpr double kLargestHalf = 65504;
 constexpr double kMostSlope = 1.2676506e+30;  // 2^100: slopes and their inverses are float
 constexpr std::int32_t kBelowAll = INT32_MIN / 2;
 
@@ -90,11 +91,16 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
+// The datum of a row of tiles, or -1.
+__device__ std::int64_t source_of(const std::int64_t* sources, std::int64_t row, std::int64_t n) {
+  return sources != nullptr ? sources[row] : row < n ? row : -1;
+}
+
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     kde_tensor_layout_kernel(const DataView<float> data, double unit, int dims, std::int64_t rows,
-                             std::uint16_t* tiles) {
+                             const std::int64_t* sources, std::uint16_t* tiles) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int stride = tensor_stride(dims);
+  const int stride = tensor_columns(dims);
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
   for (std::int64_t row =
            static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
@@ -102,12 +108,13 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     std::uint16_t* const high =
         tiles + row / kTensorTile * (2 * kTensorTile * stride) + row % kTensorTile * stride;
     std::uint16_t* const low = high + kTensorTile * stride;
+    const std::int64_t datum = source_of(sources, row, data.n);
     double square = 0;
     for (int column = lane; column < dims; column += 32) {
       Split split = {0, 0, 0};
-      if (row < data.n && column < data.d) {
+      if (datum >= 0 && column < data.d) {
         const double offset =
-            static_cast<double>(data.rows[row * data.pitch + column]) - data.mean[column];
+            static_cast<double>(data.rows[datum * data.pitch + column]) - data.mean[column];
         split = split_of(offset / unit);
       }
       high[column] = split.high;
@@ -122,11 +129,11 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       double second = 0;
       switch (column - dims) {
         case kNormHigh:
-          first = row < data.n ? above : 0;
+          first = datum >= 0 ? above : 0;
           break;
         case kNormLow:
-          first = row < data.n ? whole - kTensorNormUnit * above : 0;
-          second = row < data.n ? norm - whole : 0;
+          first = datum >= 0 ? whole - kTensorNormUnit * above : 0;
+          second = datum >= 0 ? norm - whole : 0;
           break;
         case kLevelHigh:
           first = kTensorNormUnit;
@@ -135,7 +142,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
           first = 1;
           break;
         case kPadding:
-          first = row < data.n ? 0 : static_cast<double>(INFINITY);
+          first = datum >= 0 ? 0 : static_cast<double>(INFINITY);
           break;
         default:
           break;
@@ -150,21 +157,23 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
 template <int kDims>
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     kde_small_tensor_layout_kernel(const DataView<float> data, double unit, std::int64_t rows,
-                                   std::uint16_t* tiles) {
+                                   const std::int64_t* sources, std::uint16_t* tiles) {
   using L = SmallTensorLayout<kDims>;
   const std::int64_t row =
       static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kThreads + threadIdx.x;
   if (row >= rows) {
     return;
   }
-  const float* const from = data.rows + min(row, data.n - 1) * data.pitch;
+  const std::int64_t datum = source_of(sources, row, data.n);
+  const bool padding = datum < 0;
+  const float* const from = data.rows + (padding ? 0 : datum) * data.pitch;
   double y[3] = {0, 0, 0};
   Split parts[3] = {};
   std::uint16_t rest[3] = {0, 0, 0};
   double square = 0;
 #pragma unroll
   for (int column = 0; column < kDims; ++column) {
-    if (column < data.d) {
+    if (column < data.d && !padding) {
       y[column] = (static_cast<double>(from[column]) - data.mean[column]) / unit;
       parts[column] = split_of(y[column]);
       rest[column] = to_half(y[column] - parts[column].sum());
@@ -184,7 +193,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     low[column] = low[3 + column] = parts[column].low;
     high[column] = high[5 + column] = parts[column].high;
   }
-  low[6] = to_half(norm - whole);
+  low[6] = to_half(padding ? static_cast<double>(INFINITY) : norm - whole);
   low[7] = 0;
   if (L::kFolded) {
     low[2] = rest[0];
@@ -196,14 +205,14 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       last[column] = column < 3 ? rest[column] : to_half(0);
     }
   }
-  high[3] = to_half(above);
+  high[3] = to_half(padding ? kLargestHalf : above);
   high[4] = to_half(whole - kTensorNormUnit * above);
 
   // What the sums are of, as two numbers of 11 bits, rounded to nearest.
-  double weight = row < data.n ? 1 : 0;
-  if (row < data.n && data.weight_factors != nullptr) {
-    weight = rescaled(static_cast<double>(data.weight_factors[row]),
-                      static_cast<double>(data.weight_exponents[row]), 0);
+  double weight = padding ? 0 : 1;
+  if (!padding && data.weight_factors != nullptr) {
+    weight = rescaled(static_cast<double>(data.weight_factors[datum]),
+                      static_cast<double>(data.weight_exponents[datum]), 0);
   }
   auto* const sums = reinterpret_cast<float*>(step + L::kSumsAt);
   const auto write = [&](int kind, int column, double value) {
@@ -333,8 +342,61 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
   if (lane == 0) {
     const double rate = state.rate * state.scale * state.scale;
-    queries.states[query] = {own, position.unit,
-                             static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
+    TensorQuery prepared = {own, position.unit,
+                            static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
+    prepared.end_tile = static_cast<std::int32_t>(tensor_tiles(data.rows));
+    if (state.label != kAnyLabel) {
+      const std::int64_t index = class_of(pass.data, state.label) - 1;
+      prepared.first_tile = data.class_tiles[index];
+      prepared.end_tile = data.class_tiles[index + 1];
+    }
+    prepared.left_out =
+        state.skip < 0 || data.places == nullptr ? state.skip : data.places[state.skip];
+    queries.states[query] = prepared;
+  }
+}
+
+// A counting sort by class, in one block.
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_tensor_order_kernel(const __grid_constant__ PassArguments<float> pass, std::int32_t* counts,
+                            std::int32_t* ordered) {
+  __shared__ std::int32_t sums[TensorPreparePolicy::kThreads];
+  const auto thread = static_cast<std::int64_t>(threadIdx.x);
+  constexpr std::int64_t kThreads = TensorPreparePolicy::kThreads;
+  const std::int64_t size = *pass.queries.list_size;
+  const std::int64_t classes = pass.data.class_count + 1;
+  const auto count_of = [&](std::int64_t at) -> std::int32_t& {
+    return counts[class_of(pass.data, pass.queries.states[pass.queries.list[at]].label)];
+  };
+  for (std::int64_t at = thread; at < classes; at += kThreads) {
+    counts[at] = 0;
+  }
+  __syncthreads();
+  for (std::int64_t at = thread; at < size; at += kThreads) {
+    atomicAdd(&count_of(at), 1);
+  }
+  __syncthreads();
+  // A thread sums a run of classes, then begins where the runs before end.
+  const std::int64_t run = (classes + kThreads - 1) / kThreads;
+  const std::int64_t end = min((thread + 1) * run, classes);
+  std::int32_t sum = 0;
+  for (std::int64_t at = thread * run; at < end; ++at) {
+    sum += counts[at];
+  }
+  sums[thread] = sum;
+  __syncthreads();
+  std::int32_t begin = 0;
+  for (std::int64_t before = 0; before < thread; ++before) {
+    begin += sums[before];
+  }
+  for (std::int64_t at = thread * run; at < end; ++at) {
+    const std::int32_t own = counts[at];
+    counts[at] = begin;
+    begin += own;
+  }
+  __syncthreads();
+  for (std::int64_t at = thread; at < size; at += kThreads) {
+    ordered[atomicAdd(&count_of(at), 1)] = pass.queries.list[at];
   }
 }
 
@@ -347,6 +409,42 @@ __device__ void raise_level(const TensorQueries& queries, std::int64_t query, fl
     atomicMax(&queries.states[query].level, static_cast<std::int32_t>(floorf(largest)));
   }
 }
+
+// What a query's sample is made of.
+struct SampledQuery {
+  SampledQuery() = default;
+  explicit __device__ SampledQuery(const TensorQuery& query)
+      : left_out(query.left_out),
+        first(static_cast<std::int64_t>(query.first_tile) * kTensorTile),
+        end(static_cast<std::int64_t>(query.end_tile) * kTensorTile),
+        width(1 / query.slope) {}
+
+  // What is left out, or not seen, has no say: all others may be far below it. Where a datum has a
+  // weight, the level that gives it weight 1, or less if that is beyond all levels.
+  [[nodiscard]] __device__ float level_of(float e, float log_weight, std::int64_t row) const {
+    const bool seen = row != left_out && row >= first && row < end;
+    return seen ? fmaf(width, log_weight, e) : minus_infinity<float>();
+  }
+
+  std::int64_t left_out;
+  std::int64_t first;
+  std::int64_t end;
+  float width;
+};
+
+// Of the sample's groups of 16 rows those that some query of the warp sees. Where tiles are seen
+// by some, `every` divides a tile's.
+struct SampledGroups {
+  __device__ SampledGroups(const SampledQuery (&sampled)[2], std::int64_t groups,
+                           std::int64_t every) {
+    const std::int64_t first = min(sampled[0].first, sampled[1].first) / 16;
+    const std::int64_t last = max(sampled[0].end, sampled[1].end) / 16;
+    begin = __reduce_min_sync(~0u, static_cast<int>(first / every));
+    end = __reduce_max_sync(~0u, static_cast<int>(min((last + every - 1) / every, groups)));
+  }
+  int begin;
+  int end;
+};
 
 // The largest e over a sample, from high parts alone: a datum's, nearly, so that some weight is
 // 2^11, nearly. A warp takes 16 queries; blocks of the same queries share the sample.
@@ -364,14 +462,16 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     return;
   }
   const int units = tensor_columns(dims) / 8;
-  const int stride = tensor_stride(dims);
+  const int stride = tensor_columns(dims);
   std::int64_t query[2];
+  SampledQuery sampled[2];
   float largest[2] = {kBelowAll, kBelowAll};
   unsigned operand[kMostUnits][2];
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    sampled[half] = SampledQuery(arguments.queries.states[query[half]]);
     const std::uint16_t* const from =
         arguments.queries.operands + query[half] * 2 * tensor_columns(dims) + lane % 4 * 2;
 #pragma unroll
@@ -379,7 +479,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
       operand[unit][half] = unit < units ? *reinterpret_cast<const unsigned*>(from + unit * 8) : 0u;
     }
   }
-  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+  const SampledGroups seen(sampled, groups, every);
+  for (std::int64_t group = seen.begin + static_cast<int>(blockIdx.y); group < seen.end;
+       group += gridDim.y) {
 #pragma unroll 1
     for (int part = 0; part < 2; ++part) {
       const std::int64_t datum = group * every * 16 + part * 8 + lane / 4;
@@ -393,9 +495,16 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
           multiply8(e, operand[unit], *reinterpret_cast<const unsigned*>(row + unit * 8), e);
         }
       }
+      const std::int64_t own = group * every * 16 + part * 8 + lane % 4 * 2;
+      float2 weights = {0, 0};
+      if (arguments.data.log_weights != nullptr) {
+        weights = *reinterpret_cast<const float2*>(arguments.data.log_weights + own);
+      }
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        largest[half] = fmaxf(largest[half], fmaxf(e[2 * half], e[2 * half + 1]));
+        largest[half] = fmaxf(largest[half], sampled[half].level_of(e[2 * half], weights.x, own));
+        largest[half] =
+            fmaxf(largest[half], sampled[half].level_of(e[2 * half + 1], weights.y, own + 1));
       }
     }
   }
@@ -421,28 +530,29 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
   std::int64_t query[2];
   unsigned operand[2];
-  std::int64_t skip[2];
+  SampledQuery sampled[2];
   float largest[2] = {kBelowAll, kBelowAll};
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
-    skip[half] = pass.queries.states[query[half]].skip;
+    sampled[half] = SampledQuery(arguments.queries.states[query[half]]);
     operand[half] = small_tensor_operand<2>(arguments.queries.operands, query[half], lane).exact;
   }
-  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+  const SampledGroups seen(sampled, groups, every);
+  for (std::int64_t group = seen.begin + static_cast<int>(blockIdx.y); group < seen.end;
+       group += gridDim.y) {
     const std::uint16_t* const high =
         arguments.data.tiles + group * every * step_size + L::kMatrix + lane * 2;
 #pragma unroll
     for (int part = 0; part < 2; ++part) {
       float e[4] = {0, 0, 0, 0};
       multiply8(e, operand, *reinterpret_cast<const unsigned*>(high + part * (2 * L::kMatrix)), e);
+      const std::int64_t own = group * every * L::kStep + part * 8 + lane % 4 * 2;
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        // What is left out has no say: all others may be far below it.
-        const std::int64_t out = skip[half] - group * every * L::kStep - part * 8 - lane % 4 * 2;
-        largest[half] = fmaxf(largest[half], out == 0 ? minus_infinity<float>() : e[2 * half]);
-        largest[half] = fmaxf(largest[half], out == 1 ? minus_infinity<float>() : e[2 * half + 1]);
+        largest[half] = fmaxf(largest[half], sampled[half].level_of(e[2 * half], 0, own));
+        largest[half] = fmaxf(largest[half], sampled[half].level_of(e[2 * half + 1], 0, own + 1));
       }
     }
   }
@@ -464,11 +574,11 @@ std::int64_t padded_rows(std::int64_t n) {
 
 }  // namespace
 
-std::int64_t tensor_data_size(std::int64_t n, std::int64_t d) {
+std::int64_t tensor_data_size(std::int64_t rows, std::int64_t d) {
   if (d <= kSmallTensorDimensions) {
-    return padded_rows(n) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
+    return padded_rows(rows) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
   }
-  return padded_rows(n) * 2 * tensor_stride(tensor_dims(d));
+  return padded_rows(rows) * 2 * tensor_columns(tensor_dims(d));
 }
 
 std::int64_t tensor_operand_size(std::int64_t d) {
@@ -489,21 +599,21 @@ double tensor_unit(double radius, double range) {
   return radius > 0 ? unit_for(radius, range, std::ldexp(1.0, -200), &exponent) : 1.0;
 }
 
-void launch_tensor_layout(const DataView<float>& data, double unit, std::uint16_t* tiles,
-                          void* stream) {
-  const std::int64_t rows = padded_rows(data.n);
+void launch_tensor_layout(const DataView<float>& data, const TensorData& tensor,
+                          const std::int64_t* sources, std::uint16_t* tiles, void* stream) {
+  const std::int64_t rows = padded_rows(tensor.rows);
   if (data.d <= kSmallTensorDimensions) {
     auto* const kernel = small_tensor_dims(data.d) == 2 ? kde_small_tensor_layout_kernel<2>
                                                         : kde_small_tensor_layout_kernel<3>;
     const auto blocks = static_cast<unsigned>((rows + TensorPreparePolicy::kThreads - 1) /
                                               TensorPreparePolicy::kThreads);
     cuda_launch("kde_small_tensor_layout_kernel", kernel, blocks, TensorPreparePolicy::kThreads, 0,
-                stream, data, unit, rows, tiles);
+                stream, data, tensor.unit, rows, sources, tiles);
     return;
   }
   cuda_launch("kde_tensor_layout_kernel", kde_tensor_layout_kernel, row_blocks(rows),
-              TensorPreparePolicy::kThreads, 0, stream, data, unit, tensor_dims(data.d), rows,
-              tiles);
+              TensorPreparePolicy::kThreads, 0, stream, data, tensor.unit, tensor_dims(data.d),
+              rows, sources, tiles);
 }
 
 void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& data,
@@ -515,14 +625,28 @@ void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& d
               tensor_dims(pass.data.d), flags);
 }
 
+void launch_tensor_order(const PassArguments<float>& pass, std::int32_t* counts,
+                         std::int32_t* ordered, void* stream) {
+  cuda_launch("kde_tensor_order_kernel", kde_tensor_order_kernel, 1, TensorPreparePolicy::kThreads,
+              0, stream, pass, counts, ordered);
+}
+
 void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPreparePolicy;
-  const std::int64_t all = (arguments.pass.data.n + 15) / 16;
+  const std::int64_t all = (arguments.data.rows + 15) / 16;
   const bool small = arguments.pass.data.d <= kSmallTensorDimensions;
+  // Of labelled data, as many of each class as else of all; of each of its tiles the first, at
+  // least.
+  const bool labelled = arguments.data.class_tiles != nullptr;
+  const std::int64_t samples =
+      labelled ? std::max<std::int64_t>(arguments.pass.data.class_count, 1) : 1;
   const std::int64_t wanted =
-      small ? std::max(all / Policy::kSmallSampled, Policy::kFewestSmallGroups)
-            : std::max(all / Policy::kSampled, Policy::kFewestGroups);
-  const std::int64_t every = std::max<std::int64_t>(all / wanted, 1);
+      small ? std::max(all / Policy::kSmallSampled, samples * Policy::kFewestSmallGroups)
+            : std::max(all / Policy::kSampled, samples * Policy::kFewestGroups);
+  std::int64_t every = std::max<std::int64_t>(all / wanted, 1);
+  if (labelled) {
+    every = every >= 8 ? 8 : every >= 4 ? 4 : every >= 2 ? 2 : 1;
+  }
   const std::int64_t groups = (all + every - 1) / every;
   constexpr std::int64_t kQueries = 16 * Policy::kRows;
   const dim3 grid(static_cast<unsigned>((most + kQueries - 1) / kQueries),

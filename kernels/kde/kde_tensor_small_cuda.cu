@@ -1,7 +1,6 @@
 // Moments pass on tensor cores, for data in single precision of up to three dimensions.
 //
-//   sum p, sum p (y - center), sum p |y - c|^2, [sum p^2]     over a chunk of the data, for each
-//   query
+//   sum p, sum p (y - c), sum p |y - c|^2, [sum p^2]     over a chunk of the data, for each query
 //
 // Shapes: data as SmallTensorLayout says, queries as kde_tensor_layout.h says; grid (tiles of
 // queries, chunks of data), kWarps warps, a warp 16 kRowTiles queries, all warps the same tile of
@@ -23,7 +22,10 @@
 // shared memory, every kFlushTiles tiles.
 //
 // A datum that is left out: the tile that has it, for some row of the warp, goes through a loop
-// that compares. Squares, where they are wanted, are summed lane by lane, runs of 8, then tiles.
+// that compares. Labelled data lie in tiles of one class each: a block goes through the tiles that
+// some row of it sees, a warp takes those that some row of its own sees, with a level of -inf for
+// its other rows. Squares, where they are wanted, are summed lane by lane, runs of 8, then tiles;
+// they are of p times the datum's weight, which the operand of the sums has.
 //
 // Memory traffic: 64 or 96 bytes a datum for each block, from L2. A pair costs 4 instructions for p
 // and its parts, and 1/2 + 1/2 (3/4 for three dimensions) products.
@@ -32,6 +34,7 @@
 #include "kde/kde_pass_cuda.cuh"
 #include "kde/kde_tensor_instructions.cuh"
 #include "kde/kde_tensor_launch_cuda.h"
+#include "kde/kde_tensor_row.cuh"
 #include "kde/kde_tensor_small_operand.cuh"
 
 namespace scf::kde {
@@ -50,15 +53,14 @@ class SmallTensorBlock {
   using Policy = SmallTensorPolicy;
   static constexpr int R = Policy::kRowTiles;
   static constexpr unsigned kStepBytes = 2 * L::kStepSize;
-  static constexpr int kNone = -8;                            // before every datum of every lane
   static constexpr double kMostSum = 1.2379400392853803e+27;  // 2^90
 
  public:
   struct Shared {
     std::uint16_t tiles[2][L::kTileSize];
-    double totals[4 * R][Policy::kThreads];  // a thread's own, as all from here on
+    double totals[4 * R][Policy::kThreads];  // a thread's own, as squares
     double squares[kSquares ? 2 * R : 1][kSquares ? Policy::kThreads : 1];
-    int left_out[2 * R][Policy::kThreads];  // from the lane's first datum of the chunk on
+    TensorRow rows[Policy::kQueries];
   };
 
   __device__ __forceinline__ SmallTensorBlock(const TensorArguments& arguments, Shared& shared)
@@ -66,16 +68,19 @@ class SmallTensorBlock {
 
   __device__ __forceinline__ void run(std::int64_t count) {
     count_ = count;
-    load_queries();
     const bool active = slot_of(0, 0) - lane_ / 4 < count_;  // of the warp
-    const std::int64_t n = arguments_.pass.data.n;
-    const auto chunk_tiles = static_cast<int>(arguments_.pass.chunk_length / kTensorTile);
-    const std::int64_t begin = static_cast<std::int64_t>(blockIdx.y) * chunk_tiles;
-    const std::int64_t end = min(begin + chunk_tiles, (n + kTensorTile - 1) / kTensorTile);
-    stage(begin);
+    const std::int64_t n = arguments_.data.rows;
+    const auto chunk = static_cast<int>(blockIdx.y);
+    const int chunk_begin = tensor_chunk_begin(n, chunk, arguments_.pass.partials.chunks);
+    TileRange tiles = {chunk_begin,
+                       tensor_chunk_begin(n, chunk + 1, arguments_.pass.partials.chunks)};
+    load_queries(tiles);
+    const auto [begin, end] = tiles;
+    if (begin < end) {
+      stage(begin);
+    }
     copy_commit();
-    int pending = 0;
-    for (std::int64_t tile = begin; tile < end; ++tile) {
+    for (int tile = begin; tile < end; ++tile) {
       if (tile + 1 < end) {
         stage(tile + 1);
       }
@@ -83,19 +88,19 @@ class SmallTensorBlock {
       copy_wait<1>();
       __syncthreads();
       if (active) {
-        const std::int64_t left = n - tile * kTensorTile;
+        const std::int64_t left = n - static_cast<std::int64_t>(tile) * kTensorTile;
         const auto size = static_cast<int>(min(left, static_cast<std::int64_t>(kTensorTile)));
-        const auto first = static_cast<int>((tile - begin) * kTensorTile);
-        // Squares are of p itself, which rows beyond the data have too.
-        const bool beyond = kSquares && size % (2 * L::kStep) != 0;
-        if (leaves_out(first) || beyond) {
-          add_tile<true>(static_cast<int>(tile & 1), size, first);
-        } else {
-          add_tile<false>(static_cast<int>(tile & 1), size, first);
+        const int first = (tile - chunk_begin) * kTensorTile;
+        bool leaves_out = false;
+        if (sees(tile, first, leaves_out)) {
+          if (leaves_out) {
+            add_tile<true>(tile & 1, size, first);
+          } else {
+            add_tile<false>(tile & 1, size, first);
+          }
         }
-        if (++pending == Policy::kFlushTiles || tile + 1 == end) {
+        if ((tile + 1 - chunk_begin) % Policy::kFlushTiles == 0 || tile + 1 == end) {
           flush();
-          pending = 0;
         }
       }
       __syncthreads();
@@ -122,65 +127,85 @@ class SmallTensorBlock {
     return shared_.totals[4 * tile + i][threadIdx.x];
   }
 
-  // Whether a row of the warp does so in the tile from that datum of the chunk on, or at the start
-  // of the next.
-  [[nodiscard]] __device__ __forceinline__ bool leaves_out(int first) const {
-    if (!leaves_out_) {
-      return false;
-    }
-    bool here = false;
-#pragma unroll
-    for (int row = 0; row < 2 * R; ++row) {
-      here = here || static_cast<unsigned>(shared_.left_out[row][threadIdx.x] - first) <
-                         static_cast<unsigned>(kTensorTile);
-    }
-    return __any_sync(~0u, here);
+  [[nodiscard]] __device__ __forceinline__ TensorRow& row_of(int tile, int half) const {
+    return shared_
+        .rows[static_cast<int>(threadIdx.x) / 32 * (R * 16) + tile * 16 + half * 8 + lane_ / 4];
   }
 
-  __device__ __forceinline__ void load_queries() {
-    const std::int64_t start = static_cast<std::int64_t>(blockIdx.y) * arguments_.pass.chunk_length;
-    end_ = static_cast<int>(min(arguments_.pass.data.n - start,
-                                static_cast<std::int64_t>(arguments_.pass.chunk_length)));
+  // Whether a row of the warp sees the tile, from that datum of the chunk on; hides those that do
+  // not, and finds out whether some row leaves a datum of it out.
+  [[nodiscard]] __device__ __forceinline__ bool sees(int tile, int datum, bool& leaves_out) {
+    if (!special_) {
+      return true;
+    }
     bool any = false;
+    bool here = false;
 #pragma unroll
     for (int r = 0; r < R; ++r) {
 #pragma unroll
       for (int half = 0; half < 2; ++half) {
-        const std::int64_t query = query_of(slot_of(r, half));
-        const TensorQuery& state = arguments_.queries.states[query];
-        slope_[r][half] = state.slope;
-        const std::int64_t skip = arguments_.pass.queries.states[query].skip - start;
-        const bool inside = skip >= 0 && skip < arguments_.pass.chunk_length;
-        shared_.left_out[2 * r + half][threadIdx.x] =
-            inside ? static_cast<int>(skip) - lane_ % 4 * 2 : kNone;
-        any = any || inside;
+        const TensorRow& row = row_of(r, half);
+        const bool seen = tile >= row.first_tile && tile < row.end_tile;
+#pragma unroll
+        for (int i = 2 * half; i < 2 * half + 2; ++i) {
+          const float level = level_of(r, half);
+          level_[r][i] = seen ? level : -INFINITY;
+        }
+        here = here ||
+               static_cast<unsigned>(row.left_out - datum) < static_cast<unsigned>(kTensorTile);
+        any = any || seen;
+      }
+    }
+    leaves_out = __any_sync(~0u, here);
+    return __any_sync(~0u, any);
+  }
+
+  // Leaves of the tiles those that some row of the block sees.
+  __device__ __forceinline__ void load_queries(TileRange& tiles) {
+    static_assert(R * 16 == 32, "a lane reads the state of a row");
+    const int first_row = static_cast<int>(threadIdx.x) - lane_;
+    const auto own = static_cast<int>(
+        query_of(static_cast<std::int64_t>(blockIdx.x) * Policy::kQueries + first_row + lane_));
+    const TensorQuery& state = arguments_.queries.states[own];
+    const float slope = state.slope;
+    special_ = fill_tensor_row<Policy::kWarps, R * 16>(
+        state, -static_cast<float>(tensor_level(state)), arguments_.data.class_tiles != nullptr,
+        reinterpret_cast<int*>(shared_.tiles[0]),  // where nothing is staged yet
+        shared_.rows[first_row + lane_], tiles);
+#pragma unroll
+    for (int r = 0; r < R; ++r) {
+#pragma unroll
+      for (int half = 0; half < 2; ++half) {
+        const int from = r * 16 + half * 8 + lane_ / 4;
+        const std::int64_t query = __shfl_sync(~0u, own, from);
+        slope_[r][half] = __shfl_sync(~0u, slope, from);
         square_[r][half] = 0;
         if constexpr (kSquares) {
           shared_.squares[2 * r + half][threadIdx.x] = 0;
         }
         const SmallTensorOperand operand =
             small_tensor_operand<kDims>(arguments_.queries.operands, query, lane_);
-        level_[r][2 * half] = level_[r][2 * half + 1] = -static_cast<float>(tensor_level(state));
         exact_[r][half] = operand.exact;
         rest_[r][half] = operand.rest[0];
         rest_[r][2 + half] = operand.rest[1];
       }
 #pragma unroll
       for (int i = 0; i < 4; ++i) {
-        // An operand of four registers: what ptxas knows to be equal it copies in each turn of the
-        // loop, what comes from memory it does not know.
-        volatile double& place = total_of(r, i);
-        place = static_cast<double>(level_[r][i]);
-        level_[r][i] = static_cast<float>(place);
+        level_[r][i] = level_of(r, i / 2);
         high_[r][i] = low_[r][i] = tiles_[r][i] = 0;
         total_of(r, i) = 0;
       }
     }
-    leaves_out_ = __any_sync(~0u, any);
+  }
+  // For an operand of four registers: what ptxas knows to be equal it copies in each turn of the
+  // loop, what comes from memory it does not know.
+  [[nodiscard]] __device__ __forceinline__ float level_of(int tile, int half) const {
+    return static_cast<const volatile TensorRow&>(row_of(tile, half)).exponent;
   }
 
-  __device__ __forceinline__ void stage(std::int64_t tile) {
-    const std::uint16_t* const from = arguments_.data.tiles + tile * L::kTileSize;
+  __device__ __forceinline__ void stage(int tile) {
+    const std::uint16_t* const from =
+        arguments_.data.tiles + static_cast<std::int64_t>(tile) * L::kTileSize;
     std::uint16_t* const to = shared_.tiles[tile & 1];
 #pragma unroll
     for (int at = static_cast<int>(threadIdx.x) * 8; at < L::kTileSize;
@@ -193,6 +218,7 @@ class SmallTensorBlock {
   __device__ __forceinline__ void add_tile(int buffer, int size, int datum) {
     const auto tile = static_cast<unsigned>(__cvta_generic_to_shared(shared_.tiles[buffer]));
     unsigned lane_at = tile + static_cast<unsigned>(lane_) * 16;
+    datum += lane_ % 4 * 2;  // the lane's first
     float tile_squares[R][2] = {};
     // Steps come in twos; data beyond the last have no part in the sums.
 #pragma unroll 1
@@ -235,7 +261,7 @@ class SmallTensorBlock {
     }
   }
 
-  // 16 data from the chunk's `datum` on, where the lane finds its part of them.
+  // 16 data, where the lane finds its part of them; its first is the chunk's `datum`.
   template <bool kMasked>
   __device__ __forceinline__ void add_step(unsigned lane_at, float (&sums)[R][4],
                                            float (&squares)[R][2], int datum) {
@@ -250,6 +276,19 @@ class SmallTensorBlock {
     load_shared(first, lane_at + 2 * L::kSumsAt);
     if constexpr (L::kKinds == 2) {
       load_shared(second, lane_at + 2 * (L::kSumsAt + L::kSums));
+    }
+    float weights[4];  // of the lane's data
+    if constexpr (kSquares) {
+      const unsigned one = static_cast<unsigned>((kSmallOne * 4 + lane_ % 4 - lane_) * 16);
+      constexpr int kLow = L::kKinds == 1 ? (kSmallOneLow - kSmallOne) * 4 * 8 : L::kSums;
+      unsigned upper[4];
+      unsigned lower[4];
+      load_shared(upper, lane_at + 2 * L::kSumsAt + one);
+      load_shared(lower, lane_at + static_cast<unsigned>(2 * (L::kSumsAt + kLow)) + one);
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        weights[i] = __uint_as_float(upper[i]) + __uint_as_float(lower[i]);
+      }
     }
 #pragma unroll
     for (int n = 0; n < 2; ++n) {
@@ -268,13 +307,11 @@ class SmallTensorBlock {
         for (int i = 0; i < 4; ++i) {
           float weight = exp2_of(slope_[r][i / 2] * e[i]);
           if constexpr (kMasked) {
-            const int own = datum + n * 8 + i % 2;
-            const bool out = own == shared_.left_out[2 * r + i / 2][threadIdx.x] ||
-                             (kSquares && own >= end_ - lane_ % 4 * 2);
-            weight = out ? 0.0f : weight;
+            weight = datum + n * 8 + i % 2 == row_of(r, i / 2).left_out ? 0.0f : weight;
           }
           if constexpr (kSquares) {
-            squares[r][i / 2] = fmaf(weight, weight, squares[r][i / 2]);
+            const float weighted = weight * weights[2 * n + i % 2];
+            squares[r][i / 2] = fmaf(weighted, weighted, squares[r][i / 2]);
           }
           const unsigned bits = __float_as_uint(weight) & 0xffffe000u;
           const int operand = i % 2 * 2 + i / 2;  // datum 2 (lane % 4) + 1 is in the last two
@@ -306,11 +343,9 @@ class SmallTensorBlock {
     }
   }
 
-  // Sums about the query's center instead of the data's mean, and the scalars. Lane 4 row + t has
-  // columns 2 t and 2 t + 1, and writes column t.
+  // Lane 4 row + t has columns 2 t and 2 t + 1, and writes column t.
   __device__ __forceinline__ void finish() {
-    const PassArguments<float>& pass = arguments_.pass;
-    const Partials& partials = pass.partials;
+    const Partials& partials = arguments_.pass.partials;
     const auto chunk = static_cast<int>(blockIdx.y);
     const int row_lane = lane_ & ~3;
     const int column = lane_ % 4;
@@ -344,17 +379,18 @@ class SmallTensorBlock {
           partials.scalars[partials.scalar_at(kSumSquare, chunk, slot)] = square;
         }
         partials.scalars[partials.scalar_at(kReference, chunk, slot)] = 0;
-        // Beyond that, products with coordinates and norms may have been cut at the largest number.
+        // Beyond that, products with coordinates and norms may have been cut at the largest number,
+        // as squares are before.
         partials.scalars[partials.scalar_at(kSum, chunk, slot)] =
-            sum <= kMostSum ? sum : static_cast<double>(INFINITY);
+            sum <= kMostSum && square < static_cast<double>(INFINITY)
+                ? sum
+                : static_cast<double>(INFINITY);
         partials.scalars[partials.scalar_at(kSumDistance, chunk, slot)] =
             2 * arguments_.data.unit * arguments_.data.unit * norm;
       }
       if (partials.vectors != nullptr && column < partials.pitch) {
-        const float* const center = pass.queries.center + query_of(slot) * pass.data.pitch;
-        const double shift = pass.data.mean[column] - static_cast<double>(center[column]);
         partials.vectors[partials.vector_at(0, chunk, slot) + column] =
-            column < kDims ? fma(arguments_.data.unit, moment, shift * sum) : 0.0;
+            column < kDims ? moment : 0.0;
       }
     }
   }
@@ -363,8 +399,7 @@ class SmallTensorBlock {
   Shared& shared_;
   const int lane_;
   std::int64_t count_ = 0;
-  int end_ = 0;              // of the data, from the chunk's first datum on
-  bool leaves_out_ = false;  // whether a row of the warp does, in this chunk
+  bool special_ = false;  // whether a row of the warp hides tiles or leaves a datum out
   unsigned exact_[R][2];
   unsigned rest_[R][4];
   float slope_[R][2];
@@ -391,12 +426,13 @@ __global__ void __launch_bounds__(SmallTensorPolicy::kThreads,
 
 }  // namespace
 
-void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, bool squares,
+void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most,
                                  void* stream) {
   const bool two = small_tensor_dims(arguments.pass.data.d) == 2;
-  auto* const kernel =
-      two ? (squares ? kde_small_tensor_kernel<2, true> : kde_small_tensor_kernel<2, false>)
-          : (squares ? kde_small_tensor_kernel<3, true> : kde_small_tensor_kernel<3, false>);
+  auto* const kernel = two ? (arguments.squares ? kde_small_tensor_kernel<2, true>
+                                                : kde_small_tensor_kernel<2, false>)
+                           : (arguments.squares ? kde_small_tensor_kernel<3, true>
+                                                : kde_small_tensor_kernel<3, false>);
   const auto tiles =
       static_cast<unsigned>((most + SmallTensorPolicy::kQueries - 1) / SmallTensorPolicy::kQueries);
   cuda_launch("kde_small_tensor_kernel", kernel,

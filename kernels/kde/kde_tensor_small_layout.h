@@ -29,7 +29,8 @@ inline constexpr int kLeastSmallTensorWeight = -60;
 //   first  y'0 y'1 y'2  w'  n' n"  0 0        (3 coordinates)
 //   second y"0 y"1 y"2  w"  0  0   0 0
 //   first  y'0 y'1 w"   w'  n' n"  y"0 y"1    (2 coordinates)
-// Rows beyond the data are the last datum with nothing but zeros for the sums.
+// Rows without a datum have zeros for the sums, and e below all others', then -inf: n1 is the
+// largest number of half precision, and n3 infinite.
 template <int kDims>
 struct SmallTensorLayout {
   static_assert(kDims == 2 || kDims == 3);

@@ -121,6 +121,14 @@ int tiled_bytes(const std::string& name) {
              : kde::TiledLayout<T, C, kde::Pass::kMoments>::kBytes;
 }
 
+// kde_tensor_kernel<kDims, kVectors, kGeneral>.
+template <int kDims>
+int tensor_bytes(const std::string& name) {
+  const bool general = name.find(", true>") != std::string::npos;
+  return general ? kde::TensorPolicy<kDims, true>::kSharedBytes
+                 : kde::TensorPolicy<kDims, false>::kSharedBytes;
+}
+
 // Shared memory that a launch adds; the machine code does not say.
 int dynamic_shared_bytes(const std::string& name) {
   if (name.rfind("kde_tiled_kernel<float, float", 0) == 0) {
@@ -132,13 +140,13 @@ int dynamic_shared_bytes(const std::string& name) {
   if (name.rfind("kde_tensor_kernel<", 0) == 0) {
     switch (std::atoi(name.c_str() + std::strlen("kde_tensor_kernel<"))) {
       case 8:
-        return kde::TensorPolicy<8>::kSharedBytes;
+        return tensor_bytes<8>(name);
       case 16:
-        return kde::TensorPolicy<16>::kSharedBytes;
+        return tensor_bytes<16>(name);
       case 32:
-        return kde::TensorPolicy<32>::kSharedBytes;
+        return tensor_bytes<32>(name);
       default:
-        return kde::TensorPolicy<64>::kSharedBytes;
+        return tensor_bytes<64>(name);
     }
   }
   return name.rfind("kde_tiled_kernel<double", 0) == 0 ? tiled_bytes<double, double>(name) : 0;

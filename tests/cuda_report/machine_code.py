@@ -67,10 +67,19 @@ def count_peers(peers, nvdisasm):
 
 def least_bytes(row):
     """Of the kernel's own tiling: a tile of queries reads all data once, a chunk of data all queries, and it leaves
-    sums in double."""
+    sums in double. A tensor kernel reads operands: numbers of two halves, with the columns of a norm, and of few
+    coordinates those that kde_tensor_small_layout.h lists; of a query its slope and level too, and where it stands."""
     tiles, chunks = row["grid"]
     n, m, d = row["n"], row["m"], row["d"]
-    return (4 * tiles * n * d + chunks * m * (4 * d + 8 * (d + 2))) / (n * m)
+    datum = query = 4 * d
+    scalars = 2
+    compiled = re.match(r"kde_(small_)?tensor_kernel<(\d+)", row["kernel"])
+    if compiled:
+        dims = int(compiled.group(2))
+        datum = {2: 64, 3: 96}[dims] if compiled.group(1) else 4 * (dims + 8)
+        query = (48 if compiled.group(1) else datum) + 12
+        scalars = 3
+    return (tiles * n * datum + chunks * m * (query + 8 * (d + scalars))) / (n * m)
 
 
 def table(head, rows):

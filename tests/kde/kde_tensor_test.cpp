@@ -1,11 +1,13 @@
 // The tensor kernels of the CUDA backend: that they are the ones that ran, that every compiled size
-// keeps the promise, and that neither batch-mates nor references that rise change a result. The
-// kernels of direct differences are forced by labels that are all the same.
+// keeps the promise with weights, labels and data left out, and that neither batch-mates nor
+// references that rise change a result. The kernels of direct differences are forced by labels of
+// which there are too many for tiles of their own, where queries see all.
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cmath>
 #include <iostream>
+#include <numeric>
 
 #include "kde_accuracy_problems.h"
 #include "support/kde_call.h"
@@ -36,8 +38,9 @@ KdeProblem<float> around_data(const Shape& shape, double bandwidth, double scale
 
 KdeResults<float> evaluate_directly(const Context& context, KdeProblem<float> problem,
                                     OutputSet wanted) {
-  problem.labels.assign(static_cast<std::size_t>(problem.n), 1);
-  problem.query_labels.assign(static_cast<std::size_t>(problem.m), 1);
+  problem.labels.resize(static_cast<std::size_t>(problem.n));
+  std::iota(problem.labels.begin(), problem.labels.end(), 0);
+  problem.query_labels.assign(static_cast<std::size_t>(problem.m), SCF_KDE_ANY_LABEL);
   return evaluate(context, problem, wanted);
 }
 
@@ -202,14 +205,15 @@ TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
   }
 }
 
-// Of few coordinates: data that are left out, at the edges of tiles and chunks and the data nearest
-// to their query, and the sample size, in every request that they come in.
-TEST_P(KdeTensor, FewCoordinatesLeaveDataOutAndCountThem) {
+// Data that are left out, at the edges of tiles and chunks and the data nearest to their query, and
+// the sample size, in every request that they come in.
+TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3}) {
-    auto problem = around_data({2403, 70, d}, 0.5);
+  for (const std::int64_t d : {1, 2, 3, 6, 20}) {
+    auto problem = around_data({d < 4 ? 2403 : 603, 48, d}, d < 4 ? 0.5 : 1.2);
     for (std::int64_t i = 0; i < problem.m; ++i) {
-      const std::int64_t edges[] = {0, 127, 128, 2047, 2048, 2402, 16 * i + 9, -1};
+      const std::int64_t last = problem.n - 1;
+      const std::int64_t edges[] = {0, 127, 128, 511, 512, last, 11 * i + 9, -1};
       const std::int64_t k = edges[i % 8];
       problem.skip.push_back(k);
       for (std::int64_t c = 0; c < d && k >= 0 && i % 3 > 0; ++c) {
@@ -223,6 +227,7 @@ TEST_P(KdeTensor, FewCoordinatesLeaveDataOutAndCountThem) {
     EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, size), &shares));
     const auto wanted = kScores | Output::kDivergence | size;
     EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, Output::kLogDensity), &shares));
     const auto results = evaluate(context, problem, kScores | size);
     EXPECT_TRUE(keeps_promise(problem, results, &shares));
     const auto direct = evaluate_directly(context, problem, kScores | size);
@@ -238,19 +243,21 @@ TEST_P(KdeTensor, FewCoordinatesLeaveDataOutAndCountThem) {
   }
 }
 
-// Of few coordinates: weights, zeros among them, and such as only direct differences take.
-TEST_P(KdeTensor, FewCoordinatesWeighTheirData) {
+// Weights, zeros among them, with and without the sample size; of few coordinates also such as only
+// direct differences take.
+TEST_P(KdeTensor, WeighTheirData) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3}) {
+  for (const std::int64_t d : {1, 3, 5, 12, 40}) {
     for (const double least : {-20.0, -100.0}) {
-      auto problem = around_data({2400, 40, d}, 0.5);
+      const double bandwidth = d < 4 ? 0.5 : d < 20 ? 1.2 : 2;
+      auto problem = around_data({d < 4 ? 1400 : 700, 40, d}, bandwidth);
       Random random(33);
       for (std::int64_t k = 0; k < problem.n; ++k) {
         const double weight = std::exp2(random.uniform(least, 0));
         problem.weights.push_back(k % 7 == 0 ? 0.0f : static_cast<float>(weight));
       }
       for (std::int64_t i = 0; i < problem.m; ++i) {
-        problem.skip.push_back(i % 2 == 0 ? -1 : 50 * i);
+        problem.skip.push_back(i % 2 == 0 ? -1 : 13 * i);
       }
       SCOPED_TRACE(describe(problem));
       ErrorShares shares;
@@ -258,15 +265,146 @@ TEST_P(KdeTensor, FewCoordinatesWeighTheirData) {
       EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
       const auto results = evaluate(context, problem, kScores);
       EXPECT_TRUE(keeps_promise(problem, results, &shares));
-      const auto sizes = evaluate(context, problem, kScores | Output::kEffectiveSampleSize);
-      EXPECT_TRUE(keeps_promise(problem, sizes));
+      const auto sized = evaluate(context, problem, kScores | Output::kEffectiveSampleSize);
+      EXPECT_TRUE(keeps_promise(problem, sized, &shares));
       std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
-      const auto others =
-          count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
-      if (least > -60) {
-        EXPECT_GT(others, problem.m / 2);
+      const auto direct = evaluate_directly(context, problem, kScores);
+      for (const auto* const each : {&results, &sized}) {
+        const auto others = count_other_scores(problem, *each, direct);
+        if (d >= 4 || least > -60) {
+          EXPECT_GT(others, problem.m / 2);
+        } else {
+          EXPECT_EQ(others, 0);
+        }
+      }
+    }
+  }
+}
+
+// What a query sees is a datum of weight 2^-60, with others far off, or nearer ones without weight.
+TEST_P(KdeTensor, LightDataCountWhereOthersAreFarOff) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {2, 3, 5, 40}) {
+    for (const double bandwidth : {0.2, 0.5, 2.0}) {
+      auto problem = around_data({300, 24, d}, bandwidth);
+      Random random(34);
+      for (std::int64_t k = 0; k < problem.n; ++k) {
+        const double size = k % 3 == 0 ? -60 + random.uniform(0, 1) : random.uniform(-3, 0);
+        problem.weights.push_back(k % 5 == 0 ? 0.0f : static_cast<float>(std::exp2(size)));
+        float& y = problem.data[static_cast<std::size_t>(k * d)];
+        y += k % 3 == 0 || k % 5 == 0 ? 3.0f : -3.0f;
+      }
+      for (std::int64_t i = 0; i < problem.m; ++i) {
+        problem.queries[static_cast<std::size_t>(i * d)] += 3 - 0.25f * static_cast<float>(i);
+      }
+      SCOPED_TRACE(describe(problem));
+      ErrorShares shares;
+      const auto wanted = kScores | Output::kDivergence;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+      const auto sized = evaluate(context, problem, kScores | Output::kEffectiveSampleSize);
+      EXPECT_TRUE(keeps_promise(problem, sized, &shares));
+      std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+    }
+  }
+}
+
+// Labels: of one tile, of several, of a single datum, with weights and left-out data. Queries of a
+// label are at home anywhere among the others.
+KdeProblem<float> labelled(std::int64_t d, std::int64_t n, double bandwidth, bool weighted) {
+  auto problem = around_data({n, 75, d}, bandwidth);
+  Random random(35);
+  for (std::int64_t k = 0; k < n; ++k) {
+    const std::int64_t draw = random.below(10);
+    problem.labels.push_back(k == 40 ? -9 : draw < 5 ? 3 : draw < 8 ? 11 : draw < 9 ? -2 : 70);
+    problem.data[static_cast<std::size_t>(k * d)] += problem.labels.back() == 11 ? 1.5f : 0;
+    if (weighted) {
+      const double weight = std::exp2(random.uniform(-12, 0));
+      problem.weights.push_back(k % 6 == 0 && k != 40 ? 0.0f : static_cast<float>(weight));
+    }
+  }
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    const std::int32_t asked[] = {3, 11, -2, 70, SCF_KDE_ANY_LABEL, -9};
+    problem.query_labels.push_back(asked[i < 20 ? i % 6 : random.below(5)]);
+    problem.skip.push_back(i % 4 == 0 ? 2 * i + 1 : -1);
+  }
+  return problem;
+}
+
+TEST_P(KdeTensor, QueriesSeeTheirLabelAlone) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {2, 3, 5, 40}) {
+    const auto problem = labelled(d, d < 4 ? 1501 : 901, d < 4 ? 0.5 : 1.3, d % 2 == 1);
+    SCOPED_TRACE(describe(problem));
+    ErrorShares shares;
+    const auto wanted = kScores | Output::kDivergence | Output::kDenoised;
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+    const auto asked = kScores | Output::kEffectiveSampleSize;
+    const auto together = evaluate(context, problem, asked);
+    EXPECT_TRUE(keeps_promise(problem, together, &shares));
+    std::cout << "[ measured ] " << describe(problem) << ": " << describe(shares) << "\n";
+    for (const std::int64_t i : {0, 1, 2, 3, 4, 5, 50, 74}) {
+      const auto alone = evaluate(context, slice_queries(problem, i, 1), asked);
+      EXPECT_EQ(alone.log_density[0], together.log_density[static_cast<std::size_t>(i)]) << i;
+      EXPECT_TRUE(
+          std::equal(alone.score.begin(), alone.score.end(), together.score.begin() + i * d))
+          << i;
+      EXPECT_EQ(alone.effective_sample_size[0],
+                together.effective_sample_size[static_cast<std::size_t>(i)])
+          << i;
+    }
+    // The same data without the labels of queries, in the same tiles, and alone.
+    auto all = problem;
+    all.query_labels.clear();
+    const auto every = evaluate(context, all, kScores);
+    EXPECT_TRUE(keeps_promise(all, every));
+    EXPECT_GT(count_other_scores(all, every, evaluate_directly(context, all, kScores)), all.m / 2);
+    auto own = problem;  // of the label 11
+    own.n = 0;
+    own.data.clear();
+    own.weights.clear();
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      if (problem.labels[static_cast<std::size_t>(k)] == 11) {
+        const auto row = problem.data.begin() + k * d;
+        own.data.insert(own.data.end(), row, row + d);
+        if (!problem.weights.empty()) {
+          own.weights.push_back(problem.weights[static_cast<std::size_t>(k)]);
+        }
+        ++own.n;
+      }
+    }
+    own.labels.clear();
+    own.query_labels.clear();
+    own.skip.clear();
+    auto labels = problem;
+    labels.query_labels.assign(static_cast<std::size_t>(problem.m), 11);
+    labels.skip.clear();
+    const auto seen = evaluate(context, labels, kScores);
+    EXPECT_TRUE(keeps_promise(own, seen)) << "by the data of the label alone";
+    EXPECT_GT(count_other_scores(own, seen, evaluate_directly(context, own, kScores)), own.m / 2);
+  }
+}
+
+// Labels that are not there, and labels of which nothing is left, among others.
+TEST_P(KdeTensor, LabelsWithNothingToSee) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {2, 16}) {
+    auto problem = labelled(d, 500, 1.2, false);
+    const auto before = evaluate(context, problem, kScores);
+    problem.query_labels[8] = 77;
+    problem.query_labels[9] = -9;
+    problem.skip[9] = 40;
+    const PreparedKde<float> kde(context, problem);
+    EvaluateCall<float> call(context, kde.get(), problem, kScores);
+    ASSERT_EQ(call.run(), SCF_SUCCESS);
+    const auto results = call.results();
+    EXPECT_EQ(results.status_word, SCF_KDE_STATUS_BAD_LABEL | SCF_KDE_STATUS_NO_WEIGHT);
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      const auto at = static_cast<std::size_t>(i);
+      if (i == 8 || i == 9) {
+        EXPECT_TRUE(std::isnan(results.log_density[at]) && std::isnan(results.score[at * d])) << i;
       } else {
-        EXPECT_EQ(others, 0);
+        EXPECT_EQ(results.log_density[at], before.log_density[at]) << i;
+        EXPECT_EQ(results.score[at * d], before.score[at * d]) << i;
       }
     }
   }
