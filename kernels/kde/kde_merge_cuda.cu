@@ -86,6 +86,7 @@ class MomentsMerge {
   __device__ void write_vectors(Moments& moments) const {
     const double h2 = state_.bandwidth * state_.bandwidth;
     const std::int64_t row = slot_.query * pass_.data.pitch;
+    const bool about_mean = tensor_.queries != nullptr && is_streamed(pass_.data.d);
     double square = 0;
     double score_size = 0;
     double mean_size = 0;
@@ -95,7 +96,10 @@ class MomentsMerge {
     for (std::int64_t column = slot_.lane; column < pass_.data.pitch; column += 32) {
       const auto center = static_cast<double>(pass_.queries.center[row + column]);
       const auto x = static_cast<double>(pass_.queries.x[row + column]);
-      const double shift = merge_.vector(0, column) / moments.sum;
+      double shift = merge_.vector(0, column) / moments.sum;
+      if (about_mean) {
+        shift += pass_.data.mean[column] - center;
+      }
       const double mean = center + shift;
       const double offset = fma(state_.scale, shift, fma(state_.scale, center, -x));
       if (results_.mean != nullptr) {

@@ -18,6 +18,7 @@
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -444,7 +445,7 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
     return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
   });
   const bool weighted = view.weight_factors != nullptr;
-  if (view.d > kTensorDimensions || (weighted && (view.d > kSmallTensorDimensions || !fit))) {
+  if (view.d > kStreamedDimensions || (weighted && (view.d > kSmallTensorDimensions || !fit))) {
     return tensor;
   }
   const DeviceArray<double> squares(context.allocator(), 2, stream);
