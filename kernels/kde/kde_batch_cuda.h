@@ -8,6 +8,7 @@
 #include "common/memory.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_launch_cuda.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -43,6 +44,9 @@ struct BatchNeeds {
 
 struct SubBatchPolicy {
   static constexpr std::int64_t kBytes = std::int64_t{32} << 20;  // of workspace, about
+  // Of many dimensions: partial vectors are long, and multiprocessors want a tile of 128 queries
+  // and a chunk each.
+  static constexpr std::int64_t kStreamedBytes = std::int64_t{128} << 20;
   static constexpr std::int64_t kStep = 64;
   static constexpr std::int64_t kMost = 65536;
 };
@@ -54,7 +58,10 @@ std::int64_t sub_batch_size(const DataView<T>& data, const ChunkPlan& plan, std:
   const std::int64_t a_chunk = 8 * needs.sums + 8 * needs.vectors * data.pitch + 16 * needs.top;
   const std::int64_t a_query =
       plan.chunks * a_chunk + 4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128;
-  const std::int64_t fits = SubBatchPolicy::kBytes / a_query / SubBatchPolicy::kStep;
+  const std::int64_t bytes = is_streamed(data.d) && data.d <= kStreamedDimensions
+                                 ? SubBatchPolicy::kStreamedBytes
+                                 : SubBatchPolicy::kBytes;
+  const std::int64_t fits = bytes / a_query / SubBatchPolicy::kStep;
   const std::int64_t size =
       std::clamp(fits * SubBatchPolicy::kStep, SubBatchPolicy::kStep, SubBatchPolicy::kMost);
   return std::max<std::int64_t>(1, std::min(size, m));

@@ -24,6 +24,7 @@
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -65,10 +66,12 @@ bool wants_top(const Outputs<T>& outputs) {
 }
 
 // Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged.
+// judged. The streamed one leaves no data out and gives no sample sizes.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  const bool general = queries.skip != nullptr || outputs.effective_sample_size != nullptr;
   return kde.tensor().tiles != nullptr && wants_moments(outputs) &&
+         !(general && is_streamed(kde.view().d)) &&
          (queries.labels == nullptr || kde.tensor().class_tiles != nullptr);
 }
 

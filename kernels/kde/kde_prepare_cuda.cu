@@ -18,6 +18,7 @@
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -494,11 +495,13 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
     return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
   });
-  if (view.d > kTensorDimensions || (small && !fit)) {
+  const bool streamed = is_streamed(view.d);
+  if (view.d > kStreamedDimensions || (small && !fit) ||
+      (streamed && view.weight_factors != nullptr)) {
     return tensor;
   }
   const AllocatorCallbacks& allocator = context.allocator();
-  const TensorRows rows = tensor_rows(host, view.n);
+  const TensorRows rows = streamed ? TensorRows{view.n, {}, {}, {}} : tensor_rows(host, view.n);
   tensor.rows = rows.rows;
   const DeviceArray<std::int64_t> sources = to_device(allocator, rows.sources, stream);
   arrays.tensor_places = to_device(allocator, rows.places, stream);

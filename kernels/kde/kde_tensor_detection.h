@@ -20,6 +20,7 @@
 
 #include "kde/kde_detection.h"
 #include "kde/kde_tensor_small_layout.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -51,11 +52,13 @@ constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in
 }
 
 // Additions to a pair's e after its high parts, each cut off by the tensor core. Most of many are
-// of parts of 2^-11, so that a third of them count; of the small kernels' three, all may.
+// of parts of 2^-11, so that a third of them count; of the small kernels' three, all may. Streamed
+// ones are summed apart and added once, which is rounded: two that count, with the exponent's own.
 [[nodiscard]] SCF_HOST_DEVICE inline double tensor_blocks(std::int64_t d) {
   return d <= kSmallTensorDimensions ? 3
          : d <= 8                    ? 4
-                                     : 1 + 6 * std::ceil(static_cast<double>(d) / 16);
+         : d <= kTensorDimensions    ? 1 + 6 * std::ceil(static_cast<double>(d) / 16)
+                                     : 6;
 }
 
 [[nodiscard]] SCF_HOST_DEVICE inline bool needs_direct(const TensorError& error,
@@ -69,7 +72,10 @@ constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in
   // Beyond the data's range units are coarser than norms' low parts.
   const bool coarse = error.query_unit > error.data_unit;
   const bool small = d <= kSmallTensorDimensions;
-  const double pieces = error.slope * (coarse ? 1.0 : small ? 1.0 / 1024 : 1.0 / 256);
+  // Low parts add up to thousands, of which each of d / 4 additions cuts off 2^-12 at most.
+  const double streamed = is_streamed(d) ? dimensions / 64 : 1.0;
+  const double fine = small ? 1.0 / 1024 : streamed / 256;
+  const double pieces = error.slope * (coarse ? larger(1.0, fine) : fine);
   const double data_unit = small ? 0 : error.data_unit;
   const double query_unit = small ? 0 : error.query_unit;
   const double light =

@@ -1,6 +1,7 @@
 // The tensor kernels of the moments, and which of them takes how many dimensions.
 #include "kde/kde_tensor_cuda.cuh"
 #include "kde/kde_tensor_small_layout.h"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -22,6 +23,9 @@ void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
 void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
   if (arguments.pass.data.d <= kSmallTensorDimensions) {
     return launch_small_tensor_moments(arguments, most, stream);
+  }
+  if (is_streamed(arguments.pass.data.d)) {
+    return launch_streamed_tensor_moments(arguments, most, stream);
   }
   switch (tensor_dims(arguments.pass.data.d)) {
     case 8:

@@ -29,6 +29,11 @@ void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, 
 // kde_tensor_small_cuda.cu: the same for d <= kSmallTensorDimensions.
 void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream);
 
+// kde_tensor_stream_cuda.cu: the same for d > kTensorDimensions, but the vectors are about the
+// data's mean, not the center.
+void launch_streamed_tensor_moments(const TensorArguments& arguments, std::int64_t most,
+                                    void* stream);
+
 // ---- kde_tensor_prepare_cuda.cu -----------------------------------------------------------------
 
 // Elements of TensorData::tiles, and of TensorQueries::operands for a query.

@@ -14,6 +14,7 @@
 #include "kde/kde_tensor_instructions.cuh"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_operand.cuh"
+#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -33,6 +34,8 @@ struct TensorPreparePolicy {
 
 // Distances from the data's mean in units of h beyond which a query is not tried.
 constexpr double kMostReach = 4096;  // of rate (|z| + R)^2, log2 units
+// Of many dimensions all distances are long, and products of low parts are summed apart.
+constexpr double kMostStreamedReach = 131072;
 // Of a query from the data's mean, in units of h / a: beyond that sums about the mean lose what a
 // score needs (kde_tensor_detection.h), where the other terms of its estimate are small.
 constexpr double kMostOffset = 16;
@@ -100,7 +103,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     kde_tensor_layout_kernel(const DataView<float> data, double unit, int dims, std::int64_t rows,
                              const std::int64_t* sources, std::uint16_t* tiles) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int stride = tensor_columns(dims);
+  const int stride = held_stride(dims);
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
   for (std::int64_t row =
            static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
@@ -142,7 +145,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
           first = 1;
           break;
         case kPadding:
-          first = datum >= 0 ? 0 : static_cast<double>(INFINITY);
+          first = datum >= 0 || is_streamed(data.d) ? 0 : static_cast<double>(INFINITY);
           break;
         default:
           break;
@@ -268,14 +271,14 @@ struct Position {
 };
 
 __device__ Position position_of(const QueryState& state, const TensorData& data, double size,
-                                double range, bool far_matters) {
+                                double range, double most_reach, bool far_matters) {
   Position position;
   position.unit = unit_for(size, range, data.unit, &position.coarse);
   const double rate = state.rate * state.scale * state.scale;
   const double slope = 2 * rate * data.unit * position.unit;
   const double reach = size + data.radius;
   position.is_fit = position.coarse <= kTensorMostCoarse && slope < kMostSlope &&
-                    slope > 1 / kMostSlope && rate * reach * reach <= kMostReach &&
+                    slope > 1 / kMostSlope && rate * reach * reach <= most_reach &&
                     (!far_matters || size * state.scale <= kMostOffset * state.bandwidth);
   return position;
 }
@@ -303,8 +306,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     range = max(range, fabs(offset));
   }
   const bool small = pass.data.d <= kSmallTensorDimensions;
+  const double most_reach = is_streamed(pass.data.d) ? kMostStreamedReach : kMostReach;
   const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range),
-                                        small && pass.partials.vectors != nullptr);
+                                        most_reach, small && pass.partials.vectors != nullptr);
   if (lane == 0) {
     flags[query] = position.is_fit ? kTensor : kDirect;
   }
@@ -514,6 +518,60 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
+// The same where coordinates are streamed: their operands are too long for registers.
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+    kde_streamed_tensor_levels_kernel(const __grid_constant__ TensorArguments arguments,
+                                      int columns, std::int64_t groups, std::int64_t every) {
+  const PassArguments<float>& pass = arguments.pass;
+  const std::int64_t count =
+      pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
+  const int lane = static_cast<int>(threadIdx.x) % 32;
+  const std::int64_t first =
+      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  if (first >= count) {
+    return;
+  }
+  std::int64_t query[2];
+  const std::uint16_t* operand[2];
+  float largest[2] = {kBelowAll, kBelowAll};
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
+    query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    operand[half] = arguments.queries.operands + query[half] * 2 * columns + lane % 4 * 2;
+  }
+  const auto pair_at = [](const std::uint16_t* from) {
+    return *reinterpret_cast<const unsigned*>(from);
+  };
+  for (std::int64_t group = blockIdx.y; group < groups; group += gridDim.y) {
+    const std::int64_t datum = group * every * 16;
+    const std::uint16_t* const row = arguments.data.tiles +
+                                     datum / kTensorTile * (2 * kTensorTile * columns) +
+                                     (datum % kTensorTile + lane / 4) * columns + lane % 4 * 2;
+    float e[2][4] = {};
+#pragma unroll 2
+    for (int column = 0; column < columns; column += 16) {
+      const unsigned a[4] = {pair_at(operand[0] + column), pair_at(operand[1] + column),
+                             pair_at(operand[0] + column + 8), pair_at(operand[1] + column + 8)};
+#pragma unroll
+      for (int part = 0; part < 2; ++part) {
+        const std::uint16_t* const y = row + part * 8 * columns + column;
+        multiply16(e[part], a, pair_at(y), pair_at(y + 8), e[part]);
+      }
+    }
+#pragma unroll
+    for (int i = 0; i < 8; ++i) {
+      const bool inside = datum + i / 4 * 8 + lane % 4 * 2 + i % 2 < pass.data.n;
+      const int half = i % 4 / 2;
+      largest[half] = fmaxf(largest[half], inside ? e[i / 4][i % 4] : kBelowAll);
+    }
+  }
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    raise_level(arguments.queries, query[half], largest[half], lane);
+  }
+}
+
 // The same for d <= kSmallTensorDimensions; the largest weight is 1, nearly.
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     kde_small_tensor_levels_kernel(const __grid_constant__ TensorArguments arguments, int step_size,
@@ -578,11 +636,11 @@ std::int64_t tensor_data_size(std::int64_t rows, std::int64_t d) {
   if (d <= kSmallTensorDimensions) {
     return padded_rows(rows) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
   }
-  return padded_rows(rows) * 2 * tensor_columns(tensor_dims(d));
+  return padded_rows(rows) * 2 * held_stride(held_dims(d));
 }
 
 std::int64_t tensor_operand_size(std::int64_t d) {
-  return std::int64_t{2} * tensor_columns(tensor_dims(d));
+  return std::int64_t{2} * tensor_columns(held_dims(d));
 }
 
 void launch_tensor_radius(const DataView<float>& data, double* squares, void* stream) {
@@ -612,8 +670,8 @@ void launch_tensor_layout(const DataView<float>& data, const TensorData& tensor,
     return;
   }
   cuda_launch("kde_tensor_layout_kernel", kde_tensor_layout_kernel, row_blocks(rows),
-              TensorPreparePolicy::kThreads, 0, stream, data, tensor.unit, tensor_dims(data.d),
-              rows, sources, tiles);
+              TensorPreparePolicy::kThreads, 0, stream, data, tensor.unit, held_dims(data.d), rows,
+              sources, tiles);
 }
 
 void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& data,
@@ -621,8 +679,8 @@ void launch_tensor_queries(const PassArguments<float>& pass, const TensorData& d
   constexpr std::int64_t kRows = TensorPreparePolicy::kRows;
   const auto blocks = static_cast<unsigned>((pass.queries.count + kRows - 1) / kRows);
   cuda_launch("kde_tensor_queries_kernel", kde_tensor_queries_kernel, blocks,
-              TensorPreparePolicy::kThreads, 0, stream, pass, data, queries,
-              tensor_dims(pass.data.d), flags);
+              TensorPreparePolicy::kThreads, 0, stream, pass, data, queries, held_dims(pass.data.d),
+              flags);
 }
 
 void launch_tensor_order(const PassArguments<float>& pass, std::int32_t* counts,
@@ -655,6 +713,12 @@ void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, v
     cuda_launch("kde_small_tensor_levels_kernel", kde_small_tensor_levels_kernel, grid,
                 Policy::kThreads, 0, stream, arguments,
                 small_tensor_step_size(arguments.pass.data.d), groups, every);
+    return;
+  }
+  if (is_streamed(arguments.pass.data.d)) {
+    cuda_launch("kde_streamed_tensor_levels_kernel", kde_streamed_tensor_levels_kernel, grid,
+                Policy::kThreads, 0, stream, arguments,
+                tensor_columns(held_dims(arguments.pass.data.d)), groups, every);
     return;
   }
   cuda_launch("kde_tensor_levels_kernel", kde_tensor_levels_kernel, grid, Policy::kThreads, 0,

@@ -149,7 +149,10 @@ std::vector<Workload> reported_workloads() {
   for (const std::int64_t d : {2, 3, 8, 16, 32, 64}) {
     workloads.push_back({"score", "f32", d <= 4 ? 8192 : 1024, 512, d});
   }
-  workloads.push_back({"score", "f32", 1024, 128, 784});
+  for (const std::int64_t d : {128, 784}) {
+    workloads.push_back({"score", "f32", 1024, 128, d});
+  }
+  workloads.push_back({"score_narrow", "f32", 1024, 128, 784});
   for (const char* operation : {"score", "jacobian", "gradient"}) {
     for (const char* dtype : {"f32", "f64"}) {
       for (const std::int64_t d : {2, 16, 64}) {

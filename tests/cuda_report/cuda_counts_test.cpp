@@ -36,10 +36,11 @@ TEST(CudaCounts, WorkGrowsWithTheDimensions) {
 // The tensor kernel does nearly all pairs where it is fit, in one pass: its products are d + 8 and
 // more columns for the distances and as many rows for the sums, in three or four parts.
 TEST(CudaCounts, TensorKernelsTakeTheScore) {
-  for (const std::int64_t d : {16, 64}) {
-    const auto kernels =
-        count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"score", "f32", 1024, 128, d});
-    const std::string name = "kde_tensor_kernel<" + std::to_string(d) + ",";
+  for (const std::int64_t d : {16, 64, 128}) {
+    const auto kernels = count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM,
+                                    {"score", "f32", d > 64 ? 512 : 1024, 128, d});
+    const std::string name =
+        d > 64 ? "kde_streamed_tensor_kernel" : "kde_tensor_kernel<" + std::to_string(d) + ",";
     int found = 0;
     for (const KernelCounts& kernel : kernels) {
       if (kernel.kernel.rfind(name, 0) == 0) {
@@ -57,6 +58,15 @@ TEST(CudaCounts, TensorKernelsTakeTheScore) {
     }
     EXPECT_EQ(found, 1) << d;
   }
+}
+
+// Tiles without weights have no second product, which is three parts of seven.
+TEST(CudaCounts, StreamedProductsSkipTilesWithoutWeights) {
+  constexpr std::int64_t kColumns = 128 + 16;
+  const KernelCounts kernel = busiest({"score_narrow", "f32", 512, 16, 128});
+  EXPECT_EQ(kernel.kernel, "kde_streamed_tensor_kernel");
+  EXPECT_GE(kernel.multiply_adds_per_unit, 4 * kColumns);
+  EXPECT_LT(kernel.multiply_adds_per_unit, 5 * kColumns);
 }
 
 // Traffic for a pair falls when more queries share the data that a block reads.

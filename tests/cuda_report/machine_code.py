@@ -23,6 +23,7 @@ GOALS = {2: 6.2, 3: 6.2, 16: 8.8, 32: 10.5, 64: 18.0}
 MOST_EXPONENTIALS = 1.05
 MOST_BYTES = 1.1  # of the least
 SHOWN = ("float", "integer", "matrix", "exponential", "shared", "move", "control", "nothing")
+STREAMED, STREAMED_TILE = "kde_streamed_tensor_kernel", 128
 PROMISED_CONFLICTS = 0.01  # a pair: what lies outside of the inner loop may have some
 
 
@@ -68,9 +69,14 @@ def count_peers(peers, nvdisasm):
 def least_bytes(row):
     """Of the kernel's own tiling: a tile of queries reads all data once, a chunk of data all queries, and it leaves
     sums in double. A tensor kernel reads operands: numbers of two halves, with the columns of a norm, and of few
-    coordinates those that kde_tensor_small_layout.h lists; of a query its slope and level too, and where it stands."""
+    coordinates those that kde_tensor_small_layout.h lists; of a query its slope and level too, and where it stands.
+    Streamed, a tile of data reads all queries, too, and adds to the sums."""
     tiles, chunks = row["grid"]
     n, m, d = row["n"], row["m"], row["d"]
+    if row["kernel"] == STREAMED:
+        data_tiles = -(-n // STREAMED_TILE)
+        # The data twice, for distances and for weighted sums, which are read but for a chunk's first tile and written.
+        return (4 * d * (2 * tiles * n + data_tiles * m) + 8 * d * m * (2 * data_tiles - chunks)) / (n * m)
     datum = query = 4 * d
     scalars = 2
     compiled = re.match(r"kde_(small_)?tensor_kernel<(\d+)", row["kernel"])

@@ -410,6 +410,89 @@ TEST_P(KdeTensor, LabelsWithNothingToSee) {
   }
 }
 
+// Shapes of many coordinates, whose kernel has tiles of 128 queries and 128 data, and slabs of 32
+// columns: tails of all three, and more than one tile, block and chunk.
+struct ManyCoordinates {
+  Shape shape;
+  double bandwidth;
+  double scale;
+};
+
+TEST_P(KdeTensor, ManyCoordinatesServeMostQueriesAndKeepThePromise) {
+  const Context context(GetParam().backend);
+  for (const auto& [shape, bandwidth, scale] :
+       {ManyCoordinates{{129, 5, 65}, 1, 1}, ManyCoordinates{{600, 18, 72}, 0.5, 0.3},
+        ManyCoordinates{{161, 133, 72}, 3, 1}, ManyCoordinates{{40, 33, 96}, 1, 0.3},
+        ManyCoordinates{{257, 17, 128}, 2, 1}, ManyCoordinates{{130, 2, 784}, 0.3, 1},
+        ManyCoordinates{{33, 17, 784}, 3, 0.3}}) {
+    auto problem = around_data(shape, bandwidth, scale);
+    for (std::int64_t i = 0; i < problem.m && shape.m > 128; ++i) {
+      problem.bandwidths.push_back(static_cast<float>(i % 3 == 0 ? 0.7 : 4.0));
+      problem.signal_scales.push_back(static_cast<float>(i % 2 == 0 ? 1.0 : 0.3));
+    }
+    SCOPED_TRACE(describe(problem));
+    ErrorShares shares;
+    const auto wanted = kScores | Output::kDenoised | Output::kDivergence;
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+    const auto results = evaluate(context, problem, kScores);
+    EXPECT_TRUE(keeps_promise(problem, results, &shares));
+    EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, Output::kLogDensity), &shares));
+    const auto others =
+        count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
+    std::cout << "[ measured ] " << describe(problem) << ": " << others << " others, "
+              << describe(shares) << "\n";
+    EXPECT_GE(others, problem.m / 2);
+  }
+}
+
+// Two clusters, so that tiles of data have no weights for some warps' queries, for all of a block's
+// or for none, and data from far to near: neither batch-mates nor what is skipped change a bit.
+TEST_P(KdeTensor, ManyCoordinatesDoNotDependOnWhatIsSkipped) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {72, 136}) {
+    auto problem = around_data({640, 40, d}, 1.0);
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      problem.data[static_cast<std::size_t>(k * d)] += k < 384 ? 15.0f : -15.0f;
+    }
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      // The first warp's queries lie at one cluster, the second's at both, the last ones between.
+      const float at = i < 16 ? 15.0f : i < 32 ? (i % 2 == 0 ? 15.0f : -15.0f) : 0.1f;
+      problem.queries[static_cast<std::size_t>(i * d)] += at;
+    }
+    SCOPED_TRACE(describe(problem));
+    const auto together = evaluate(context, problem, kScores);
+    EXPECT_TRUE(keeps_promise(problem, together));
+    EXPECT_GT(count_other_scores(problem, together, evaluate_directly(context, problem, kScores)),
+              problem.m / 2);
+    for (const std::int64_t i : {0, 7, 16, 17, 39}) {
+      const auto alone = evaluate(context, slice_queries(problem, i, 1), kScores);
+      EXPECT_EQ(alone.log_density[0], together.log_density[static_cast<std::size_t>(i)]) << i;
+      EXPECT_TRUE(
+          std::equal(alone.score.begin(), alone.score.end(), together.score.begin() + i * d))
+          << i;
+    }
+  }
+}
+
+// Widths at the edge of what the estimate of the error lets pass.
+TEST_P(KdeTensor, EveryWidthOfManyCoordinatesKeepsThePromise) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {72, 784}) {
+    for (const double bandwidth : {0.05, 0.15, 0.5, 2.0, 30.0}) {
+      const auto problem = around_data({96, d == 72 ? 48 : 12, d}, bandwidth);
+      ErrorShares shares;
+      const auto wanted = kScores | Output::kDenoised | Output::kDivergence;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, wanted), &shares));
+      const auto results = evaluate(context, problem, kScores);
+      EXPECT_TRUE(keeps_promise(problem, results, &shares));
+      const auto others =
+          count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
+      std::cout << "[ measured ] " << describe(problem) << ": " << others << " others, "
+                << describe(shares) << "\n";
+    }
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Kde, KdeTensor,
                          ::testing::Values(BackendCase{Backend::kCuda, Dtype::kF32}),
                          parameter_name<BackendCase>);
