@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "kde/kde.h"
+#include "kde/kde_boxes_cuda.h"
 #include "kde/kde_draw.h"
 #include "kde/kde_tensor_layout.h"
 #include "kde/kde_tiled_layout.h"
@@ -49,8 +50,8 @@ struct CudaKdeArrays;
 template <class T>
 class CudaKde {
  public:
-  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const DrawView& draws,
-          std::unique_ptr<CudaKdeArrays<T>> arrays);
+  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const BoxView<T>& boxes,
+          const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
@@ -58,6 +59,8 @@ class CudaKde {
   [[nodiscard]] const DataView<T>& view() const noexcept { return view_; }
   // The same data for the tensor kernels, where they are held for those.
   [[nodiscard]] const TensorData& tensor() const noexcept { return tensor_; }
+  // What evaluations with a tolerance skip data by; null where there is no index.
+  [[nodiscard]] const BoxView<T>& boxes() const noexcept { return boxes_; }
   // Where draws look a datum up; given indices are the rows of the view.
   [[nodiscard]] const DrawView& draws() const noexcept { return draws_; }
   [[nodiscard]] std::int64_t size() const noexcept { return view_.n; }
@@ -67,6 +70,7 @@ class CudaKde {
   int device_;
   DataView<T> view_;
   TensorData tensor_;
+  BoxView<T> boxes_;
   DrawView draws_;
   std::unique_ptr<CudaKdeArrays<T>> arrays_;
 };

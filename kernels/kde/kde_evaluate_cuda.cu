@@ -3,6 +3,9 @@
 // The batch runs in sub-batches whose size only bounds the workspace. Each one is
 //
 //   setup        check and lay out the queries
+//   boxes        [with a tolerance and an index, d <= 6] the queries of which boxes leave out most
+//                data: choice, a list, sums, merge, [f32] in double those that need it; the other
+//                steps are for the rest
 //   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
 //                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
@@ -19,15 +22,27 @@
 // beyond the list's end stop at once. So nothing is read back, and the call can be captured in a
 // graph.
 #include <algorithm>
+#include <cmath>
 
 #include "common/cuda_check.cuh"
 #include "kde/kde_batch_cuda.h"
+#include "kde/kde_boxes_launch_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 namespace {
+
+// A sub-batch of more queries by boxes is sorted, so that neighbours read the same data.
+constexpr std::int64_t kMostUnsorted = 128;
+
+// Of a sub-batch that boxes may serve; no `queries`: they have no part.
+struct BoxWorkspace {
+  BoxQuery* queries = nullptr;
+  std::int64_t* evaluated = nullptr;
+  OrderRoom order;
+};
 
 // A sub-batch's share of the workspace.
 template <class T>
@@ -40,6 +55,7 @@ struct Workspace {
   TensorQueries tensor;   // null where the tensor kernels have no part
   std::int32_t* ordered;  // of them, by label; null where queries have none
   std::int32_t* label_counts;
+  BoxWorkspace boxes;
 };
 
 template <class T>
@@ -75,6 +91,13 @@ bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs
          (queries.labels == nullptr || kde.tensor().class_tiles != nullptr);
 }
 
+// Whether boxes are to be tried, for the outputs of the first pass.
+template <class T>
+bool uses_boxes(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  return kde.boxes().data != nullptr && queries.tolerance > 0 && wants_moments(outputs) &&
+         !wants_tangent(outputs) && !wants_top(outputs);
+}
+
 template <class T>
 BatchNeeds needs_of(const Outputs<T>& outputs) {
   BatchNeeds needs;
@@ -85,10 +108,37 @@ BatchNeeds needs_of(const Outputs<T>& outputs) {
   return needs;
 }
 
+BoxWorkspace take_boxes(Arena& arena, std::int64_t size) {
+  BoxWorkspace boxes;
+  boxes.queries = arena.take<BoxQuery>(size);
+  boxes.evaluated = arena.take<std::int64_t>(size);
+  if (size > kMostUnsorted) {
+    for (int i = 0; i < 2; ++i) {
+      boxes.order.keys[i] = arena.take<std::uint64_t>(size);
+      boxes.order.values[i] = arena.take<std::int64_t>(size);
+    }
+    boxes.order.storage_bytes = order_storage_bytes(size, kBoxKeyBits);
+    boxes.order.storage = arena.take<char>(static_cast<std::int64_t>(boxes.order.storage_bytes));
+  }
+  return boxes;
+}
+
+// What the sub-batches of a call go through besides direct differences.
+struct Methods {
+  bool tensor;
+  bool labels;  // of queries
+  bool boxes;
+};
+
+template <class T>
+Methods methods_of(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  return {uses_tensor(kde, queries, outputs), queries.labels != nullptr,
+          uses_boxes(kde, queries, outputs)};
+}
+
 template <class T>
 Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
-                            std::int64_t size, const Outputs<T>& outputs, bool tensor,
-                            bool labels) {
+                            std::int64_t size, const Outputs<T>& outputs, const Methods& methods) {
   const BatchNeeds needs = needs_of(outputs);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
@@ -100,13 +150,16 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   workspace.list = arena.take<std::int32_t>(size);
   workspace.list_size = arena.take<std::int32_t>(1);
   workspace.partials = take_partials(arena, plan, size, data.pitch, needs);
-  if (tensor) {
+  if (methods.tensor) {
     workspace.tensor.states = arena.take<TensorQuery>(size);
     workspace.tensor.operands = arena.take<std::uint16_t>(size, tensor_operand_size(data.d));
   }
-  if (tensor && labels) {
+  if (methods.tensor && methods.labels) {
     workspace.ordered = arena.take<std::int32_t>(size);
     workspace.label_counts = arena.take<std::int32_t>(data.class_count + 1);
+  }
+  if (methods.boxes) {
+    workspace.boxes = take_boxes(arena, size);
   }
   return workspace;
 }
@@ -128,6 +181,8 @@ Outputs<T> outputs_from(Outputs<T> outputs, std::int64_t first) {
   outputs.effective_sample_size = advance(outputs.effective_sample_size, first);
   outputs.top_indices = advance(outputs.top_indices, first * outputs.top);
   outputs.top_weights = advance(outputs.top_weights, first * outputs.top);
+  outputs.evaluated = advance(outputs.evaluated, first);
+  outputs.method = advance(outputs.method, first);
   return outputs;
 }
 
@@ -136,13 +191,14 @@ template <class T>
 class SubBatch {
  public:
   SubBatch(const CudaKde<T>& kde, const ChunkPlan& plan, const Workspace<T>& workspace,
-           Visibility visibility, bool tensor, void* stream)
+           Visibility visibility, const Methods& methods, void* stream)
       : data_(kde.view()),
         tensor_data_(kde.tensor()),
+        boxes_(kde.boxes()),
         plan_(plan),
         workspace_(workspace),
         visibility_(visibility),
-        tensor_(tensor),
+        methods_(methods),
         stream_(stream) {}
 
   void run(const Queries<T>& queries, const Outputs<T>& outputs, std::int64_t first,
@@ -150,9 +206,13 @@ class SubBatch {
     count_ = count;
     outputs_ = outputs_from(outputs, first);
     launch_setup(data_, queries, first, count, workspace_.queries, stream_);
+    if (methods_.boxes) {
+      boxes(std::log2(queries.tolerance));
+    }
     if (wants_moments(outputs)) {
       moments();
     }
+    report();
     if (wants_second_order(outputs)) {
       second_order();
     }
@@ -163,6 +223,8 @@ class SubBatch {
   }
 
  private:
+  static constexpr bool kSingle = sizeof(T) == sizeof(float);
+
   enum class Listed { kAll, kFlagged };
 
   [[nodiscard]] PassArguments<T> pass(Listed listed) const {
@@ -181,19 +243,25 @@ class SubBatch {
     return arguments;
   }
 
-  void compact(QueryFlag flag) const {
-    launch_compaction(workspace_.results.flags, flag, count_, workspace_.list, workspace_.list_size,
-                      stream_);
+  void compact(std::uint8_t flags) const {
+    launch_compaction(workspace_.results.flags, flags, count_, workspace_.list,
+                      workspace_.list_size, stream_);
   }
 
+  // Queries that are still to do are listed, or they are all.
   void moments() const {
-    constexpr bool kSingle = sizeof(T) == sizeof(float);
-    if (tensor_) {
-      tensor();
-      compact(kDirect);
+    Listed listed = Listed::kAll;
+    if (methods_.boxes) {
+      // Where the divergence takes a second pass all is dense.
+      compact(kDeclined | kSecondPass);
+      listed = Listed::kFlagged;
     }
-    moments(tensor_ ? Listed::kFlagged : Listed::kAll,
-            kSingle ? Precision::kSingle : Precision::kDouble);
+    if (methods_.tensor) {
+      tensor(listed);
+      compact(kDirect);
+      listed = Listed::kFlagged;
+    }
+    moments(listed, kSingle ? Precision::kSingle : Precision::kDouble);
     if (kSingle) {
       compact(kRefine);
       moments(Listed::kFlagged, Precision::kDouble);
@@ -208,11 +276,60 @@ class SubBatch {
                          stream_);
   }
 
-  // Flags all queries, kDirect those that are left to do.
-  void tensor() const {
-    if constexpr (sizeof(T) == sizeof(float)) {
+  // Queries that boxes serve lose their flags, or keep those that say what is left to do.
+  void boxes(double log2_tolerance) const {
+    BoxArguments<T> arguments = {};
+    arguments.boxes = boxes_;
+    arguments.log2_tolerance = log2_tolerance;
+    arguments.queries = workspace_.boxes.queries;
+    arguments.flags = workspace_.results.flags;
+    arguments.evaluated = workspace_.boxes.evaluated;
+    boxes(arguments, Listed::kAll, kSingle ? Precision::kSingle : Precision::kDouble);
+    if (kSingle) {
+      compact(kRefine);
+      boxes(arguments, Listed::kFlagged, Precision::kDouble);
+    }
+  }
+
+  void boxes(BoxArguments<T> arguments, Listed listed, Precision precision) const {
+    const auto set_pass = [&](Listed of) {
+      arguments.pass = pass(of);
+      arguments.pass.partials.chunks = 1;
+      arguments.pass.partials.vectors =
+          wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+    };
+    const OrderRoom& order = workspace_.boxes.order;
+    const bool sorted = listed == Listed::kAll && count_ > kMostUnsorted;
+    set_pass(listed);
+    arguments.keys = sorted ? order.keys[0] : nullptr;
+    arguments.values = sorted ? order.values[0] : nullptr;
+    run_box_choice(arguments, precision, count_, stream_);
+    if (sorted) {
+      launch_list(launch_sort(order, count_, kBoxKeyBits, stream_), count_, kDeclinedKey,
+                  workspace_.list, workspace_.list_size, stream_);
+    } else {
+      compact(kBoxed);
+    }
+    set_pass(Listed::kFlagged);
+    run_box_sums(arguments, precision, count_, stream_);
+    launch_merge_moments(arguments.pass, count_, precision, TensorMerge{}, outputs_,
+                         workspace_.results, stream_);
+  }
+
+  void report() const {
+    if (methods_.boxes) {
+      launch_box_report(count_, data_.n, workspace_.boxes.evaluated, workspace_.results.flags,
+                        kFar | kSecondPass, outputs_.evaluated, outputs_.method, stream_);
+    } else {
+      launch_dense_report(count_, data_.n, outputs_.evaluated, outputs_.method, stream_);
+    }
+  }
+
+  // Flags the queries that are listed, kDirect those that are left to do.
+  void tensor(Listed listed) const {
+    if constexpr (kSingle) {
       const bool squares = outputs_.effective_sample_size != nullptr;
-      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor,
+      TensorArguments arguments = {pass(listed), tensor_data_, workspace_.tensor,
                                    visibility_ == Visibility::kGeneral || squares, squares};
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
       arguments.pass.partials.vectors = vectors;
@@ -272,10 +389,11 @@ class SubBatch {
 
   const DataView<T>& data_;
   const TensorData& tensor_data_;
+  const BoxView<T>& boxes_;
   const ChunkPlan& plan_;
   const Workspace<T>& workspace_;
   Visibility visibility_;
-  bool tensor_;
+  Methods methods_;
   void* stream_;
   std::int64_t count_ = 0;
   Outputs<T> outputs_;
@@ -291,13 +409,14 @@ Visibility visibility_of(const DataView<T>& data, const Queries<T>& queries) {
 }  // namespace
 
 template <class T>
-std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const CudaKde<T>& kde,
+std::size_t kde_evaluate_workspace_cuda(const CudaContext& context, const CudaKde<T>& kde,
                                         const Queries<T>& queries, const Outputs<T>& outputs) {
+  const CudaDeviceScope scope(context.device());
   const DataView<T>& data = kde.view();
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
   (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs, uses_tensor(kde, queries, outputs), queries.labels != nullptr);
+                       outputs, methods_of(kde, queries, outputs));
   return arena.used();
 }
 
@@ -310,14 +429,12 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
   Arena arena(workspace);
   const Visibility visibility = visibility_of(data, queries);
-  const bool tensor = uses_tensor(kde, queries, outputs);
-  const Workspace<T> pieces =
-      take_workspace(arena, data, plan, size, outputs, tensor, queries.labels != nullptr);
-  SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
+  const Methods methods = methods_of(kde, queries, outputs);
+  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, methods);
+  SubBatch<T> batch(kde, plan, pieces, visibility, methods, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));
   }
-  launch_dense_report(queries.m, data.n, outputs.evaluated, outputs.method, stream);
 }
 
 template std::size_t kde_evaluate_workspace_cuda(const CudaContext&, const CudaKde<float>&,

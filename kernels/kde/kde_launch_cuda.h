@@ -54,6 +54,12 @@ void launch_compaction(const std::uint8_t* flags, std::uint8_t mask, std::int64_
 void launch_dense_report(std::int64_t m, std::int64_t n, std::int64_t* evaluated,
                          std::int32_t* method, void* stream);
 
+// Says by what queries were evaluated that boxes may have served: `boxed` is how many data of each
+// were summed, or -1, and those with one of the flags `dense` were evaluated once more.
+void launch_box_report(std::int64_t count, std::int64_t n, const std::int64_t* boxed,
+                       const std::uint8_t* flags, std::uint8_t dense, std::int64_t* evaluated,
+                       std::int32_t* method, void* stream);
+
 // ---- kde_merge_cuda.cu
 // ---------------------------------------------------------------------------
 
@@ -64,6 +70,8 @@ enum QueryFlag : std::uint8_t {
   kFar = 4,         // exponents are too large; in double only
   kTensor = 8,      // fit for the tensor kernels
   kDirect = 16,     // not fit for them, or they did not keep the promise
+  kBoxed = 32,      // to be summed by boxes
+  kDeclined = 64,   // not to be
 };
 
 // Per-query results of the moments that later passes use; indexed by query, null: not wanted.

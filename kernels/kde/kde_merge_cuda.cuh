@@ -33,6 +33,22 @@ __device__ inline double warp_maximum(double value) {
   return value;
 }
 
+// Of numbers.
+template <class C>
+__device__ __forceinline__ C warp_largest(C value) {
+  for (int step = 16; step > 0; step /= 2) {
+    value = max(value, __shfl_xor_sync(~0u, value, step));
+  }
+  return value;
+}
+template <class C>
+__device__ __forceinline__ C warp_least(C value) {
+  for (int step = 16; step > 0; step /= 2) {
+    value = min(value, __shfl_xor_sync(~0u, value, step));
+  }
+  return value;
+}
+
 // What the warp merges: a slot of the pass and its query.
 struct Slot {
   std::int64_t slot;

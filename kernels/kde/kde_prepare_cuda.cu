@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "common/cuda_check.cuh"
+#include "kde/kde_boxes_build_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
@@ -43,6 +44,7 @@ struct CudaKdeArrays {
   DeviceArray<float> tensor_log_weights;
   DeviceArray<std::int64_t> tensor_places;
   DeviceArray<std::int32_t> tensor_class_tiles;
+  BoxArrays<T> boxes;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -64,13 +66,20 @@ struct CudaKdeArrays {
     tensor_log_weights.outlive_stream();
     tensor_places.outlive_stream();
     tensor_class_tiles.outlive_stream();
+    boxes.outlive_stream();
   }
 };
 
 template <class T>
 CudaKde<T>::CudaKde(int device, const DataView<T>& view, const TensorData& tensor,
-                    const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays)
-    : device_(device), view_(view), tensor_(tensor), draws_(draws), arrays_(std::move(arrays)) {}
+                    const BoxView<T>& boxes, const DrawView& draws,
+                    std::unique_ptr<CudaKdeArrays<T>> arrays)
+    : device_(device),
+      view_(view),
+      tensor_(tensor),
+      boxes_(boxes),
+      draws_(draws),
+      arrays_(std::move(arrays)) {}
 
 template <class T>
 CudaKde<T>::~CudaKde() {
@@ -244,6 +253,10 @@ class HostClasses {
   [[nodiscard]] const std::vector<std::int64_t>& draw_position() const { return draw_position_; }
   [[nodiscard]] const std::vector<double>& draw_prefix() const { return draw_prefix_; }
   [[nodiscard]] const DrawClasses& draw_classes() const { return draw_classes_; }
+  // Data that have weight.
+  [[nodiscard]] std::int64_t seen() const {
+    return n_ - std::count(weights_.begin(), weights_.end(), T(0));
+  }
 
   void pad() {
     const auto rows = round_up(static_cast<std::size_t>(n_), kPaddedRows);
@@ -580,9 +593,14 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
   const TensorData tensor = lay_out_tensor(context, view, host, *arrays, stream);
+  BoxView<T> boxes;
+  if (data.index == Index::kBuilt && data.d <= BoxLayout::kMostDimensions) {
+    boxes = build_boxes(context, view, host.seen(), to_host(view.lower, data.d, stream),
+                        to_host(view.upper, data.d, stream), arrays->boxes, stream);
+  }
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, draws,
+  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, boxes, draws,
                                             std::move(arrays));
 }
 

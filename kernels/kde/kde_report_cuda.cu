@@ -1,4 +1,4 @@
-// What evaluations report of themselves: all of them are dense, over all n data.
+// What evaluations report of themselves: dense, over all n data, or by boxes.
 //
 // One thread a query, 12 bytes written.
 #include <algorithm>
@@ -30,6 +30,24 @@ __global__ void __launch_bounds__(ReportPolicy::kThreads)
   }
 }
 
+__global__ void __launch_bounds__(ReportPolicy::kThreads)
+    kde_boxes_report_kernel(std::int64_t count, std::int64_t n, const std::int64_t* boxed,
+                            const std::uint8_t* flags, std::uint8_t dense, std::int64_t* evaluated,
+                            std::int32_t* method) {
+  const std::int64_t i =
+      static_cast<std::int64_t>(blockIdx.x) * ReportPolicy::kThreads + threadIdx.x;
+  if (i >= count) {
+    return;
+  }
+  const bool by_boxes = boxed[i] >= 0 && (flags[i] & dense) == 0;
+  if (evaluated != nullptr) {
+    evaluated[i] = by_boxes ? boxed[i] : n;
+  }
+  if (method != nullptr) {
+    method[i] = static_cast<std::int32_t>(by_boxes ? Method::kBoxes : Method::kDense);
+  }
+}
+
 }  // namespace
 
 void launch_dense_report(std::int64_t m, std::int64_t n, std::int64_t* evaluated,
@@ -41,6 +59,17 @@ void launch_dense_report(std::int64_t m, std::int64_t n, std::int64_t* evaluated
   cuda_launch("kde_report_kernel", kde_report_kernel,
               static_cast<unsigned>(std::min(blocks, ReportPolicy::kMostBlocks)),
               ReportPolicy::kThreads, 0, stream, m, n, evaluated, method);
+}
+
+void launch_box_report(std::int64_t count, std::int64_t n, const std::int64_t* boxed,
+                       const std::uint8_t* flags, std::uint8_t dense, std::int64_t* evaluated,
+                       std::int32_t* method, void* stream) {
+  if (evaluated == nullptr && method == nullptr) {
+    return;
+  }
+  const std::int64_t blocks = (count + ReportPolicy::kThreads - 1) / ReportPolicy::kThreads;
+  cuda_launch("kde_boxes_report_kernel", kde_boxes_report_kernel, static_cast<unsigned>(blocks),
+              ReportPolicy::kThreads, 0, stream, count, n, boxed, flags, dense, evaluated, method);
 }
 
 }  // namespace scf::kde

@@ -51,5 +51,28 @@ TEST(KdeCommandCuda, DebiasedIsTheCpus) {
   }
 }
 
+// A grid whose far corners weigh nothing at a small bandwidth.
+TEST(KdeCommandCuda, ToleranceSkipsDataAndSaysSo) {
+  const ScratchFolder scratch;
+  std::string grid;
+  for (int i = 0; i < 1200; ++i) {
+    grid += std::to_string(i % 40) + "," + std::to_string(i / 40) + "\n";
+  }
+  const std::string data = scratch.write("grid.csv", grid);
+  const std::string query = scratch.write("two.csv", "3,4\n20.5,17\n");
+  std::vector<std::string> arguments = {"kde", data,          "--query", query,      "--bandwidth",
+                                        "0.5", "--tolerance", "1e-9",    "--device", "cuda"};
+  const Json skipping = run_json(arguments);
+  arguments[7] = "0";
+  const Json dense = run_json(arguments);
+  EXPECT_EQ(skipping["methods"],
+            Json({{"dense", 0}, {"boxes", 2}, {"screen", 0}, {"expansion", 0}}));
+  EXPECT_LT(skipping["mean_evaluated"].get<double>(), 0.4 * 1200);
+  EXPECT_EQ(dense["methods"]["dense"], 2);
+  EXPECT_EQ(dense["mean_evaluated"], 1200);
+  EXPECT_NEAR(skipping["mean_log_density"].get<double>(), dense["mean_log_density"].get<double>(),
+              2e-9);
+}
+
 }  // namespace
 }  // namespace scf::test

@@ -114,7 +114,7 @@ std::vector<KdeProblem<T>> wide_problems(std::int64_t d) {
 class KdeExpansion : public OnBackend<BackendCase> {};
 
 TEST_P(KdeExpansion, IsOffByNoMoreThanTheToleranceAllows) {
-  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no tolerance yet";
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no series";
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     const Context context(Backend::kCpu);
@@ -157,7 +157,7 @@ TEST(KdeExpansionOrder, FollowsTheTolerance) {
 }
 
 TEST_P(KdeExpansion, IsReported) {
-  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no tolerance yet";
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no series";
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     const Context context(Backend::kCpu);
@@ -185,7 +185,7 @@ TEST_P(KdeExpansion, IsReported) {
 }
 
 TEST_P(KdeExpansion, RepeatsOnAnyNumberOfThreads) {
-  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no tolerance yet";
+  if (GetParam().backend != Backend::kCpu) GTEST_SKIP() << "CUDA has no series";
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
     auto problem = indexed(normal_problem<T>({6000, 150, 2}, 63), "repeat");

@@ -107,10 +107,16 @@ scf_status EvaluateCall<T>::workspace_size(std::size_t* bytes) const {
 }
 
 template <class T>
-scf_status EvaluateCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+scf_status EvaluateCall<T>::enqueue(void* workspace, std::size_t workspace_bytes,
+                                    void* stream) const {
   const auto function = of_dtype<T>(scf_kde_evaluate_f32, scf_kde_evaluate_f64);
-  const scf_status status = function(context, kde, queries.x, queries.m, queries.ldx, params,
-                                     outputs_pointer, workspace, workspace_bytes, nullptr);
+  return function(context, kde, queries.x, queries.m, queries.ldx, params, outputs_pointer,
+                  workspace, workspace_bytes, stream);
+}
+
+template <class T>
+scf_status EvaluateCall<T>::run_with(void* workspace, std::size_t workspace_bytes) {
+  const scf_status status = enqueue(workspace, workspace_bytes, nullptr);
   owner_.synchronize();
   return status;
 }

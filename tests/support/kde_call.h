@@ -71,6 +71,8 @@ class EvaluateCall {
   scf_status run();
   // The evaluation alone, with the workspace given.
   scf_status run_with(void* workspace, std::size_t workspace_bytes);
+  // The same, in a stream, which is not waited for.
+  scf_status enqueue(void* workspace, std::size_t workspace_bytes, void* stream) const;
   scf_status workspace_size(std::size_t* bytes) const;
 
   [[nodiscard]] KdeResults<T> results() const;
