@@ -39,6 +39,8 @@ struct BatchNeeds {
   int vectors = 0;  // partial vectors a query: 0, 1 or 2
   int top = 0;
   bool tangent = false;
+  std::int64_t chunk_bytes = 0;  // a query and chunk, of what a pass needs besides
+  std::int64_t query_bytes = 0;  // a query
 };
 
 struct SubBatchPolicy {
@@ -51,9 +53,11 @@ struct SubBatchPolicy {
 template <class T>
 std::int64_t sub_batch_size(const DataView<T>& data, const ChunkPlan& plan, std::int64_t m,
                             const BatchNeeds& needs) {
-  const std::int64_t a_chunk = 8 * needs.sums + 8 * needs.vectors * data.pitch + 16 * needs.top;
-  const std::int64_t a_query =
-      plan.chunks * a_chunk + 4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128;
+  const std::int64_t a_chunk =
+      8 * needs.sums + 8 * needs.vectors * data.pitch + 16 * needs.top + needs.chunk_bytes;
+  const std::int64_t a_query = plan.chunks * a_chunk +
+                               4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128 +
+                               needs.query_bytes;
   const std::int64_t fits = SubBatchPolicy::kBytes / a_query / SubBatchPolicy::kStep;
   const std::int64_t size =
       std::clamp(fits * SubBatchPolicy::kStep, SubBatchPolicy::kStep, SubBatchPolicy::kMost);

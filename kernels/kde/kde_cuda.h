@@ -6,6 +6,7 @@
 
 #include "kde/kde.h"
 #include "kde/kde_draw.h"
+#include "kde/kde_survivors_layout.h"
 #include "kde/kde_tensor_layout.h"
 #include "kde/kde_tiled_layout.h"
 
@@ -49,8 +50,8 @@ struct CudaKdeArrays;
 template <class T>
 class CudaKde {
  public:
-  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const DrawView& draws,
-          std::unique_ptr<CudaKdeArrays<T>> arrays);
+  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const ScreenData& screen,
+          const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
@@ -58,6 +59,8 @@ class CudaKde {
   [[nodiscard]] const DataView<T>& view() const noexcept { return view_; }
   // The same data for the tensor kernels, where they are held for those.
   [[nodiscard]] const TensorData& tensor() const noexcept { return tensor_; }
+  // The same for the screen of the exact repair, of data in single precision.
+  [[nodiscard]] const ScreenData& screen() const noexcept { return screen_; }
   // Where draws look a datum up; given indices are the rows of the view.
   [[nodiscard]] const DrawView& draws() const noexcept { return draws_; }
   [[nodiscard]] std::int64_t size() const noexcept { return view_.n; }
@@ -67,6 +70,7 @@ class CudaKde {
   int device_;
   DataView<T> view_;
   TensorData tensor_;
+  ScreenData screen_;
   DrawView draws_;
   std::unique_ptr<CudaKdeArrays<T>> arrays_;
 };

@@ -8,7 +8,10 @@
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
 //   tiled,
 //                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
-//                whose result does not keep the promise: a list, the moments in double, merge
+//                whose result does not keep the promise
+//   survivors    [f32] those: a list, a screen of all data, the moments in double over the data
+//                that it keeps, merge; flags queries of too many, for which a list and a pass in
+//                double over all data
 //   second order Jacobian outputs of all queries, or the divergence of those where one pass
 //                cancels: a pass in double about the posterior mean, merge
 //   top          the K most probable data: a pass in double, merge
@@ -23,6 +26,7 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_cuda.h"
+#include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
 
@@ -38,6 +42,7 @@ struct Workspace {
   std::int32_t* list_size;
   Partials partials;
   TensorQueries tensor;  // null where the tensor kernels have no part
+  ScreenQueries screen;  // null where nothing is repaired
 };
 
 template <class T>
@@ -76,20 +81,31 @@ bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs
          (sizes || outputs.effective_sample_size == nullptr);
 }
 
+// Whether queries are repaired: those of single precision alone are, for what moments give.
 template <class T>
-BatchNeeds needs_of(const Outputs<T>& outputs) {
+bool uses_screen(const CudaKde<T>& kde, const Outputs<T>& outputs) {
+  return kde.screen().rows != nullptr && wants_moments(outputs);
+}
+
+template <class T>
+BatchNeeds needs_of(const CudaKde<T>& kde, const Outputs<T>& outputs) {
   BatchNeeds needs;
   needs.sums = wants_second_order(outputs) ? int{kSecondOrderSums} : int{kMomentSums};
   needs.vectors = wants_second_order(outputs) ? 2 : wants_vectors(outputs) ? 1 : 0;
   needs.top = wants_top(outputs) ? outputs.top : 0;
   needs.tangent = wants_tangent(outputs);
+  if (uses_screen(kde, outputs)) {
+    needs.chunk_bytes = sizeof(std::int32_t) + kSurvivors * sizeof(std::uint32_t);
+    needs.query_bytes = sizeof(ScreenQuery) + sizeof(std::uint16_t) * kde.screen().columns;
+  }
   return needs;
 }
 
 template <class T>
-Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
+Workspace<T> take_workspace(Arena& arena, const CudaKde<T>& kde, const ChunkPlan& plan,
                             std::int64_t size, const Outputs<T>& outputs, bool tensor) {
-  const BatchNeeds needs = needs_of(outputs);
+  const DataView<T>& data = kde.view();
+  const BatchNeeds needs = needs_of(kde, outputs);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
   workspace.results.flags = arena.take<std::uint8_t>(size);
@@ -103,6 +119,13 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   if (tensor) {
     workspace.tensor.states = arena.take<TensorQuery>(size);
     workspace.tensor.operands = arena.take<std::uint16_t>(size, tensor_operand_size(data.d));
+  }
+  if (uses_screen(kde, outputs)) {
+    const std::int64_t pairs = plan.chunks * size;
+    workspace.screen.queries = arena.take<ScreenQuery>(size);
+    workspace.screen.operands = arena.take<std::uint16_t>(size, kde.screen().columns);
+    workspace.screen.counts = arena.take<std::int32_t>(pairs);
+    workspace.screen.survivors = arena.take<std::uint32_t>(pairs, kSurvivors);
   }
   return workspace;
 }
@@ -135,6 +158,7 @@ class SubBatch {
            Visibility visibility, bool tensor, void* stream)
       : data_(kde.view()),
         tensor_data_(kde.tensor()),
+        screen_data_(kde.screen()),
         plan_(plan),
         workspace_(workspace),
         visibility_(visibility),
@@ -192,7 +216,23 @@ class SubBatch {
             kSingle ? Precision::kSingle : Precision::kDouble);
     if (kSingle) {
       compact(kRefine);
+      if (workspace_.screen.queries != nullptr) {
+        survivors();
+        compact(kOverflow);
+      }
       moments(Listed::kFlagged, Precision::kDouble);
+    }
+  }
+
+  // Of the list; flags those that are left to do.
+  void survivors() const {
+    if constexpr (sizeof(T) == sizeof(float)) {
+      ScreenArguments arguments = {pass(Listed::kFlagged), screen_data_, workspace_.screen};
+      double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+      arguments.pass.partials.vectors = vectors;
+      launch_survivors(arguments, visibility_, count_, stream_);
+      launch_merge_moments(arguments.pass, count_, Precision::kSurvivors, TensorMerge{}, outputs_,
+                           workspace_.results, stream_);
     }
   }
 
@@ -262,6 +302,7 @@ class SubBatch {
 
   const DataView<T>& data_;
   const TensorData& tensor_data_;
+  const ScreenData& screen_data_;
   const ChunkPlan& plan_;
   const Workspace<T>& workspace_;
   Visibility visibility_;
@@ -286,8 +327,9 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& /*context*/, const Cu
   const DataView<T>& data = kde.view();
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
-  (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs, uses_tensor(kde, queries, outputs));
+  (void)take_workspace(arena, kde, plan,
+                       sub_batch_size(data, plan, queries.m, needs_of(kde, outputs)), outputs,
+                       uses_tensor(kde, queries, outputs));
   return arena.used();
 }
 
@@ -297,11 +339,11 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const CudaDeviceScope scope(context.device());
   const DataView<T>& data = kde.view();
   const ChunkPlan plan = chunk_plan(data.n, data.d);
-  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
+  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(kde, outputs));
   Arena arena(workspace);
   const Visibility visibility = visibility_of(data, queries);
   const bool tensor = uses_tensor(kde, queries, outputs);
-  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, tensor);
+  const Workspace<T> pieces = take_workspace(arena, kde, plan, size, outputs, tensor);
   SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));

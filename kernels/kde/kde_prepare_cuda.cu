@@ -16,6 +16,7 @@
 
 #include "common/cuda_check.cuh"
 #include "kde/kde_cuda.h"
+#include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
 
@@ -39,6 +40,10 @@ struct CudaKdeArrays {
   DeviceArray<DrawClass> draw_classes;
   DeviceArray<double> draw_class_prefix;
   DeviceArray<std::uint16_t> tensor_tiles;
+  DeviceArray<std::uint16_t> screen_rows;
+  DeviceArray<float> screen_norms;
+  DeviceArray<float> screen_log_weights;
+  DeviceArray<ScreenBounds> screen_bounds;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -57,13 +62,23 @@ struct CudaKdeArrays {
     draw_classes.outlive_stream();
     draw_class_prefix.outlive_stream();
     tensor_tiles.outlive_stream();
+    screen_rows.outlive_stream();
+    screen_norms.outlive_stream();
+    screen_log_weights.outlive_stream();
+    screen_bounds.outlive_stream();
   }
 };
 
 template <class T>
 CudaKde<T>::CudaKde(int device, const DataView<T>& view, const TensorData& tensor,
-                    const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays)
-    : device_(device), view_(view), tensor_(tensor), draws_(draws), arrays_(std::move(arrays)) {}
+                    const ScreenData& screen, const DrawView& draws,
+                    std::unique_ptr<CudaKdeArrays<T>> arrays)
+    : device_(device),
+      view_(view),
+      tensor_(tensor),
+      screen_(screen),
+      draws_(draws),
+      arrays_(std::move(arrays)) {}
 
 template <class T>
 CudaKde<T>::~CudaKde() {
@@ -465,6 +480,36 @@ TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>
   return {};
 }
 
+// The data once more, for the screen of the exact repair; view has its summaries.
+ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& view,
+                          CudaKdeArrays<float>& arrays, void* stream) {
+  const AllocatorCallbacks& allocator = context.allocator();
+  const DeviceArray<double> range(allocator, 1, stream);
+  launch_screen_range(view, range.data(), stream);
+  const auto rows =
+      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(view.n), kPaddedRows));
+  ScreenData screen;
+  screen.unit = screen_unit(to_host(range.data(), 1, stream)[0]);
+  screen.columns = screen_columns(view.d);
+  arrays.screen_rows = DeviceArray<std::uint16_t>(allocator, rows * screen.columns, stream);
+  arrays.screen_norms = DeviceArray<float>(allocator, rows, stream);
+  arrays.screen_bounds = DeviceArray<ScreenBounds>(allocator, 1, stream);
+  if (view.weight_factors != nullptr) {
+    arrays.screen_log_weights = DeviceArray<float>(allocator, rows, stream);
+    screen.log_weights = arrays.screen_log_weights.data();
+  }
+  launch_screen_layout(view, screen.unit, arrays.screen_rows.data(), arrays.screen_norms.data(),
+                       arrays.screen_log_weights.data(), arrays.screen_bounds.data(), stream);
+  screen.rows = arrays.screen_rows.data();
+  screen.norms = arrays.screen_norms.data();
+  screen.bounds = arrays.screen_bounds.data();
+  return screen;
+}
+ScreenData lay_out_screen(const CudaContext& /*context*/, const DataView<double>& /*view*/,
+                          CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
+  return {};
+}
+
 }  // namespace
 
 template <class T>
@@ -503,9 +548,10 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
   const TensorData tensor = lay_out_tensor(context, view, host.exponents(), *arrays, stream);
+  const ScreenData screen = lay_out_screen(context, view, *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, draws,
+  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, screen, draws,
                                             std::move(arrays));
 }
 
