@@ -450,11 +450,17 @@ void summarise(const CudaContext& context, const DataView<T>& view, CudaKdeArray
               arrays.lower.data(), arrays.upper.data(), arrays.mean.data(), arrays.variance.data());
 }
 
-// The data once more, for the tensor kernels; view has its summaries.
+// The data once more, for the tensor kernels where they are fit for them, and in any case how far
+// they lie from their mean; view has its summaries.
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
                           const std::vector<float>& exponents, CudaKdeArrays<float>& arrays,
                           void* stream) {
   TensorData tensor;
+  const DeviceArray<double> squares(context.allocator(), 2, stream);
+  launch_tensor_radius(view, squares.data(), stream);
+  const std::vector<double> host = to_host(squares.data(), 2, stream);
+  tensor.radius = std::sqrt(host[0]);
+  tensor.range = std::sqrt(host[1]);
   const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
     return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
   });
@@ -462,11 +468,6 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   if (view.d > kTensorDimensions || (weighted && (view.d > kSmallTensorDimensions || !fit))) {
     return tensor;
   }
-  const DeviceArray<double> squares(context.allocator(), 2, stream);
-  launch_tensor_radius(view, squares.data(), stream);
-  const std::vector<double> host = to_host(squares.data(), 2, stream);
-  tensor.radius = std::sqrt(host[0]);
-  tensor.range = std::sqrt(host[1]);
   tensor.unit = tensor_unit(tensor.radius, tensor.range);
   arrays.tensor_tiles =
       DeviceArray<std::uint16_t>(context.allocator(), tensor_data_size(view.n, view.d), stream);
@@ -481,15 +482,13 @@ TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>
 }
 
 // The data once more, for the screen of the exact repair; view has its summaries.
-ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& view,
+ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& view, double range,
                           CudaKdeArrays<float>& arrays, void* stream) {
   const AllocatorCallbacks& allocator = context.allocator();
-  const DeviceArray<double> range(allocator, 1, stream);
-  launch_screen_range(view, range.data(), stream);
   const auto rows =
       static_cast<std::int64_t>(round_up(static_cast<std::size_t>(view.n), kPaddedRows));
   ScreenData screen;
-  screen.unit = screen_unit(to_host(range.data(), 1, stream)[0]);
+  screen.unit = screen_unit(range);
   screen.columns = screen_columns(view.d);
   arrays.screen_rows = DeviceArray<std::uint16_t>(allocator, rows * screen.columns, stream);
   arrays.screen_norms = DeviceArray<float>(allocator, rows, stream);
@@ -506,7 +505,7 @@ ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& vie
   return screen;
 }
 ScreenData lay_out_screen(const CudaContext& /*context*/, const DataView<double>& /*view*/,
-                          CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
+                          double /*range*/, CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
   return {};
 }
 
@@ -548,7 +547,7 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
   const TensorData tensor = lay_out_tensor(context, view, host.exponents(), *arrays, stream);
-  const ScreenData screen = lay_out_screen(context, view, *arrays, stream);
+  const ScreenData screen = lay_out_screen(context, view, tensor.range, *arrays, stream);
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
   return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, screen, draws,

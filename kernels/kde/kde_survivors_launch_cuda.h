@@ -41,9 +41,6 @@ struct ScreenArguments {
 // The unit U for data whose components about their mean are at most this.
 [[nodiscard]] double screen_unit(double range);
 
-// Largest |component| of data about their mean, on the device.
-void launch_screen_range(const DataView<float>& data, double* range, void* stream);
-
 // Writes all but the unit and the number of columns.
 void launch_screen_layout(const DataView<float>& data, double unit, std::uint16_t* rows,
                           float* norms, float* log_weights, ScreenBounds* bounds, void* stream);

@@ -90,25 +90,6 @@ __device__ void raise(double* to, double value) {
             static_cast<unsigned long long>(__double_as_longlong(value)));
 }
 
-__global__ void __launch_bounds__(ScreenPreparePolicy::kThreads)
-    kde_screen_range_kernel(const DataView<float> data, double* range) {
-  const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * ScreenPreparePolicy::kRows;
-  double largest = 0;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * ScreenPreparePolicy::kRows + threadIdx.x / 32;
-       row < data.n; row += step) {
-    for (std::int64_t column = lane; column < data.d; column += 32) {
-      largest = max(largest, fabs(static_cast<double>(data.rows[row * data.pitch + column]) -
-                                  data.mean[column]));
-    }
-  }
-  largest = warp_maximum(largest);
-  if (lane == 0) {
-    raise(range, largest);
-  }
-}
-
 __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePolicy::kBlocks)
     kde_screen_layout_kernel(const DataView<float> data, double unit, int columns,
                              std::int64_t rows, std::uint16_t* to, float* norms, float* log_weights,
@@ -240,12 +221,6 @@ unsigned row_blocks(std::int64_t rows) {
 
 double screen_unit(double range) {
   return range > 0 ? unit_of(range) : 1.0;
-}
-
-void launch_screen_range(const DataView<float>& data, double* range, void* stream) {
-  cuda_check(cudaMemsetAsync(range, 0, sizeof(*range), as_stream(stream)), "cudaMemsetAsync");
-  cuda_launch("kde_screen_range_kernel", kde_screen_range_kernel, row_blocks(data.n),
-              ScreenPreparePolicy::kThreads, 0, stream, data, range);
 }
 
 void launch_screen_layout(const DataView<float>& data, double unit, std::uint16_t* rows,

@@ -6,6 +6,7 @@
 // sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
 // steps of a flow's solver whose field costs nothing.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -31,13 +32,23 @@ constexpr std::int64_t kFlowSteps = 4;  // as reported_workloads() takes them
 
 template <class T>
 bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
-  const bool known = operation == "score" || operation == "jacobian" || operation == "gradient";
+  const bool known = operation == "score" || operation == "narrow_score" ||
+                     operation == "jacobian" || operation == "gradient";
   if (!known) {
     return false;
   }
   auto problem = normal_problem<T>(shape, 1);
   const OutputSet score = OutputSet(Output::kLogDensity) | Output::kScore;
-  if (operation == "score") {
+  if (operation == "narrow_score") {  // between two data, at a twentieth of their distance
+    problem.bandwidth = 0.05 * std::sqrt(2.0 * static_cast<double>(shape.d));
+    for (std::int64_t i = 0; i < shape.m * shape.d; ++i) {
+      problem.queries[static_cast<std::size_t>(i)] =
+          (problem.data[static_cast<std::size_t>(i)] +
+           problem.data[static_cast<std::size_t>(i + shape.d)]) /
+          2;
+    }
+    evaluate(context, problem, score);
+  } else if (operation == "score") {
     evaluate(context, problem, score);
   } else if (operation == "jacobian") {
     problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
