@@ -3,6 +3,9 @@
 // The batch runs in sub-batches whose size only bounds the workspace. Each one is
 //
 //   setup        check and lay out the queries
+//   screened     [f32, with a tolerance, what skips_data() says] a screen of all data, the moments
+//                in double over the data that it keeps, merge; flags queries of too many, which
+//                alone go on
 //   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
 //                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
@@ -87,6 +90,14 @@ bool uses_screen(const CudaKde<T>& kde, const Outputs<T>& outputs) {
   return kde.screen().rows != nullptr && wants_moments(outputs);
 }
 
+// Whether queries may leave out what the tolerance allows; the others' steps take all data.
+template <class T>
+bool skips_data(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  return queries.tolerance > 0 && kde.screen().indexed && uses_screen(kde, outputs) &&
+         kde.dimension() >= kFirstScreenDimension && queries.labels == nullptr &&
+         !wants_tangent(outputs) && !wants_top(outputs);
+}
+
 template <class T>
 BatchNeeds needs_of(const CudaKde<T>& kde, const Outputs<T>& outputs) {
   BatchNeeds needs;
@@ -147,6 +158,8 @@ Outputs<T> outputs_from(Outputs<T> outputs, std::int64_t first) {
   outputs.effective_sample_size = advance(outputs.effective_sample_size, first);
   outputs.top_indices = advance(outputs.top_indices, first * outputs.top);
   outputs.top_weights = advance(outputs.top_weights, first * outputs.top);
+  outputs.evaluated = advance(outputs.evaluated, first);
+  outputs.method = advance(outputs.method, first);
   return outputs;
 }
 
@@ -155,7 +168,7 @@ template <class T>
 class SubBatch {
  public:
   SubBatch(const CudaKde<T>& kde, const ChunkPlan& plan, const Workspace<T>& workspace,
-           Visibility visibility, bool tensor, void* stream)
+           Visibility visibility, bool tensor, double window, void* stream)
       : data_(kde.view()),
         tensor_data_(kde.tensor()),
         screen_data_(kde.screen()),
@@ -163,6 +176,7 @@ class SubBatch {
         workspace_(workspace),
         visibility_(visibility),
         tensor_(tensor),
+        window_(window),
         stream_(stream) {}
 
   void run(const Queries<T>& queries, const Outputs<T>& outputs, std::int64_t first,
@@ -208,31 +222,46 @@ class SubBatch {
 
   void moments() const {
     constexpr bool kSingle = sizeof(T) == sizeof(float);
-    if (tensor_) {
-      tensor();
-      compact(kDirect);
+    Listed left = Listed::kAll;
+    if (window_ > 0) {
+      survivors(Listed::kAll);
+      compact(kOverflow);
+      left = Listed::kFlagged;
     }
-    moments(tensor_ ? Listed::kFlagged : Listed::kAll,
-            kSingle ? Precision::kSingle : Precision::kDouble);
+    if (tensor_) {
+      tensor(left);
+      compact(kDirect);
+      left = Listed::kFlagged;
+    }
+    moments(left, kSingle ? Precision::kSingle : Precision::kDouble);
     if (kSingle) {
       compact(kRefine);
       if (workspace_.screen.queries != nullptr) {
-        survivors();
+        survivors(Listed::kFlagged);
         compact(kOverflow);
       }
       moments(Listed::kFlagged, Precision::kDouble);
     }
   }
 
-  // Of the list; flags those that are left to do.
-  void survivors() const {
+  // Flags those that are left to do. All queries: by the tolerance; a list: as the promise asks.
+  void survivors(Listed listed) const {
     if constexpr (sizeof(T) == sizeof(float)) {
-      ScreenArguments arguments = {pass(Listed::kFlagged), screen_data_, workspace_.screen};
+      const bool all = listed == Listed::kAll;
+      ScreenArguments arguments = {pass(listed), screen_data_, workspace_.screen, 0, data_.n};
+      if (all) {
+        arguments.window = window_;
+        arguments.most = static_cast<std::int64_t>(kMostSurviving * static_cast<double>(data_.n));
+      }
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
       arguments.pass.partials.vectors = vectors;
       launch_survivors(arguments, visibility_, count_, stream_);
       launch_merge_moments(arguments.pass, count_, Precision::kSurvivors, TensorMerge{}, outputs_,
                            workspace_.results, stream_);
+      if (all) {
+        launch_survivors_report(arguments, workspace_.results.flags, outputs_.evaluated,
+                                outputs_.method, stream_);
+      }
     }
   }
 
@@ -244,10 +273,10 @@ class SubBatch {
                          stream_);
   }
 
-  // Flags all queries, kDirect those that are left to do.
-  void tensor() const {
+  // Flags kDirect those that are left to do.
+  void tensor(Listed listed) const {
     if constexpr (sizeof(T) == sizeof(float)) {
-      TensorArguments arguments = {pass(Listed::kAll), tensor_data_, workspace_.tensor};
+      TensorArguments arguments = {pass(listed), tensor_data_, workspace_.tensor};
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
       arguments.pass.partials.vectors = vectors;
       launch_tensor_queries(arguments.pass, tensor_data_, workspace_.tensor,
@@ -307,6 +336,7 @@ class SubBatch {
   const Workspace<T>& workspace_;
   Visibility visibility_;
   bool tensor_;
+  double window_;  // 0: no data are skipped
   void* stream_;
   std::int64_t count_ = 0;
   Outputs<T> outputs_;
@@ -344,11 +374,15 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const Visibility visibility = visibility_of(data, queries);
   const bool tensor = uses_tensor(kde, queries, outputs);
   const Workspace<T> pieces = take_workspace(arena, kde, plan, size, outputs, tensor);
-  SubBatch<T> batch(kde, plan, pieces, visibility, tensor, stream);
+  const bool skips = skips_data(kde, queries, outputs);
+  const double window = skips ? screen_window(data.n, queries.tolerance) : 0.0;
+  SubBatch<T> batch(kde, plan, pieces, visibility, tensor, window, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));
   }
-  launch_dense_report(queries.m, data.n, outputs.evaluated, outputs.method, stream);
+  if (!skips) {
+    launch_dense_report(queries.m, data.n, outputs.evaluated, outputs.method, stream);
+  }
 }
 
 template std::size_t kde_evaluate_workspace_cuda(const CudaContext&, const CudaKde<float>&,

@@ -547,7 +547,8 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
   const TensorData tensor = lay_out_tensor(context, view, host.exponents(), *arrays, stream);
-  const ScreenData screen = lay_out_screen(context, view, tensor.range, *arrays, stream);
+  ScreenData screen = lay_out_screen(context, view, tensor.range, *arrays, stream);
+  screen.indexed = data.index != Index::kNone;
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
   return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, screen, draws,

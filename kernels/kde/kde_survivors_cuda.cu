@@ -13,6 +13,8 @@
 // of the data without a sort or an atomic; the maximum alone is atomic, and has no order. One
 // product of halves a pair, no exponential. Memory traffic: 2 columns bytes a datum and 128
 // queries, from L2, twice; survivors are 4 bytes each.
+#include <cmath>
+
 #include "common/cuda_check.cuh"
 #include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
@@ -33,12 +35,13 @@ __device__ double window_of(const ScreenQuery& query, double best, std::int64_t 
 }
 
 // The least s that survives; none where the query is not to be repaired.
-__device__ float cut_of(const ScreenQuery& query, std::int64_t n) {
+__device__ float cut_of(const ScreenQuery& query, double asked, std::int64_t n) {
   const auto best = static_cast<double>(from_ordered(query.best));
   if (query.declined || !(best > -INFINITY)) {
     return INFINITY;
   }
-  const double cut = best - 2 * query.error - window_of(query, best, n) / query.slope;
+  const double window = asked > 0 ? asked : window_of(query, best, n);
+  const double cut = best - 2 * query.error - window / query.slope;
   return static_cast<float>(fma(-kCutMargin, fabs(cut), cut));
 }
 
@@ -94,7 +97,7 @@ class ScreenBlock {
       limit_[row] = minus_infinity<float>();
       found_[row] = 0;
       if constexpr (kCollect) {
-        limit_[row] = inside ? cut_of(query, arguments_.pass.data.n) : INFINITY;
+        limit_[row] = inside ? cut_of(query, arguments_.window, arguments_.pass.data.n) : INFINITY;
         active = active || limit_[row] < INFINITY;
       } else {
         active = active || (inside && !query.declined);
@@ -405,6 +408,16 @@ __device__ __forceinline__ double group_sum(double value, int width) {
   return value;
 }
 
+// How many data the query keeps, more than kSurvivors of a chunk counting as one more.
+__device__ std::int64_t survivors_of(const ScreenArguments& arguments, const Slot& slot) {
+  const Partials& partials = arguments.pass.partials;
+  int sum = 0;
+  for (int chunk = slot.lane; chunk < partials.chunks; chunk += 32) {
+    sum += arguments.screen.counts[chunk * partials.slots + slot.slot];
+  }
+  return __reduce_add_sync(~0u, sum);
+}
+
 // The warp's survivors in double, by direct differences: the sums that the moments' merge takes.
 __global__ void __launch_bounds__(SurvivorsPolicy::kThreads, SurvivorsPolicy::kBlocks)
     kde_survivors_kernel(const __grid_constant__ ScreenArguments arguments) {
@@ -419,7 +432,8 @@ __global__ void __launch_bounds__(SurvivorsPolicy::kThreads, SurvivorsPolicy::kB
   }
   const auto chunk = static_cast<int>(blockIdx.y);
   const std::int64_t pair = chunk * partials.slots + slot.slot;
-  const bool declined = arguments.screen.queries[slot.slot].declined;
+  const bool declined = arguments.screen.queries[slot.slot].declined ||
+                        survivors_of(arguments, slot) > arguments.most;
   const int found = declined ? kSurvivors + 1 : arguments.screen.counts[pair];
   const int count = found > kSurvivors ? 0 : found;
   const QueryState& state = pass.queries.states[slot.query];
@@ -502,6 +516,27 @@ __global__ void __launch_bounds__(SurvivorsPolicy::kThreads, SurvivorsPolicy::kB
   }
 }
 
+__global__ void __launch_bounds__(SurvivorsPolicy::kThreads, SurvivorsPolicy::kBlocks)
+    kde_survivors_report_kernel(const __grid_constant__ ScreenArguments arguments,
+                                const std::uint8_t* flags, std::int64_t* evaluated,
+                                std::int32_t* method) {
+  Slot slot;
+  if (!find_slot(arguments.pass.queries, slot)) {
+    return;
+  }
+  const std::int64_t kept = survivors_of(arguments, slot);
+  if (slot.lane != 0) {
+    return;
+  }
+  const bool dense = (flags[slot.query] & (kOverflow | kFar | kSecondPass)) != 0;
+  if (evaluated != nullptr) {
+    evaluated[slot.query] = dense ? arguments.pass.data.n : kept;
+  }
+  if (method != nullptr) {
+    method[slot.query] = static_cast<std::int32_t>(dense ? Method::kDense : Method::kScreen);
+  }
+}
+
 template <bool kCollect, Visibility kVisibility, bool kLong>
 void launch_sweep(const ScreenArguments& arguments, dim3 grid, void* stream) {
   cuda_launch("kde_screen_kernel", kde_screen_kernel<kCollect, kVisibility, kLong>, grid,
@@ -533,6 +568,21 @@ void launch_survivors(const ScreenArguments& arguments, Visibility visibility, s
   }
   cuda_launch("kde_survivors_kernel", kde_survivors_kernel, dim3(merge_blocks(most), chunks),
               SurvivorsPolicy::kThreads, 0, stream, arguments);
+}
+
+double screen_window(std::int64_t n, double tolerance) {
+  constexpr double kSpare = 1.0 / (1 << 20);  // more than logarithms round
+  return std::log2(static_cast<double>(n)) - std::log2(tolerance) + kSpare;
+}
+
+void launch_survivors_report(const ScreenArguments& arguments, const std::uint8_t* flags,
+                             std::int64_t* evaluated, std::int32_t* method, void* stream) {
+  if (evaluated == nullptr && method == nullptr) {
+    return;
+  }
+  cuda_launch("kde_survivors_report_kernel", kde_survivors_report_kernel,
+              merge_blocks(arguments.pass.queries.count), SurvivorsPolicy::kThreads, 0, stream,
+              arguments, flags, evaluated, method);
 }
 
 }  // namespace scf::kde

@@ -34,7 +34,12 @@ struct ScreenArguments {
   PassArguments<float> pass;
   ScreenData data;
   ScreenQueries screen;
+  double window;      // how far below the best data are left out, log2 units; 0: for the promise
+  std::int64_t most;  // data that a query may keep
 };
+
+// The window at which n data may weigh a share `tolerance` of the sum together.
+[[nodiscard]] double screen_window(std::int64_t n, double tolerance);
 
 // ---- kde_survivors_prepare_cuda.cu --------------------------------------------------------------
 
@@ -53,5 +58,10 @@ void launch_screen_queries(const ScreenArguments& arguments, std::int64_t most, 
 // double over them. A query that has too many, or was declined, gets a sum that is NaN.
 void launch_survivors(const ScreenArguments& arguments, Visibility visibility, std::int64_t most,
                       void* stream);
+
+// Says of all queries of a pass how many data were summed, after the merge has set flags: where
+// those ask for more, all of them, dense. Null outputs are not written.
+void launch_survivors_report(const ScreenArguments& arguments, const std::uint8_t* flags,
+                             std::int64_t* evaluated, std::int32_t* method, void* stream);
 
 }  // namespace scf::kde

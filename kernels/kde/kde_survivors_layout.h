@@ -20,6 +20,11 @@ inline constexpr int kScreenStep = 16;  // columns of one product of a tensor co
 // Data of a chunk that a query may keep.
 inline constexpr int kSurvivors = 64;
 
+// From here on evaluations with a tolerance skip data by the screen, and of those that keep more
+// than this share of all data none is repaired so.
+inline constexpr std::int64_t kFirstScreenDimension = 32;
+inline constexpr double kMostSurviving = 0.25;
+
 [[nodiscard]] SCF_HOST_DEVICE constexpr int screen_columns(std::int64_t d) {
   const std::int64_t used = d <= kScreenSplitDimensions ? 3 * d : d;
   return static_cast<int>((used + kScreenStep - 1) / kScreenStep * kScreenStep);
@@ -42,6 +47,7 @@ struct ScreenData {
   const ScreenBounds* bounds = nullptr;  // on the device
   double unit = 0;                       // U
   int columns = 0;
+  bool indexed = false;  // whether evaluations with a tolerance may skip data by it
 };
 
 // Sizes of the screen's kernel; long: products are summed in pieces, which takes as many registers

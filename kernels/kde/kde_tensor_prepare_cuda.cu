@@ -276,11 +276,13 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
                               const TensorData data, const TensorQueries queries, int dims,
                               std::uint8_t* flags) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t query =
+  const std::int64_t slot =
       static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
-  if (query >= pass.queries.count) {
+  const QueryList<float>& list = pass.queries;
+  if (slot >= (list.list == nullptr ? list.count : *list.list_size)) {
     return;
   }
+  const std::int64_t query = list.list == nullptr ? slot : list.list[slot];
   const QueryState& state = pass.queries.states[query];
   const float* const x = pass.queries.x + query * pass.data.pitch;
   const auto offset_of = [&](int column) {
