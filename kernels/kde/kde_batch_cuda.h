@@ -44,7 +44,7 @@ struct BatchNeeds {
 };
 
 struct SubBatchPolicy {
-  static constexpr std::int64_t kBytes = std::int64_t{32} << 20;  // of workspace, about
+  static constexpr std::int64_t kBytes = std::int64_t{64} << 20;  // of workspace, about
   static constexpr std::int64_t kStep = 64;
   static constexpr std::int64_t kMost = 65536;
 };

@@ -55,7 +55,7 @@ class ScreenBlock {
  public:
   static constexpr int kQueries = P::queries(kLong);
   struct Shared {
-    std::uint16_t queries[2][kQueries * P::kPitch];
+    std::uint16_t queries[kLong ? 2 : 1][kQueries * P::kPitch];
     std::uint16_t data[2][P::kData * P::kPitch];
     float norms[2][P::kData];
     float log_weights[2][P::kData];
@@ -66,7 +66,11 @@ class ScreenBlock {
         shared_(shared),
         lane_(static_cast<int>(threadIdx.x) % 32),
         warp_(static_cast<int>(threadIdx.x) / 32),
-        stages_((arguments.data.columns + P::kDepth - 1) / P::kDepth) {}
+        columns_(arguments.data.columns),
+        stages_(kLong ? (columns_ + P::kDepth - 1) / P::kDepth : 1),
+        pieces_(kLong ? P::kDepth / 8 : columns_ / 8),
+        piece_(static_cast<int>(threadIdx.x) % pieces_),
+        row_(static_cast<int>(threadIdx.x) / pieces_) {}
 
   __device__ __forceinline__ void run(std::int64_t first_slot, std::int64_t count) {
     first_slot_ = first_slot;
@@ -145,30 +149,19 @@ class ScreenBlock {
     }
   }
 
-  // Starts the copies of kDepth columns of all rows, and of what a tile of data has besides.
+  // Starts the copies of a stage of all rows, a thread 16 bytes of every so many, and of what a
+  // tile of data has besides. Short rows lie in one stage: their queries are copied once.
   __device__ __forceinline__ void stage(int buffer, int tile_buffer, std::int64_t datum,
                                         int stage_at) {
-    constexpr int kPieces = P::kDepth / 8;
-    const int columns = arguments_.data.columns;
-    const int first = stage_at * P::kDepth;
-    const int piece = static_cast<int>(threadIdx.x) % kPieces;
-    const int row = static_cast<int>(threadIdx.x) / kPieces;
-    constexpr int kRows = P::kThreads / kPieces;
-    if (first + piece * 8 < columns) {
-      const std::uint16_t* const from = arguments_.data.rows + first + piece * 8;
-      std::uint16_t* const to = shared_.data[buffer] + piece * 8;
-#pragma unroll
-      for (int at = 0; at < P::kData; at += kRows) {
-        copy_async(to + (at + row) * P::kPitch, from + (datum + at + row) * columns, true);
-      }
-      if (stages_ > 1 || datum == start_) {
-        const std::uint16_t* const operands = arguments_.screen.operands + first + piece * 8;
-        std::uint16_t* const queries = shared_.queries[stages_ > 1 ? buffer : 0] + piece * 8;
-#pragma unroll
-        for (int at = 0; at < kQueries; at += kRows) {
-          const std::int64_t slot = min(first_slot_ + at + row, count_ - 1);
-          copy_async(queries + (at + row) * P::kPitch, operands + slot * columns, true);
-        }
+    const int first = stage_at * P::kDepth + piece_ * 8;
+    const int rows = P::kThreads / pieces_;
+    if (row_ < rows && (!kLong || first < columns_)) {
+      copy_rows<P::kData>(shared_.data[buffer] + piece_ * 8,
+                          arguments_.data.rows + datum * columns_ + first, rows, P::kData);
+      if (kLong || datum == start_) {
+        copy_rows<kQueries>(shared_.queries[kLong ? buffer : 0] + piece_ * 8,
+                            arguments_.screen.operands + first_slot_ * columns_ + first, rows,
+                            count_ - first_slot_);
       }
     }
     if (stage_at == 0 && threadIdx.x < P::kData / 4) {
@@ -181,20 +174,36 @@ class ScreenBlock {
     }
   }
 
+  // Rows from the thread's own on; those beyond `most` are zeros.
+  template <int kRows>
+  __device__ __forceinline__ void copy_rows(std::uint16_t* to, const std::uint16_t* from, int step,
+                                            std::int64_t most) const {
+    to += row_ * P::kPitch;
+    from += static_cast<std::int64_t>(row_) * columns_;
+    const std::int64_t stride = static_cast<std::int64_t>(step) * columns_;
+#pragma unroll 1
+    for (int at = row_; at < kRows; at += step) {
+      copy_async(to, at < most ? from : arguments_.data.rows, at < most);
+      to += step * P::kPitch;
+      from += stride;
+    }
+  }
+
   __device__ __forceinline__ void multiply(int buffer, int stage_at) {
-    const std::uint16_t* const queries = shared_.queries[stages_ > 1 ? buffer : 0] +
+    const std::uint16_t* const queries = shared_.queries[kLong ? buffer : 0] +
                                          (warp_ * (16 * R) + lane_ % 16) * P::kPitch +
                                          lane_ / 16 * 8;
     const std::uint16_t* const data =
         shared_.data[buffer] + (lane_ / 16 * 8 + lane_ % 8) * P::kPitch + lane_ / 8 % 2 * 8;
-    const int left = arguments_.data.columns - stage_at * P::kDepth;
-    if (kLong ? stage_at % P::kFlushStages == 0 : stage_at == 0) {
+    const int left = min(columns_ - stage_at * P::kDepth, P::kDepth);
+    if (!kLong || stage_at % P::kFlushStages == 0) {
       step<true>(queries, data);
     } else {
       step<false>(queries, data);
     }
-    if (left > kScreenStep) {
-      step<false>(queries + kScreenStep, data + kScreenStep);
+#pragma unroll 1
+    for (int column = kScreenStep; column < left; column += kScreenStep) {
+      step<false>(queries + column, data + column);
     }
   }
 
@@ -359,7 +368,11 @@ class ScreenBlock {
   Shared& shared_;
   const int lane_;
   const int warp_;
+  const int columns_;
   const int stages_;
+  const int pieces_;  // of 16 bytes, of a row in a stage
+  const int piece_;   // the thread's own, and its first row
+  const int row_;
   std::int64_t first_slot_ = 0;
   std::int64_t count_ = 0;
   std::int64_t start_ = 0;
@@ -557,7 +570,7 @@ void launch_sweeps(const ScreenArguments& arguments, std::int64_t most, void* st
 void launch_survivors(const ScreenArguments& arguments, Visibility visibility, std::int64_t most,
                       void* stream) {
   const auto chunks = static_cast<unsigned>(arguments.pass.partials.chunks);
-  const bool is_long = arguments.data.columns > ScreenPolicy::kFlushStages * ScreenPolicy::kDepth;
+  const bool is_long = arguments.data.columns > ScreenPolicy::kDepth;
   launch_screen_queries(arguments, most, stream);
   if (visibility == Visibility::kGeneral) {
     launch_sweeps<Visibility::kGeneral, true>(arguments, most, stream);

@@ -50,16 +50,16 @@ struct ScreenData {
   bool indexed = false;  // whether evaluations with a tolerance may skip data by it
 };
 
-// Sizes of the screen's kernel; long: products are summed in pieces, which takes as many registers
-// again.
+// Sizes of the screen's kernel; long: of more columns than a stage has, in pieces that are summed,
+// which takes as many registers again.
 struct ScreenPolicy {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
   static constexpr int kColumnTiles = 8;  // of 8 data
   static constexpr int kData = kColumnTiles * 8;
-  static constexpr int kDepth = 32;          // columns a stage
+  static constexpr int kDepth = 64;          // columns a stage
   static constexpr int kPitch = kDepth + 8;  // an odd number of 16 bytes: no bank twice
-  static constexpr int kFlushStages = 4;     // stages that a tensor core sums
+  static constexpr int kFlushStages = 2;     // stages that a tensor core sums
 
   // Of 16 queries a warp.
   static constexpr int row_tiles(bool is_long) { return is_long ? 1 : 2; }
