@@ -64,7 +64,7 @@ enum QueryFlag : std::uint8_t {
   kFar = 4,         // exponents are too large; in double only
   kTensor = 8,      // fit for the tensor kernels
   kDirect = 16,     // not fit for them, or they did not keep the promise
-  kOverflow = 32,   // too many survivors, or none were looked for
+  kOverflow = 128,  // too many survivors, or none were looked for
 };
 
 // Per-query results of the moments that later passes use; indexed by query, null: not wanted.

@@ -275,7 +275,7 @@ class ScreenBlock {
   }
 
   __device__ __forceinline__ void look(std::int64_t at, int tile_buffer) {
-    bool any = false;
+    unsigned rows = 0;  // in which something survives
 #pragma unroll
     for (int row = 0; row < 2 * R; ++row) {
       float largest = kCollect ? minus_infinity<float>() : limit_[row];
@@ -286,23 +286,27 @@ class ScreenBlock {
         largest = fmaxf(largest, fmaxf(s[0], s[1]));
       }
       if constexpr (kCollect) {
-        any = any || largest >= limit_[row];
+        rows |= largest >= limit_[row] ? 1u << row : 0u;
       } else {
         limit_[row] = largest;
       }
     }
     if constexpr (kCollect) {
-      if (__any_sync(~0u, any) != 0) {
-        collect(at, tile_buffer);
+      rows = __reduce_or_sync(~0u, rows);
+      if (rows != 0) {
+        collect(at, tile_buffer, rows);
       }
     }
   }
 
   // Appends the tile's survivors in their order: four lanes share a row.
-  __device__ __forceinline__ void collect(std::int64_t at, int tile_buffer) {
+  __device__ __forceinline__ void collect(std::int64_t at, int tile_buffer, unsigned rows) {
     static_assert(N == 8 && P::kData == 64);
 #pragma unroll
     for (int row = 0; row < 2 * R; ++row) {
+      if ((rows >> row & 1) == 0) {  // of all lanes
+        continue;
+      }
       unsigned masks[2] = {0, 0};  // of data 0 to 31 and 32 to 63
 #pragma unroll
       for (int n = 0; n < N; ++n) {

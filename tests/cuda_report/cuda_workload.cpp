@@ -1,7 +1,7 @@
 // cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
-// KDE of N normal data at M normal queries; or, of M rows and with no use for N,
-// random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
+// KDE of N normal data at M normal queries, narrow_score between data; or, of M rows and with no
+// use for N, random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
 // LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
 // sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
 // steps of a flow's solver whose field costs nothing.
@@ -39,8 +39,8 @@ bool run_kde(const std::string& operation, const Context& context, const Shape& 
   }
   auto problem = normal_problem<T>(shape, 1);
   const OutputSet score = OutputSet(Output::kLogDensity) | Output::kScore;
-  if (operation == "narrow_score") {  // between two data, at a twentieth of their distance
-    problem.bandwidth = 0.05 * std::sqrt(2.0 * static_cast<double>(shape.d));
+  if (operation == "narrow_score") {  // between two data, at a fiftieth of their distance
+    problem.bandwidth = 0.02 * std::sqrt(2.0 * static_cast<double>(shape.d));
     for (std::int64_t i = 0; i < shape.m * shape.d; ++i) {
       problem.queries[static_cast<std::size_t>(i)] =
           (problem.data[static_cast<std::size_t>(i)] +
