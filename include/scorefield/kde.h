@@ -51,7 +51,8 @@ typedef struct scf_kde_params {
                            * 0 (default): they are dense. On the CPU it takes about as much memory
                            * as the data once more (f32 with d <= 3: twice), and the time of a few
                            * hundred queries. On CUDA, for d <= 6, the data once more and 8 bytes a
-                           * datum, weights once more. */
+                           * datum, weights once more; for d > 6 nothing, as float32's screen, half
+                           * the data's memory (d <= 5: more), is there anyway. */
   int32_t reserved_index; /* 0 */
 } scf_kde_params;
 
@@ -111,12 +112,13 @@ typedef struct scf_kde_query_params {
  * above holds for that posterior. Each query chooses its own method, from what it would cost; one
  * whose data all count, or nearly, is evaluated dense. Jacobian products, quadratic forms and most
  * probable data, queries that see one label alone, queries that are far (10^6 bandwidths from all
- * data), and those whose divergence takes a second pass are dense always. CUDA has boxes alone.
+ * data), and those whose divergence takes a second pass are dense always. CUDA has boxes, and for
+ * float32 a screen of its own, of all coordinates in half precision.
  * Boxes and expansions need AVX2 where the processor is an x86-64. Series give log-densities,
  * scores and denoisers, and are for bandwidths of at least the distances of neighbouring data. */
 #define SCF_KDE_METHOD_DENSE 0     /* all data */
 #define SCF_KDE_METHOD_BOXES 1     /* data in boxes whose weight may count; d <= 6 */
-#define SCF_KDE_METHOD_SCREEN 2    /* data near along a few directions; d >= 32 */
+#define SCF_KDE_METHOD_SCREEN 2    /* data near along a few directions (CUDA: all); d >= 32 */
 #define SCF_KDE_METHOD_EXPANSION 3 /* cells of data by truncated series; d <= 3 */
 
 SCF_API scf_status scf_kde_query_params_init(scf_kde_query_params* params, uint32_t struct_size);

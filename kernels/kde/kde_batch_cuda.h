@@ -40,10 +40,12 @@ struct BatchNeeds {
   int vectors = 0;  // partial vectors a query: 0, 1 or 2
   int top = 0;
   bool tangent = false;
+  std::int64_t chunk_bytes = 0;  // a query and chunk, of what a pass needs besides
+  std::int64_t query_bytes = 0;  // a query
 };
 
 struct SubBatchPolicy {
-  static constexpr std::int64_t kBytes = std::int64_t{32} << 20;  // of workspace, about
+  static constexpr std::int64_t kBytes = std::int64_t{64} << 20;  // of workspace, about
   // Of many dimensions: partial vectors are long, and multiprocessors want a tile of 128 queries
   // and a chunk each.
   static constexpr std::int64_t kStreamedBytes = std::int64_t{128} << 20;
@@ -55,9 +57,11 @@ struct SubBatchPolicy {
 template <class T>
 std::int64_t sub_batch_size(const DataView<T>& data, const ChunkPlan& plan, std::int64_t m,
                             const BatchNeeds& needs) {
-  const std::int64_t a_chunk = 8 * needs.sums + 8 * needs.vectors * data.pitch + 16 * needs.top;
-  const std::int64_t a_query =
-      plan.chunks * a_chunk + 4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128;
+  const std::int64_t a_chunk =
+      8 * needs.sums + 8 * needs.vectors * data.pitch + 16 * needs.top + needs.chunk_bytes;
+  const std::int64_t a_query = plan.chunks * a_chunk +
+                               4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128 +
+                               needs.query_bytes;
   const std::int64_t bytes = is_streamed(data.d) && data.d <= kStreamedDimensions
                                  ? SubBatchPolicy::kStreamedBytes
                                  : SubBatchPolicy::kBytes;

@@ -7,6 +7,7 @@
 #include "kde/kde.h"
 #include "kde/kde_boxes_cuda.h"
 #include "kde/kde_draw.h"
+#include "kde/kde_survivors_layout.h"
 #include "kde/kde_tensor_layout.h"
 #include "kde/kde_tiled_layout.h"
 
@@ -51,7 +52,8 @@ template <class T>
 class CudaKde {
  public:
   CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const BoxView<T>& boxes,
-          const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays);
+          const ScreenData& screen, const DrawView& draws,
+          std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
@@ -61,6 +63,8 @@ class CudaKde {
   [[nodiscard]] const TensorData& tensor() const noexcept { return tensor_; }
   // What evaluations with a tolerance skip data by; null where there is no index.
   [[nodiscard]] const BoxView<T>& boxes() const noexcept { return boxes_; }
+  // The same for the screen of the exact repair, of data in single precision.
+  [[nodiscard]] const ScreenData& screen() const noexcept { return screen_; }
   // Where draws look a datum up; given indices are the rows of the view.
   [[nodiscard]] const DrawView& draws() const noexcept { return draws_; }
   [[nodiscard]] std::int64_t size() const noexcept { return view_.n; }
@@ -71,6 +75,7 @@ class CudaKde {
   DataView<T> view_;
   TensorData tensor_;
   BoxView<T> boxes_;
+  ScreenData screen_;
   DrawView draws_;
   std::unique_ptr<CudaKdeArrays<T>> arrays_;
 };

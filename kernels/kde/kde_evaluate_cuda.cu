@@ -6,12 +6,18 @@
 //   boxes        [with a tolerance and an index, d <= 6] the queries of which boxes leave out most
 //                data: choice, a list, sums, merge, [f32] in double those that need it; the other
 //                steps are for the rest
+//   screened     [f32, with a tolerance, what skips_data() says] a screen of all data, the moments
+//                in double over the data that it keeps, merge; flags queries of too many, which
+//                alone go on
 //   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
 //                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
 //   tiled,
 //                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
-//                whose result does not keep the promise: a list, the moments in double, merge
+//                whose result does not keep the promise
+//   survivors    [f32] those: a list, a screen of all data, the moments in double over the data
+//                that it keeps, merge; flags queries of too many, for which a list and a pass in
+//                double over all data
 //   second order Jacobian outputs of all queries, or the divergence of those where one pass
 //                cancels: a pass in double about the posterior mean, merge
 //   top          the K most probable data: a pass in double, merge
@@ -28,6 +34,7 @@
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_boxes_launch_cuda.h"
 #include "kde/kde_cuda.h"
+#include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_stream_layout.h"
 
@@ -56,6 +63,7 @@ struct Workspace {
   std::int32_t* ordered;  // of them, by label; null where queries have none
   std::int32_t* label_counts;
   BoxWorkspace boxes;
+  ScreenQueries screen;  // null where nothing is repaired
 };
 
 template <class T>
@@ -98,13 +106,31 @@ bool uses_boxes(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<
          !wants_tangent(outputs) && !wants_top(outputs);
 }
 
+// Whether queries are repaired: those of single precision alone are, for what moments give.
 template <class T>
-BatchNeeds needs_of(const Outputs<T>& outputs) {
+bool uses_screen(const CudaKde<T>& kde, const Outputs<T>& outputs) {
+  return kde.screen().rows != nullptr && wants_moments(outputs);
+}
+
+// Whether queries may leave out what the tolerance allows; the others' steps take all data.
+template <class T>
+bool skips_data(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
+  return queries.tolerance > 0 && kde.screen().indexed && uses_screen(kde, outputs) &&
+         kde.dimension() >= kFirstScreenDimension && queries.labels == nullptr &&
+         !wants_tangent(outputs) && !wants_top(outputs);
+}
+
+template <class T>
+BatchNeeds needs_of(const CudaKde<T>& kde, const Outputs<T>& outputs) {
   BatchNeeds needs;
   needs.sums = wants_second_order(outputs) ? int{kSecondOrderSums} : int{kMomentSums};
   needs.vectors = wants_second_order(outputs) ? 2 : wants_vectors(outputs) ? 1 : 0;
   needs.top = wants_top(outputs) ? outputs.top : 0;
   needs.tangent = wants_tangent(outputs);
+  if (uses_screen(kde, outputs)) {
+    needs.chunk_bytes = sizeof(std::int32_t) + kSurvivors * sizeof(std::uint32_t);
+    needs.query_bytes = sizeof(ScreenQuery) + sizeof(std::uint16_t) * kde.screen().columns;
+  }
   return needs;
 }
 
@@ -128,18 +154,21 @@ struct Methods {
   bool tensor;
   bool labels;  // of queries
   bool boxes;
+  double window;  // of the screen that skips data, in log2 units; 0: none are
 };
 
 template <class T>
 Methods methods_of(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
   return {uses_tensor(kde, queries, outputs), queries.labels != nullptr,
-          uses_boxes(kde, queries, outputs)};
+          uses_boxes(kde, queries, outputs),
+          skips_data(kde, queries, outputs) ? screen_window(kde.size(), queries.tolerance) : 0.0};
 }
 
 template <class T>
-Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPlan& plan,
+Workspace<T> take_workspace(Arena& arena, const CudaKde<T>& kde, const ChunkPlan& plan,
                             std::int64_t size, const Outputs<T>& outputs, const Methods& methods) {
-  const BatchNeeds needs = needs_of(outputs);
+  const DataView<T>& data = kde.view();
+  const BatchNeeds needs = needs_of(kde, outputs);
   Workspace<T> workspace = {};
   workspace.queries = take_queries<T>(arena, size, data.pitch, needs.tangent);
   workspace.results.flags = arena.take<std::uint8_t>(size);
@@ -160,6 +189,13 @@ Workspace<T> take_workspace(Arena& arena, const DataView<T>& data, const ChunkPl
   }
   if (methods.boxes) {
     workspace.boxes = take_boxes(arena, size);
+  }
+  if (uses_screen(kde, outputs)) {
+    const std::int64_t pairs = plan.chunks * size;
+    workspace.screen.queries = arena.take<ScreenQuery>(size);
+    workspace.screen.operands = arena.take<std::uint16_t>(size, kde.screen().columns);
+    workspace.screen.counts = arena.take<std::int32_t>(pairs);
+    workspace.screen.survivors = arena.take<std::uint32_t>(pairs, kSurvivors);
   }
   return workspace;
 }
@@ -195,6 +231,7 @@ class SubBatch {
       : data_(kde.view()),
         tensor_data_(kde.tensor()),
         boxes_(kde.boxes()),
+        screen_data_(kde.screen()),
         plan_(plan),
         workspace_(workspace),
         visibility_(visibility),
@@ -256,6 +293,11 @@ class SubBatch {
       compact(kDeclined | kSecondPass);
       listed = Listed::kFlagged;
     }
+    if (methods_.window > 0) {
+      survivors(Listed::kAll);
+      compact(kOverflow);
+      listed = Listed::kFlagged;
+    }
     if (methods_.tensor) {
       tensor(listed);
       compact(kDirect);
@@ -264,7 +306,32 @@ class SubBatch {
     moments(listed, kSingle ? Precision::kSingle : Precision::kDouble);
     if (kSingle) {
       compact(kRefine);
+      if (workspace_.screen.queries != nullptr) {
+        survivors(Listed::kFlagged);
+        compact(kOverflow);
+      }
       moments(Listed::kFlagged, Precision::kDouble);
+    }
+  }
+
+  // Flags those that are left to do. All queries: by the tolerance; a list: as the promise asks.
+  void survivors(Listed listed) const {
+    if constexpr (kSingle) {
+      const bool all = listed == Listed::kAll;
+      ScreenArguments arguments = {pass(listed), screen_data_, workspace_.screen, 0, data_.n};
+      if (all) {
+        arguments.window = methods_.window;
+        arguments.most = static_cast<std::int64_t>(kMostSurviving * static_cast<double>(data_.n));
+      }
+      double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
+      arguments.pass.partials.vectors = vectors;
+      launch_survivors(arguments, visibility_, count_, stream_);
+      launch_merge_moments(arguments.pass, count_, Precision::kSurvivors, TensorMerge{}, outputs_,
+                           workspace_.results, stream_);
+      if (all) {
+        launch_survivors_report(arguments, workspace_.results.flags, outputs_.evaluated,
+                                outputs_.method, stream_);
+      }
     }
   }
 
@@ -320,7 +387,7 @@ class SubBatch {
     if (methods_.boxes) {
       launch_box_report(count_, data_.n, workspace_.boxes.evaluated, workspace_.results.flags,
                         kFar | kSecondPass, outputs_.evaluated, outputs_.method, stream_);
-    } else {
+    } else if (methods_.window == 0) {  // else survivors() did
       launch_dense_report(count_, data_.n, outputs_.evaluated, outputs_.method, stream_);
     }
   }
@@ -390,6 +457,7 @@ class SubBatch {
   const DataView<T>& data_;
   const TensorData& tensor_data_;
   const BoxView<T>& boxes_;
+  const ScreenData& screen_data_;
   const ChunkPlan& plan_;
   const Workspace<T>& workspace_;
   Visibility visibility_;
@@ -415,8 +483,9 @@ std::size_t kde_evaluate_workspace_cuda(const CudaContext& context, const CudaKd
   const DataView<T>& data = kde.view();
   const ChunkPlan plan = chunk_plan(data.n, data.d);
   Arena arena(nullptr);
-  (void)take_workspace(arena, data, plan, sub_batch_size(data, plan, queries.m, needs_of(outputs)),
-                       outputs, methods_of(kde, queries, outputs));
+  (void)take_workspace(arena, kde, plan,
+                       sub_batch_size(data, plan, queries.m, needs_of(kde, outputs)), outputs,
+                       methods_of(kde, queries, outputs));
   return arena.used();
 }
 
@@ -426,11 +495,11 @@ void kde_evaluate_cuda(const CudaContext& context, const CudaKde<T>& kde, const 
   const CudaDeviceScope scope(context.device());
   const DataView<T>& data = kde.view();
   const ChunkPlan plan = chunk_plan(data.n, data.d);
-  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(outputs));
+  const std::int64_t size = sub_batch_size(data, plan, queries.m, needs_of(kde, outputs));
   Arena arena(workspace);
   const Visibility visibility = visibility_of(data, queries);
   const Methods methods = methods_of(kde, queries, outputs);
-  const Workspace<T> pieces = take_workspace(arena, data, plan, size, outputs, methods);
+  const Workspace<T> pieces = take_workspace(arena, kde, plan, size, outputs, methods);
   SubBatch<T> batch(kde, plan, pieces, visibility, methods, stream);
   for (std::int64_t first = 0; first < queries.m; first += size) {
     batch.run(queries, outputs, first, std::min(size, queries.m - first));

@@ -72,6 +72,7 @@ enum QueryFlag : std::uint8_t {
   kDirect = 16,     // not fit for them, or they did not keep the promise
   kBoxed = 32,      // to be summed by boxes
   kDeclined = 64,   // not to be
+  kOverflow = 128,  // too many survivors, or none were looked for
 };
 
 // Per-query results of the moments that later passes use; indexed by query, null: not wanted.
@@ -86,7 +87,8 @@ struct MomentResults {
 // Merges chunks and writes log_density, score, denoised, divergence and effective_sample_size of
 // `outputs`, whose pointers are those of the sub-batch's first query. Precision is the pass's: that
 // of the tensor kernels goes with `tensor`.
-enum class Precision { kTensor, kSingle, kDouble };
+// kSurvivors: in double, over what the screen keeps (kde_survivors_launch_cuda.h).
+enum class Precision { kTensor, kSingle, kSurvivors, kDouble };
 struct TensorMerge {
   const TensorQuery* queries = nullptr;  // by query
   double unit = 0;                       // of the data

@@ -209,6 +209,8 @@ class MomentsMerge {
     } else if (precision == Precision::kSingle) {
       const double kappa = distance_error(pass_.data.d);
       flags = far || needs_double(moments, pass_.data.d, kappa, wanted) ? kRefine : 0;
+    } else if (precision == Precision::kSurvivors && isnan(moments.sum)) {
+      flags = kOverflow;
     } else if (far) {
       flags = kFar;
     } else if (wanted.divergence) {

@@ -17,6 +17,7 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_boxes_build_cuda.h"
 #include "kde/kde_cuda.h"
+#include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
 #include "kde/kde_tensor_small_layout.h"
 #include "kde/kde_tensor_stream_layout.h"
@@ -45,6 +46,10 @@ struct CudaKdeArrays {
   DeviceArray<std::int64_t> tensor_places;
   DeviceArray<std::int32_t> tensor_class_tiles;
   BoxArrays<T> boxes;
+  DeviceArray<std::uint16_t> screen_rows;
+  DeviceArray<float> screen_norms;
+  DeviceArray<float> screen_log_weights;
+  DeviceArray<ScreenBounds> screen_bounds;
 
   void outlive_stream() noexcept {
     rows.outlive_stream();
@@ -67,17 +72,22 @@ struct CudaKdeArrays {
     tensor_places.outlive_stream();
     tensor_class_tiles.outlive_stream();
     boxes.outlive_stream();
+    screen_rows.outlive_stream();
+    screen_norms.outlive_stream();
+    screen_log_weights.outlive_stream();
+    screen_bounds.outlive_stream();
   }
 };
 
 template <class T>
 CudaKde<T>::CudaKde(int device, const DataView<T>& view, const TensorData& tensor,
-                    const BoxView<T>& boxes, const DrawView& draws,
+                    const BoxView<T>& boxes, const ScreenData& screen, const DrawView& draws,
                     std::unique_ptr<CudaKdeArrays<T>> arrays)
     : device_(device),
       view_(view),
       tensor_(tensor),
       boxes_(boxes),
+      screen_(screen),
       draws_(draws),
       arrays_(std::move(arrays)) {}
 
@@ -498,11 +508,18 @@ TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
   return rows;
 }
 
-// The data once more, for the tensor kernels; view has its summaries.
+// The data once more, for the tensor kernels where they are fit for them, and in any case how far
+// they lie from their mean; view has its summaries.
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
                           const HostClasses<float>& host, CudaKdeArrays<float>& arrays,
                           void* stream) {
   TensorData tensor;
+  const AllocatorCallbacks& allocator = context.allocator();
+  const DeviceArray<double> squares(allocator, 2, stream);
+  launch_tensor_radius(view, squares.data(), stream);
+  const std::vector<double> found = to_host(squares.data(), 2, stream);
+  tensor.radius = std::sqrt(found[0]);
+  tensor.range = std::sqrt(found[1]);
   const std::vector<float>& exponents = host.exponents();
   const bool small = view.d <= kSmallTensorDimensions;
   const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
@@ -513,7 +530,6 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
       (streamed && view.weight_factors != nullptr)) {
     return tensor;
   }
-  const AllocatorCallbacks& allocator = context.allocator();
   const TensorRows rows = streamed ? TensorRows{view.n, {}, {}, {}} : tensor_rows(host, view.n);
   tensor.rows = rows.rows;
   const DeviceArray<std::int64_t> sources = to_device(allocator, rows.sources, stream);
@@ -536,11 +552,6 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   }
   arrays.tensor_log_weights = to_device(allocator, log_weights, stream);
   tensor.log_weights = arrays.tensor_log_weights.data();
-  const DeviceArray<double> squares(allocator, 2, stream);
-  launch_tensor_radius(view, squares.data(), stream);
-  const std::vector<double> found = to_host(squares.data(), 2, stream);
-  tensor.radius = std::sqrt(found[0]);
-  tensor.range = std::sqrt(found[1]);
   tensor.unit = tensor_unit(tensor.radius, tensor.range);
   arrays.tensor_tiles =
       DeviceArray<std::uint16_t>(allocator, tensor_data_size(rows.rows, view.d), stream);
@@ -552,6 +563,34 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
 TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>& /*view*/,
                           const HostClasses<double>& /*host*/, CudaKdeArrays<double>& /*arrays*/,
                           void* /*stream*/) {
+  return {};
+}
+
+// The data once more, for the screen of the exact repair; view has its summaries.
+ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& view, double range,
+                          CudaKdeArrays<float>& arrays, void* stream) {
+  const AllocatorCallbacks& allocator = context.allocator();
+  const auto rows =
+      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(view.n), kPaddedRows));
+  ScreenData screen;
+  screen.unit = screen_unit(range);
+  screen.columns = screen_columns(view.d);
+  arrays.screen_rows = DeviceArray<std::uint16_t>(allocator, rows * screen.columns, stream);
+  arrays.screen_norms = DeviceArray<float>(allocator, rows, stream);
+  arrays.screen_bounds = DeviceArray<ScreenBounds>(allocator, 1, stream);
+  if (view.weight_factors != nullptr) {
+    arrays.screen_log_weights = DeviceArray<float>(allocator, rows, stream);
+    screen.log_weights = arrays.screen_log_weights.data();
+  }
+  launch_screen_layout(view, screen.unit, arrays.screen_rows.data(), arrays.screen_norms.data(),
+                       arrays.screen_log_weights.data(), arrays.screen_bounds.data(), stream);
+  screen.rows = arrays.screen_rows.data();
+  screen.norms = arrays.screen_norms.data();
+  screen.bounds = arrays.screen_bounds.data();
+  return screen;
+}
+ScreenData lay_out_screen(const CudaContext& /*context*/, const DataView<double>& /*view*/,
+                          double /*range*/, CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
   return {};
 }
 
@@ -598,9 +637,11 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
     boxes = build_boxes(context, view, host.seen(), to_host(view.lower, data.d, stream),
                         to_host(view.upper, data.d, stream), arrays->boxes, stream);
   }
+  ScreenData screen = lay_out_screen(context, view, tensor.range, *arrays, stream);
+  screen.indexed = data.index != Index::kNone;
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, boxes, draws,
+  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, boxes, screen, draws,
                                             std::move(arrays));
 }
 

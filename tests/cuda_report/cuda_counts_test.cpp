@@ -69,6 +69,30 @@ TEST(CudaCounts, StreamedProductsSkipTilesWithoutWeights) {
   EXPECT_LT(kernel.multiply_adds_per_unit, 5 * kColumns);
 }
 
+// Where kernels are narrow, all pairs go through the screen, twice, each a product of as many
+// columns as there are coordinates, and hardly any are evaluated in double.
+TEST(CudaCounts, ScreensLeaveLittleToDouble) {
+  for (const std::int64_t d : {16, 64}) {
+    int found = 0;
+    for (const KernelCounts& kernel :
+         count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"score_between", "f32", 1024, 128, d})) {
+      if (kernel.kernel.rfind("kde_screen_kernel<", 0) == 0) {
+        ++found;
+        EXPECT_EQ(kernel.launches, 1);
+        EXPECT_GE(kernel.multiply_adds_per_unit, static_cast<double>(d));
+        EXPECT_LT(kernel.multiply_adds_per_unit, 1.3 * static_cast<double>(d));
+        EXPECT_LT(kernel.instructions_per_unit, 6 + 0.1 * static_cast<double>(d));
+        EXPECT_LT(kernel.bank_conflicts_per_unit, 0.01);
+        EXPECT_EQ(kernel.exponentials_per_unit, 0);
+      }
+      if (kernel.kernel.rfind("kde_tiled_kernel<float, double", 0) == 0) {
+        EXPECT_LT(kernel.instructions_per_unit, 0.05 * static_cast<double>(d));
+      }
+    }
+    EXPECT_EQ(found, 2) << d;
+  }
+}
+
 // Traffic for a pair falls when more queries share the data that a block reads.
 TEST(CudaCounts, QueriesShareTheData) {
   const KernelCounts alone = busiest({"score", "f64", 1024, 1, 16});

@@ -1,12 +1,13 @@
 // cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
-// KDE of N normal data at M normal queries, or score_narrow, of queries near data, whose weights
-// concentrate; or, of M rows and with no use for N,
+// KDE of N normal data at M normal queries; score_narrow near data, whose weights concentrate, and
+// score_between two data, at a fiftieth of their distance; or, of M rows and with no use for N,
 // random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
 // LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
 // sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
 // steps of a flow's solver whose field costs nothing.
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstdio>
 #include <exception>
@@ -33,8 +34,9 @@ constexpr std::int64_t kFlowSteps = 4;  // as reported_workloads() takes them
 template <class T>
 bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
   const bool narrow = operation == "score_narrow";
-  const bool known =
-      narrow || operation == "score" || operation == "jacobian" || operation == "gradient";
+  const bool between = operation == "score_between";
+  const bool known = narrow || between || operation == "score" || operation == "jacobian" ||
+                     operation == "gradient";
   if (!known) {
     return false;
   }
@@ -47,7 +49,14 @@ bool run_kde(const std::string& operation, const Context& context, const Shape& 
       problem.queries[i] = y + static_cast<T>(problem.bandwidth) * problem.queries[i];
     }
   }
-  if (narrow || operation == "score") {
+  if (between) {
+    problem.bandwidth = 0.02 * std::sqrt(2.0 * static_cast<double>(shape.d));
+    const auto width = static_cast<std::size_t>(shape.d);
+    for (std::size_t i = 0; i < problem.queries.size(); ++i) {
+      problem.queries[i] = (problem.data[i] + problem.data[i + width]) / 2;
+    }
+  }
+  if (narrow || between || operation == "score") {
     evaluate(context, problem, score);
   } else if (operation == "jacobian") {
     problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
