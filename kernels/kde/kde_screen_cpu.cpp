@@ -158,7 +158,7 @@ void MappedDistances(const ScreenIndex& index, const float* mapped, const float*
       float* const out = distances + q * kScreened + t * kTile;
       SquaredDistances<kScaled, kGroupRows, kVectors>(
           df, panels, n1, 0, kTile, mapped + q * n1, scale + q, 0, n1,
-          [&](std::int64_t c, int r, hn::Vec<decltype(df)> sum) {
+          [=](std::int64_t c, int r, hn::Vec<decltype(df)> sum) {
             hn::StoreU(sum, df, out + r * kScreened + c);
           });
     }

@@ -122,13 +122,14 @@ static_assert(kDepth % kDimensionBlock == 0, "blocks do not straddle depths");
 
 // Squared distances |a y - x|^2 over coordinates [j0, j1) of kRows queries (row r of a packed
 // group) to the data of columns [c0, c1), kVectors vectors of them at a time;
-// `write(column, row, sum)` takes each vector.
+// `write(column, row, sum)` takes each vector, and holds copies of what it needs: through
+// references it would read them again after each store.
 template <bool kScaled, int kRows, int kVectors, class S, class D, class Write,
           class C = hn::TFromD<D>>
 HWY_NOINLINE void SquaredDistances(D dc, const S* tile, std::int64_t d, std::int64_t c0,
                                    std::int64_t c1, const C* HWY_RESTRICT x,
                                    const C* HWY_RESTRICT scale, std::int64_t j0, std::int64_t j1,
-                                   const Write& write) {
+                                   Write write) {
   using V = hn::Vec<D>;
   constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
   constexpr bool kOnePanel = kPanel % (kVectors * hn::MaxLanes(D())) == 0;

@@ -64,13 +64,14 @@ void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S
       const std::int64_t j1 = std::min(d, j0 + kDepth);
       const auto rows = [&](auto count, int q) {
         R* const out = distances + (q - block.begin) * kTile;
+        const bool first = j0 == 0;
         SquaredDistances<kScaled, decltype(count)::value, kVectors>(
             dc, tile, d, c, c + columns, task.x + q / kGroupRows * kGroupRows * d + q % kGroupRows,
-            task.scale + q, j0, j1, [&](std::int64_t column, int r, hn::Vec<decltype(dc)> sum) {
+            task.scale + q, j0, j1, [=](std::int64_t column, int r, hn::Vec<decltype(dc)> sum) {
               R* const to = out + r * kTile + column;
               if constexpr (sizeof(R) == sizeof(C)) {
-                hn::StoreU(j0 == 0 ? sum : hn::Add(hn::LoadU(dc, to), sum), dc, to);
-              } else if (j0 == 0) {
+                hn::StoreU(first ? sum : hn::Add(hn::LoadU(dc, to), sum), dc, to);
+              } else if (first) {
                 StoreAsDoubles(dc, sum, to);
               } else {
                 AddToDoubles(dc, sum, to);
@@ -157,7 +158,8 @@ HWY_INLINE double SumOfMoments(const Row<R, C>& row) {
   return LaneSum(dr, hn::Add(hn::Add(moment[0], moment[1]), hn::Add(moment[2], moment[3])));
 }
 
-// Weights 2^(t - reference) and their sums. kGeneral: with addends and moments.
+// Weights 2^(t - reference) and their sums. kGeneral: with addends and moments. No t - reference is
+// large: see AddWeights.
 template <bool kGeneral, class R, class C>
 HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
   const hn::ScalableTag<C> dc;
@@ -165,9 +167,11 @@ HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
   const hn::ScalableTag<R> dr;
   const auto rate = hn::Set(dr, row.rate);
   const auto shift = hn::Set(dr, static_cast<R>(-reference));
-  const auto exponent = [&](std::int64_t c) HWY_ATTR {
-    return hn::NegMulAdd(rate, hn::LoadU(dr, row.distances + c),
-                         kGeneral ? hn::Add(hn::LoadU(dr, row.addends + c), shift) : shift);
+  const R* HWY_RESTRICT const distances = row.distances;
+  const R* HWY_RESTRICT const addends = row.addends;
+  const auto exponent = [=](std::int64_t c) HWY_ATTR {
+    return hn::NegMulAdd(rate, hn::LoadU(dr, distances + c),
+                         kGeneral ? hn::Add(hn::LoadU(dr, addends + c), shift) : shift);
   };
   if constexpr (sizeof(R) != sizeof(C)) {
     const hn::Rebind<C, decltype(dr)> dp;
@@ -177,20 +181,22 @@ HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
     }
   }
   auto mass = hn::Zero(dc), moment = hn::Zero(dc), squares = hn::Zero(dc);
-  for (std::int64_t c = row.c0; c < row.c1; c += kParts * lanes) {
+  C* HWY_RESTRICT const posterior = row.posterior;
+  const std::int64_t end = row.c1;
+  for (std::int64_t c = row.c0; c < end; c += kParts * lanes) {
     hn::Vec<decltype(dc)> p[kParts];
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
       if constexpr (sizeof(R) == sizeof(C)) {
         p[i] = exponent(c + i * lanes);
       } else {
-        p[i] = hn::LoadU(dc, row.posterior + c + i * lanes);
+        p[i] = hn::LoadU(dc, posterior + c + i * lanes);
       }
     }
-    Exp2Many<kParts>(dc, p);
+    Exp2Many<kParts, true>(dc, p);
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
-      hn::StoreU(p[i], dc, row.posterior + c + i * lanes);
+      hn::StoreU(p[i], dc, posterior + c + i * lanes);
     }
     // Summed up before they are added: a sum each, and registers are left for the exponentials.
     mass = hn::Add(mass, hn::Add(hn::Add(p[0], p[1]), hn::Add(p[2], p[3])));
@@ -202,10 +208,10 @@ HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
       }
       squares = hn::Add(squares, of_squares);
       if constexpr (sizeof(R) == sizeof(C)) {
-        auto of_moment = hn::Mul(p[0], hn::LoadU(dc, row.distances + c));
+        auto of_moment = hn::Mul(p[0], hn::LoadU(dc, distances + c));
 #pragma GCC unroll 4
         for (int i = 1; i < kParts; ++i) {
-          of_moment = hn::MulAdd(p[i], hn::LoadU(dc, row.distances + c + i * lanes), of_moment);
+          of_moment = hn::MulAdd(p[i], hn::LoadU(dc, distances + c + i * lanes), of_moment);
         }
         moment = hn::Add(moment, of_moment);
       }
@@ -241,7 +247,7 @@ template <class R, class C>
 bool AddWeights(const Row<R, C>& row, bool general, const PartialLayout& layout, double* partial) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   constexpr double kLeastMass = sizeof(C) == 4 ? 0x1p-60 : 0x1p-110;
-  if (partial[PartialLayout::kReference] == kNone) {
+  if (partial[PartialLayout::kReference] < kLeastReference) {
     RaiseReference(partial, layout, LargestExponent(row));
     if (partial[PartialLayout::kReference] == kNone) {
       return false;  // nothing to see here
