@@ -1,7 +1,7 @@
 // 2^t on vectors, compiled once per SIMD target.
 //
 // t is rounded to n + f, |f| <= 1/2, and 2^f is a minimax polynomial (of relative error 7.5e-8 of
-// degree 5 in single, 3.1e-18 of degree 11 in double precision, before rounding), scaled by 2^n.
+// degree 5 in single, 3.0e-16 of degree 10 in double precision, before rounding), scaled by 2^n.
 // Arguments below the least normal exponent give a value at or below the least normal number, not
 // always 0; arguments above the largest exponent give at least 2^126 (2^1022 in double), perhaps
 // infinity: a caller that cannot exclude them tests its sum for that.
@@ -31,19 +31,18 @@ struct Exp2Coefficients<float> {
 };
 template <>
 struct Exp2Coefficients<double> {
-  static constexpr int kDegree = 11;
+  static constexpr int kDegree = 10;
   static constexpr double kValues[kDegree + 1] = {1.0,
-                                                  6.9314718055994533046e-1,
-                                                  2.4022650695910156204e-1,
-                                                  5.5504108664819921605e-2,
-                                                  9.6181291075883352443e-3,
-                                                  1.3333558146789921722e-3,
-                                                  1.5403530462530462e-4,
-                                                  1.5252733489988525649e-5,
-                                                  1.321543308967639918e-6,
-                                                  1.0178198021671930844e-7,
-                                                  7.0741056135081427963e-9,
-                                                  4.4352827069572771511e-10};
+                                                  0.6931471805599516,
+                                                  0.24022650695910472,
+                                                  0.05550410866434658,
+                                                  0.009618129107380715,
+                                                  0.001333355824648072,
+                                                  0.00015403530800818256,
+                                                  1.525264774769592e-05,
+                                                  1.321523563477604e-06,
+                                                  1.0210506458816145e-07,
+                                                  7.111758687557852e-09};
 };
 
 // A constant that is loaded once for several uses, where compilers would rather load it for each

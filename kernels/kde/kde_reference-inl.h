@@ -43,6 +43,10 @@ inline void RaiseReference(double* partial, const PartialLayout& layout, double 
 // Weights that add up to no more than this leave sums, and sums of squares, finite.
 inline constexpr double kMostMass = 4294967296.0;
 
+// No exponent exceeds 0. So where a reference is at least this, exponents less it do not overflow;
+// where it is less, it is raised to the largest before weights are made.
+inline constexpr double kLeastReference = -126;
+
 // Of data that a query does not see: no weight, and nothing that is not finite.
 template <class R>
 inline constexpr R kUnseen = -std::numeric_limits<R>::max() / 4;

@@ -151,19 +151,16 @@ void MappedDistances(const ScreenIndex& index, const float* mapped, const float*
   constexpr std::int64_t kTile = CpuKde<float>::kTile;
   constexpr int kVectors = TileVectors<kScaled>();
   const hn::ScalableTag<float> df;
-  const std::int64_t lanes = hn::Lanes(df);
   const std::int64_t n1 = index.mapped();
   for (std::int64_t t = 0; t < tiles; ++t) {
     const float* const panels = index.panels.data() + (base + t * kTile) * n1;
-    for (std::int64_t c = 0; c < kTile; c += kVectors * lanes) {
-      for (int q = 0; q < queries; q += kGroupRows) {
-        float* const out = distances + q * kScreened + t * kTile + c;
-        SquaredDistances<kScaled, kGroupRows, kVectors>(
-            df, panels, n1, c, mapped + q * n1, scale + q, 0, n1,
-            [&](int r, int v, hn::Vec<decltype(df)> sum) {
-              hn::StoreU(sum, df, out + r * kScreened + v * lanes);
-            });
-      }
+    for (int q = 0; q < queries; q += kGroupRows) {
+      float* const out = distances + q * kScreened + t * kTile;
+      SquaredDistances<kScaled, kGroupRows, kVectors>(
+          df, panels, n1, 0, kTile, mapped + q * n1, scale + q, 0, n1,
+          [=](std::int64_t c, int r, hn::Vec<decltype(df)> sum) {
+            hn::StoreU(sum, df, out + r * kScreened + c);
+          });
     }
   }
 }

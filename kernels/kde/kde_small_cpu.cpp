@@ -9,7 +9,8 @@
 //
 // The reference of a query is optimistic: an integer taken from the first data of the chunk, and
 // checked once a block. Where a block's sum is too large, the block is done again with a reference
-// from its own maximum, and the sums so far are rescaled, exactly, by a power of two.
+// from its own maximum, and the sums so far are rescaled, exactly, by a power of two. A reference
+// so low that weights might overflow is raised to the maximum of each block first.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_small_cpu.cpp"
 #include <hwy/foreach_target.h>
@@ -18,6 +19,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "common/simd.h"
 #include "kde/kde_reference-inl.h"
@@ -85,10 +87,10 @@ HWY_INLINE V SmallExponent(D dc, const SmallRow<S, C, kD>& row, const S* step, s
   return hn::NegMulAdd(rate, sum, shift);
 }
 
-// The sums of one row relative to 2^reference. kBounded promises that no weight overflows. The
-// chain from a distance to its weight is long, and a core looks only so far ahead for independent
-// work; so each step is taken for a whole run of vectors before the next.
-template <Variant kVariant, bool kBounded, class S, class C, int kD>
+// The sums of one row relative to 2^reference, which no exponent exceeds by much. The chain from a
+// distance to its weight is long, and a core looks only so far ahead for independent work; so each
+// step is taken for a whole run of vectors before the next.
+template <Variant kVariant, class S, class C, int kD>
 HWY_NOINLINE void SumRow(const SmallRow<S, C, kD>& row, double reference, double* HWY_RESTRICT to) {
   constexpr bool kGeneral = kVariant == Variant::kGeneral;
   const hn::ScalableTag<C> dc;
@@ -124,7 +126,7 @@ HWY_NOINLINE void SumRow(const SmallRow<S, C, kD>& row, double reference, double
       }
     }
     for (int i = 0; i < vectors; i += kTogether) {
-      Exp2Many<kTogether, kBounded>(dc, p + i);
+      Exp2Many<kTogether, true>(dc, p + i);
     }
     // Two of each sum, so that one does not wait for the other.
     V sums[2][kSmallSums<kD>];
@@ -158,7 +160,10 @@ HWY_NOINLINE void SumRow(const SmallRow<S, C, kD>& row, double reference, double
     }
   }
   for (int s = 0; s < kSmallSums<kD>; ++s) {
-    to[s] = static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, hn::Load(dc, totals + s * lanes))));
+    to[s] =
+        kGeneral || s == 0 || s >= 3
+            ? static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, hn::Load(dc, totals + s * lanes))))
+            : 0;
   }
 }
 static_assert(kTogether % 2 == 0 && kRunVectors % kTogether == 0, "whole steps, alternately");
@@ -214,27 +219,42 @@ class SmallTile {
   double* Partial(int q) const { return task_.partials + q * task_.stride; }
 
   void AddBlock(std::int64_t begin, std::int64_t end) {
+    begin_ = begin;
+    end_ = end;
     first_ = begin / kStep * kStep;
     last_ = (end + kStep - 1) / kStep * kStep;
-    const double* const weights = task_.kde->log2_weights.data();
-    std::fill(addends_, addends_ + (begin - first_), kUnseen<C>);
-    for (std::int64_t k = begin; k < end; ++k) {
-      addends_[k - first_] = static_cast<C>(weights == nullptr ? 0 : weights[k]);
-    }
-    std::fill(addends_ + (end - first_), addends_ + (last_ - first_), kUnseen<C>);
+    has_addends_ = false;
     const bool whole = first_ == begin && last_ == end;
     for (int q = 0; q < task_.queries; ++q) {
       const std::int64_t skip = task_.skip[q];
-      const bool skips = skip >= begin && skip < end;
-      const C addend = skips ? addends_[skip - first_] : C(0);
-      if (skips) {
-        addends_[skip - first_] = kUnseen<C>;
-      }
-      AddRow(q, plain_ && whole && !skips);
-      if (skips) {
+      if (skip >= begin && skip < end) {
+        MakeAddends();
+        const C addend = std::exchange(addends_[skip - first_], kUnseen<C>);
+        AddRow(q, false);
         addends_[skip - first_] = addend;
+      } else {
+        AddRow(q, plain_ && whole);
       }
     }
+  }
+
+  // Of the block's data, once: rows that are plain need none.
+  void MakeAddends() {
+    if (has_addends_) {
+      return;
+    }
+    has_addends_ = true;
+    const double* const weights = task_.kde->log2_weights.data();
+    std::fill(addends_, addends_ + (begin_ - first_), kUnseen<C>);
+    for (std::int64_t k = begin_; k < end_; ++k) {
+      addends_[k - first_] = static_cast<C>(weights == nullptr ? 0 : weights[k]);
+    }
+    std::fill(addends_ + (end_ - first_), addends_ + (last_ - first_), kUnseen<C>);
+  }
+
+  double Largest(const SmallRow<S, C, kD>& row, std::int64_t end) {
+    MakeAddends();
+    return LargestOfRow(row, end);
   }
 
   void AddRow(int q, bool plain) {
@@ -255,18 +275,18 @@ class SmallTile {
     constexpr double kNone = -std::numeric_limits<double>::infinity();
     if (reference == kNone) {
       const std::int64_t probe = kProbeVectors * (kStep / kTogether);
-      RaiseReference(partial, task_.layout, LargestOfRow(row, std::min(last_, first_ + probe)));
-      if (reference == kNone) {  // the first data are all left out, or too far
-        RaiseReference(partial, task_.layout, LargestOfRow(row, last_));
-      }
+      RaiseReference(partial, task_.layout, Largest(row, std::min(last_, first_ + probe)));
+    }
+    if (reference < kLeastReference) {
+      RaiseReference(partial, task_.layout, Largest(row, last_));
       if (reference == kNone) {
-        return;  // nothing to see here
+        return;  // nothing to see here: all data are left out, or too far
       }
     }
     double sums[kSmallSums<kD>];
     Sum(row, plain, reference, sums);
     if (!(sums[0] <= kMostMass)) {
-      RaiseReference(partial, task_.layout, LargestOfRow(row, last_));
+      RaiseReference(partial, task_.layout, Largest(row, last_));
       Sum(row, plain, reference, sums);
     }
     for (int s = 0; s < kSmallSums<kD>; ++s) {
@@ -274,21 +294,23 @@ class SmallTile {
     }
   }
 
-  static void Sum(const SmallRow<S, C, kD>& row, bool plain, double reference, double* sums) {
+  void Sum(const SmallRow<S, C, kD>& row, bool plain, double reference, double* sums) {
     if constexpr (sizeof(S) == sizeof(C)) {
       if (plain) {
-        // Exponents are at most minus the reference.
-        return reference >= -126 ? SumRow<Variant::kPlain, true>(row, reference, sums)
-                                 : SumRow<Variant::kPlain, false>(row, reference, sums);
+        return SumRow<Variant::kPlain>(row, reference, sums);
       }
     }
-    SumRow<Variant::kGeneral, false>(row, reference, sums);
+    MakeAddends();
+    SumRow<Variant::kGeneral>(row, reference, sums);
   }
 
   const ChunkTask<S, C>& task_;
   bool plain_;
-  std::int64_t first_ = 0;  // positions of the block, whole steps
+  std::int64_t begin_ = 0;  // positions of the block,
+  std::int64_t end_ = 0;
+  std::int64_t first_ = 0;  // and of whole steps
   std::int64_t last_ = 0;
+  bool has_addends_ = false;
   HWY_ALIGN C addends_[kBlock + 2 * kStep];
 };
 

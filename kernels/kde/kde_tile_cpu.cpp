@@ -42,6 +42,11 @@ struct QueryBlock {
 // Up to this much of a tile of data, groups of queries are taken one by one.
 inline constexpr std::int64_t kFirstCacheBytes = 32768;
 
+template <class S>
+constexpr bool FitsFirstCache(std::int64_t d) {
+  return CpuKde<S>::kTile * d * static_cast<std::int64_t>(sizeof(S)) <= kFirstCacheBytes;
+}
+
 // Stage 1 for the columns [c0, c1) of a tile, whole register tiles. R is the type of the distances.
 template <bool kScaled, class R, class S, class C>
 void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S* tile,
@@ -51,18 +56,22 @@ void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S
   const hn::ScalableTag<C> dc;
   const std::int64_t lanes = hn::Lanes(dc);
   const std::int64_t d = task.kde->d;
-  for (std::int64_t c = c0; c < c1; c += kVectors * lanes) {
+  // Columns in one go where the whole tile stays in the first cache; else a register tile's, whose
+  // data stay there while the queries go by.
+  const std::int64_t columns = FitsFirstCache<S>(d) ? c1 - c0 : kVectors * lanes;
+  for (std::int64_t c = c0; c < c1; c += columns) {
     for (std::int64_t j0 = 0; j0 < d; j0 += kDepth) {
       const std::int64_t j1 = std::min(d, j0 + kDepth);
       const auto rows = [&](auto count, int q) {
-        R* const out = distances + (q - block.begin) * kTile + c;
+        R* const out = distances + (q - block.begin) * kTile;
+        const bool first = j0 == 0;
         SquaredDistances<kScaled, decltype(count)::value, kVectors>(
-            dc, tile, d, c, task.x + q / kGroupRows * kGroupRows * d + q % kGroupRows,
-            task.scale + q, j0, j1, [&](int r, int v, hn::Vec<decltype(dc)> sum) {
-              R* const to = out + r * kTile + v * lanes;
+            dc, tile, d, c, c + columns, task.x + q / kGroupRows * kGroupRows * d + q % kGroupRows,
+            task.scale + q, j0, j1, [=](std::int64_t column, int r, hn::Vec<decltype(dc)> sum) {
+              R* const to = out + r * kTile + column;
               if constexpr (sizeof(R) == sizeof(C)) {
-                hn::StoreU(j0 == 0 ? sum : hn::Add(hn::LoadU(dc, to), sum), dc, to);
-              } else if (j0 == 0) {
+                hn::StoreU(first ? sum : hn::Add(hn::LoadU(dc, to), sum), dc, to);
+              } else if (first) {
                 StoreAsDoubles(dc, sum, to);
               } else {
                 AddToDoubles(dc, sum, to);
@@ -108,12 +117,11 @@ HWY_INLINE hn::Vec<DP> DemoteExponent(DP dp, DR dr, V t) {
   return hn::DemoteTo(dp, hn::Min(hn::Max(t, hn::Set(dr, -1000.0)), hn::Set(dr, 1000.0)));
 }
 
-inline constexpr int kParts = 4;  // sums, so that none is long and none waits for itself
+inline constexpr int kParts = 4;  // vectors of a step: no sum is long, and none waits for itself
 
 template <class D>
-HWY_INLINE double SumOfParts(D d, const hn::Vec<D> (&parts)[kParts]) {
-  const auto sum = hn::Add(hn::Add(parts[0], parts[1]), hn::Add(parts[2], parts[3]));
-  return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum)));
+HWY_INLINE double LaneSum(D d, hn::Vec<D> v) {
+  return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, v)));
 }
 
 // One query's part of a tile in stage 2: columns [c0, c1), whole vectors by kParts.
@@ -147,10 +155,11 @@ HWY_INLINE double SumOfMoments(const Row<R, C>& row) {
           hn::MulAdd(LoadAs(dr, row.posterior + at), hn::LoadU(dr, row.distances + at), moment[i]);
     }
   }
-  return SumOfParts(dr, moment);
+  return LaneSum(dr, hn::Add(hn::Add(moment[0], moment[1]), hn::Add(moment[2], moment[3])));
 }
 
-// Weights 2^(t - reference) and their sums. kGeneral: with addends and moments.
+// Weights 2^(t - reference) and their sums. kGeneral: with addends and moments. No t - reference is
+// large: see AddWeights.
 template <bool kGeneral, class R, class C>
 HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
   const hn::ScalableTag<C> dc;
@@ -158,9 +167,11 @@ HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
   const hn::ScalableTag<R> dr;
   const auto rate = hn::Set(dr, row.rate);
   const auto shift = hn::Set(dr, static_cast<R>(-reference));
-  const auto exponent = [&](std::int64_t c) HWY_ATTR {
-    return hn::NegMulAdd(rate, hn::LoadU(dr, row.distances + c),
-                         kGeneral ? hn::Add(hn::LoadU(dr, row.addends + c), shift) : shift);
+  const R* HWY_RESTRICT const distances = row.distances;
+  const R* HWY_RESTRICT const addends = row.addends;
+  const auto exponent = [=](std::int64_t c) HWY_ATTR {
+    return hn::NegMulAdd(rate, hn::LoadU(dr, distances + c),
+                         kGeneral ? hn::Add(hn::LoadU(dr, addends + c), shift) : shift);
   };
   if constexpr (sizeof(R) != sizeof(C)) {
     const hn::Rebind<C, decltype(dr)> dp;
@@ -169,40 +180,51 @@ HWY_NOINLINE RowSums MakeWeights(const Row<R, C>& row, double reference) {
       hn::StoreU(DemoteExponent(dp, dr, exponent(c)), dp, row.posterior + c);
     }
   }
-  hn::Vec<decltype(dc)> mass[kParts], moment[kParts], squares[kParts];
-  for (int i = 0; i < kParts; ++i) {
-    mass[i] = moment[i] = squares[i] = hn::Zero(dc);
-  }
-  for (std::int64_t c = row.c0; c < row.c1; c += kParts * lanes) {
+  auto mass = hn::Zero(dc), moment = hn::Zero(dc), squares = hn::Zero(dc);
+  C* HWY_RESTRICT const posterior = row.posterior;
+  const std::int64_t end = row.c1;
+  for (std::int64_t c = row.c0; c < end; c += kParts * lanes) {
     hn::Vec<decltype(dc)> p[kParts];
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
       if constexpr (sizeof(R) == sizeof(C)) {
         p[i] = exponent(c + i * lanes);
       } else {
-        p[i] = hn::LoadU(dc, row.posterior + c + i * lanes);
+        p[i] = hn::LoadU(dc, posterior + c + i * lanes);
       }
     }
-    Exp2Many<kParts>(dc, p);
+    Exp2Many<kParts, true>(dc, p);
 #pragma GCC unroll 4
     for (int i = 0; i < kParts; ++i) {
-      hn::StoreU(p[i], dc, row.posterior + c + i * lanes);
-      mass[i] = hn::Add(mass[i], p[i]);
-      if constexpr (kGeneral) {
-        squares[i] = hn::MulAdd(p[i], p[i], squares[i]);
-        if constexpr (sizeof(R) == sizeof(C)) {
-          moment[i] = hn::MulAdd(p[i], hn::LoadU(dc, row.distances + c + i * lanes), moment[i]);
+      hn::StoreU(p[i], dc, posterior + c + i * lanes);
+    }
+    // Summed up before they are added: a sum each, and registers are left for the exponentials.
+    mass = hn::Add(mass, hn::Add(hn::Add(p[0], p[1]), hn::Add(p[2], p[3])));
+    if constexpr (kGeneral) {
+      auto of_squares = hn::Mul(p[0], p[0]);
+#pragma GCC unroll 4
+      for (int i = 1; i < kParts; ++i) {
+        of_squares = hn::MulAdd(p[i], p[i], of_squares);
+      }
+      squares = hn::Add(squares, of_squares);
+      if constexpr (sizeof(R) == sizeof(C)) {
+        auto of_moment = hn::Mul(p[0], hn::LoadU(dc, distances + c));
+#pragma GCC unroll 4
+        for (int i = 1; i < kParts; ++i) {
+          of_moment = hn::MulAdd(p[i], hn::LoadU(dc, distances + c + i * lanes), of_moment);
         }
+        moment = hn::Add(moment, of_moment);
       }
     }
   }
-  RowSums sums = {SumOfParts(dc, mass), 0, 0};
+  RowSums sums = {LaneSum(dc, mass), 0, 0};
   if constexpr (kGeneral) {
-    sums.squares = SumOfParts(dc, squares);
-    sums.moment = sizeof(R) == sizeof(C) ? SumOfParts(dc, moment) : SumOfMoments(row);
+    sums.squares = LaneSum(dc, squares);
+    sums.moment = sizeof(R) == sizeof(C) ? LaneSum(dc, moment) : SumOfMoments(row);
   }
   return sums;
 }
+static_assert(kParts == 4, "sums of four");
 
 // Largest exponent, -infinity where nothing is seen.
 template <class R, class C>
@@ -225,7 +247,7 @@ template <class R, class C>
 bool AddWeights(const Row<R, C>& row, bool general, const PartialLayout& layout, double* partial) {
   constexpr double kNone = -std::numeric_limits<double>::infinity();
   constexpr double kLeastMass = sizeof(C) == 4 ? 0x1p-60 : 0x1p-110;
-  if (partial[PartialLayout::kReference] == kNone) {
+  if (partial[PartialLayout::kReference] < kLeastReference) {
     RaiseReference(partial, layout, LargestExponent(row));
     if (partial[PartialLayout::kReference] == kNone) {
       return false;  // nothing to see here
@@ -425,8 +447,7 @@ template <class R, class S, class C, class Add>
 void ForEachTile(const ChunkTask<S, C>& task, const Add& add) {
   task.context->note_target_ran(HWY_TARGET);
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  const std::int64_t tile_bytes = kTile * task.kde->d * static_cast<std::int64_t>(sizeof(S));
-  const int together = tile_bytes <= kFirstCacheBytes ? kGroupRows : kTileQueries;
+  const int together = FitsFirstCache<S>(task.kde->d) ? kGroupRows : kTileQueries;
   HWY_ALIGN R addends[kTile];
   for (std::int64_t tile = task.begin / kTile; tile * kTile < task.end; ++tile) {
     const TileOfData<R, S, C> data(task, addends, tile);
