@@ -281,7 +281,7 @@ std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
                                Lists<S>& lists, std::int64_t count) {
   QueryList& declined = lists.declined;
   std::int64_t* const order = lists.order;
-  if (!worth_trying(kde.n / 2, count)) {
+  if (!worth_trying(kde.n / 4, count)) {
     return count;
   }
   count = keep_suitable(kde, queries, Method::kExpansion, order, count, declined);
