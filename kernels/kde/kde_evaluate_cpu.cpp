@@ -281,7 +281,8 @@ std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
                                Lists<S>& lists, std::int64_t count) {
   QueryList& declined = lists.declined;
   std::int64_t* const order = lists.order;
-  if (!worth_trying(kde.n / 4, count)) {
+  // Both series and what they are tried by are double, whatever the data.
+  if (!worth_trying(kde.n * std::int64_t{sizeof(S)} / 16, count)) {
     return count;
   }
   count = keep_suitable(kde, queries, Method::kExpansion, order, count, declined);
