@@ -52,12 +52,14 @@ struct Lists {
       : order(arena.take<std::int64_t>(m)),
         flagged(arena.take<std::int64_t>(m)),
         far{arena.take<std::int64_t>(m), 0},
-        declined{arena.take<std::int64_t>(m), 0} {}
+        declined{arena.take<std::int64_t>(m), 0},
+        crowded{arena.take<std::int64_t>(m), 0} {}
   std::int64_t* order;
   std::int64_t* flagged;
   std::int64_t served = 0;  // of those flagged, the first so many are not to be evaluated dense
   QueryList far;
   QueryList declined;
+  QueryList crowded;  // of those in double, what has too many near data
 };
 
 template <class S, class C>
@@ -92,11 +94,55 @@ bool expands(const CpuContext& context, const CpuKde<S>& kde, const Queries<S>& 
          outputs.divergence == nullptr && outputs.effective_sample_size == nullptr;
 }
 
-// Puts what `method` cannot serve on `declined`, and keeps the rest in `order`: returns their
-// number. Lengths and rates within a range where bounds neither over- nor underflow.
+// Whether data are left out by distance, and too few of them lie far away for that to pay: as far
+// as their mean and variance tell, half of them and more may count.
+template <class S>
+class Reach {
+ public:
+  Reach(const CpuKde<S>& kde, const Queries<S>& queries, Method method)
+      : kde_(kde),
+        queries_(queries),
+        applies_(method != Method::kExpansion && kde.log2_weights.empty()) {
+    // The first leaf is what a sum is at least; it weighs 64 at most.
+    const auto n = static_cast<double>(kde.n);
+    const double tolerance = method == kNear ? kLog2Near : std::log2(queries.tolerance);
+    bits_ = std::max(0.0, std::log2(n) - tolerance - 6);
+    if (method == Method::kBoxes) {
+      // A box counts where its nearest corner does: its size, were it a cube of evenly spread data.
+      const auto d = static_cast<double>(kde.d);
+      const double side = 3.5 * kde.spread * std::pow(BoxIndex<S>::kLeaf / n, 1 / d);
+      overhang_ = 0.35 * side * std::sqrt(d);
+    }
+  }
+  bool covers_most(std::int64_t i, double rate, double a) const {
+    if (!applies_) {
+      return false;
+    }
+    // The mean squared distance.
+    double away = static_cast<double>(kde_.d) * kde_.spread * kde_.spread * a * a;
+    for (std::int64_t j = 0; j < kde_.d; ++j) {
+      const double x = kde_.to_stored(static_cast<double>(queries_.x[i * queries_.ld + j]));
+      const double offset = x - a * kde_.mean[j];
+      away += offset * offset;
+    }
+    return std::sqrt(bits_ / rate) + a * overhang_ >= std::sqrt(away);
+  }
+
+ private:
+  const CpuKde<S>& kde_;
+  const Queries<S>& queries_;
+  bool applies_;
+  double bits_ = 0;
+  double overhang_ = 0;
+};
+
+// Puts what `method` cannot serve, or not worth its while, on `declined`, and keeps the rest in
+// `order`: returns their number. Lengths and rates within a range where bounds neither over- nor
+// underflow.
 template <class S>
 std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Method method,
                            std::int64_t* order, std::int64_t count, QueryList& declined) {
+  const Reach<S> reach(kde, queries, method);
   std::int64_t kept = 0;
   for (std::int64_t at = 0; at < count; ++at) {
     const std::int64_t i = order[at];
@@ -104,8 +150,10 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
     const double rate = exact_rate(kde, queries, i);
     const double a = scale_of(queries, i);
     const DataClass& of = class_of(kde, queries, i);
-    bool suits =
-        method == Method::kScreen ? of.end - of.begin >= ScreenIndex::kLeastData : &of == &kde.all;
+    const std::int64_t seen = of.end - of.begin;
+    bool suits = method == Method::kScreen ? seen >= ScreenIndex::kLeastData
+                 : method == kNear         ? seen >= kLeastNearData
+                                           : &of == &kde.all;
     if (method == Method::kExpansion) {
       // Where the data of leaves are to be summed singly, boxes do it faster.
       const double h = kde.to_stored(bandwidth_of(queries, i));
@@ -115,6 +163,7 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
     for (std::int64_t j = 0; j < kde.d; ++j) {
       suits = suits && std::abs(kde.to_stored(static_cast<double>(x[j]))) < 1e15;
     }
+    suits = suits && !(&of == &kde.all && reach.covers_most(i, rate, a));
     (suits ? order[kept++] : declined.queries[declined.count++]) = i;
   }
   return kept;
@@ -161,33 +210,45 @@ int octave(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t i) {
   return std::ilogb(kde.to_stored(bandwidth_of(queries, i)) / scale_of(queries, i));
 }
 
-// Serves what expansions suit; the number of the others, which are what is left of `order`.
-//
-// Queries are sorted, and the first of each block say whether the others are worth it: what it
-// takes to find that out is then little of what dense sums take.
-template <class S>
-std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
-                               const Queries<S>& queries, const Outputs<S>& outputs, Arena arena,
-                               Lists<S>& lists, std::int64_t count) {
-  constexpr std::int64_t kBlock = 8 * kExpansionTile;
-  QueryList& declined = lists.declined;
-  std::int64_t* const order = lists.order;
-  std::int64_t* const list = lists.flagged;
-  count = keep_suitable(kde, queries, Method::kExpansion, order, count, declined);
-  sort_by_place(kde, queries, order, count, list);
-  Evaluation<S, double> evaluation(context, kde, queries, outputs, Passes::kOne,
-                                   Method::kExpansion);
-  evaluation.carve(arena);
-  // Calls each(begin, end of the first, end) for blocks of one octave.
+// How queries are tried: of each block of similar ones next to one another an eighth, but at least
+// and at most so many, says whether a method is worth it for the others.
+struct Trial {
+  std::int64_t block;
+  std::int64_t least;
+  std::int64_t most;
+};
+constexpr Trial kTrialOfTiles = {8 * kExpansionTile, 4, kExpansionTile};
+constexpr Trial kTrialOfScreens = {192, kGroupRows, 24};
+
+// Whether a list is long enough, for so many data, to be tried at all: setting out costs about as
+// much as three queries and thousands of data.
+constexpr std::int64_t kLeastWork = 32768;
+bool worth_trying(std::int64_t n, std::int64_t count) {
+  return count > 0 && (count + 3) * n >= kLeastWork;
+}
+
+// From so many data on, the leaves that count are counted in less than a thirtieth of the time of a
+// dense sum, and every query finds out for itself whether boxes serve it.
+constexpr std::int64_t kMostTriedData = 32768;
+
+// Evaluates queries by `run(list, count)`, which writes what it flags to the list, puts what it
+// declines on `declined` and returns the number of those flagged. Blocks whose first queries are
+// declined are put there as well, untried. `list` has `count` places, and is not `order`; the flags
+// stay there, and their number is returned.
+template <class Similar, class Run>
+std::int64_t try_blocks(const Trial& trial, const std::int64_t* order, std::int64_t count,
+                        std::int64_t* list, QueryList& declined, const Similar& similar,
+                        const Run& run) {
+  // Calls each(begin, end of the first, end).
   const auto for_each_block = [&](const auto& each) {
     for (std::int64_t begin = 0, end = 0; begin < count; begin = end) {
-      const int first = octave(kde, queries, order[begin]);
-      for (end = begin + 1; end < std::min(count, begin + kBlock); ++end) {
-        if (octave(kde, queries, order[end]) != first) {
+      for (end = begin + 1; end < std::min(count, begin + trial.block); ++end) {
+        if (!similar(order[begin], order[end])) {
           break;
         }
       }
-      each(begin, std::min<std::int64_t>(end, begin + kExpansionTile), end);
+      const std::int64_t tried = std::clamp((end - begin) / 8, trial.least, trial.most);
+      each(begin, std::min(end, begin + tried), end);
     }
   };
   std::int64_t listed = 0;
@@ -195,8 +256,9 @@ std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
     listed = std::copy(order + begin, order + tried, list + listed) - list;
   });
   std::int64_t seen = declined.count;
-  evaluation.run(list, listed, nullptr, &lists.far, &declined);
+  const std::int64_t flags = run(list, listed);
   const std::int64_t last = declined.count;
+  list += flags;
   listed = 0;
   for_each_block([&](std::int64_t begin, std::int64_t tried, std::int64_t end) {
     // What was declined is in the order of what was tried.
@@ -209,29 +271,39 @@ std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
       (worth ? list[listed++] : declined.queries[declined.count++]) = order[at];
     }
   });
-  evaluation.run(list, listed, nullptr, &lists.far, &declined);
+  return flags + run(list, listed);
+}
+
+// Serves what expansions suit; the number of the others, which are what is left of `order`.
+template <class S>
+std::int64_t evaluate_expanded(const CpuContext& context, const CpuKde<S>& kde,
+                               const Queries<S>& queries, const Outputs<S>& outputs, Arena arena,
+                               Lists<S>& lists, std::int64_t count) {
+  QueryList& declined = lists.declined;
+  std::int64_t* const order = lists.order;
+  // Both series and what they are tried by are double, whatever the data.
+  if (!worth_trying(kde.n * std::int64_t{sizeof(S)} / 16, count)) {
+    return count;
+  }
+  count = keep_suitable(kde, queries, Method::kExpansion, order, count, declined);
+  if (count > 0) {
+    sort_by_place(kde, queries, order, count, lists.flagged);
+    Evaluation<S, double> evaluation(context, kde, queries, outputs, Passes::kOne,
+                                     Method::kExpansion);
+    evaluation.carve(arena);
+    (void)try_blocks(
+        kTrialOfTiles, order, count, lists.flagged, declined,
+        [&](std::int64_t i, std::int64_t k) {
+          return octave(kde, queries, i) == octave(kde, queries, k);
+        },
+        [&](const std::int64_t* list, std::int64_t listed) {
+          evaluation.run(list, listed, nullptr, &lists.far, &declined);
+          return std::int64_t{0};
+        });
+  }
   std::copy_n(declined.queries, declined.count, order);
   sort_queries(queries, order, declined.count);
   return declined.count;
-}
-
-constexpr std::int64_t kMostSampled = 24;  // queries
-constexpr std::int64_t kSampledOf = 8;     // and one of so many at most, whole groups
-
-std::int64_t sample_size(std::int64_t count) {
-  return std::min(kMostSampled, count / kSampledOf / kGroupRows * kGroupRows);
-}
-
-// Takes `size` queries spread over a list out of it, and returns how many are left.
-std::int64_t take_sample(std::int64_t* order, std::int64_t count, std::int64_t size,
-                         std::int64_t* sample) {
-  const std::int64_t stride = count / size;
-  std::int64_t taken = 0;
-  std::int64_t left = 0;
-  for (std::int64_t at = 0; at < count; ++at) {
-    (at % stride == 0 && taken < size ? sample[taken++] : order[left++]) = order[at];
-  }
-  return left;
 }
 
 template <class S, class C>
@@ -244,6 +316,40 @@ std::int64_t evaluate_dense(const CpuContext& context, const CpuKde<S>& kde,
   return evaluation.run(order, count, flagged, far);
 }
 
+// Whether evaluations in double look for the data that are near first: those of single precision,
+// where it does not suffice.
+template <class S, class C>
+constexpr bool kLooksForNear = sizeof(S) == sizeof(float) && sizeof(C) == sizeof(double);
+template <class S>
+bool has_near(const CpuKde<S>& kde, const Outputs<S>& outputs) {
+  return kde.d >= kLeastNearDimension && kde.n >= kLeastNearData && outputs.top == 0;
+}
+
+// evaluate_dense() of one pass, which leaves out what a double does not notice. What a
+// query is evaluated by depends on itself alone. `order` is used up.
+template <class S, class C>
+std::int64_t evaluate_near(const CpuContext& context, const CpuKde<S>& kde,
+                           const Queries<S>& queries, const Outputs<S>& outputs, Arena arena,
+                           std::int64_t* order, std::int64_t count, std::int64_t* flagged,
+                           QueryList& crowded, QueryList* far) {
+  std::int64_t flags = 0;
+  if constexpr (kLooksForNear<S, C>) {
+    if (has_near(kde, outputs) && count > 0) {
+      crowded.count = 0;
+      count = keep_suitable(kde, queries, kNear, order, count, crowded);
+      Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, kNear);
+      Arena pieces = arena;
+      evaluation.carve(pieces);
+      flags = evaluation.run(order, count, flagged, far, &crowded);
+      order = crowded.queries;
+      count = crowded.count;
+      sort_queries(queries, order, count);
+    }
+  }
+  return flags + evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order,
+                                      count, flagged + flags, far);
+}
+
 // One pass, by a method that may skip mass where there is one and it pays; the other queries dense,
 // and so are those of `order` beyond the first `served`. `order` is used up.
 template <class S, class C>
@@ -251,39 +357,39 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
                       const Outputs<S>& outputs, Arena arena, std::int64_t* order,
                       std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
   const Method method = method_for(context, kde, queries, outputs);
-  if (method == Method::kDense) {
-    return evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena, order, count,
-                                lists.flagged, far);
+  // Screens are for long rows.
+  const std::int64_t work =
+      method == Method::kScreen ? kde.n * std::min<std::int64_t>(8, kde.d / 32) : kde.n;
+  // Queries that were flagged by the same method before are known to be worth it.
+  const bool known = order == lists.flagged;
+  if (method == Method::kDense || served == 0 || !(known || worth_trying(work, served))) {
+    return evaluate_near<S, C>(context, kde, queries, outputs, arena, order, count, lists.flagged,
+                               lists.crowded, far);
   }
   QueryList& declined = lists.declined;
   std::copy_n(order + served, count - served, declined.queries);
   declined.count = count - served;
   count = keep_suitable(kde, queries, method, order, served, declined);
-  Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
-  Arena pieces = arena;
-  evaluation.carve(pieces);
-  std::int64_t sample_flags[kMostSampled];
-  std::int64_t sample_flag_count = 0;
-  const std::int64_t sampled = method == Method::kScreen ? sample_size(count) : 0;
-  if (sampled > 0) {
-    // A screen costs nearly as much as may be lost: whether it pays is found out from a few.
-    std::int64_t sample[kMostSampled];
-    count = take_sample(order, count, sampled, sample);
-    const std::int64_t before = declined.count;
-    sample_flag_count = evaluation.run(sample, sampled, sample_flags, far, &declined);
-    if (2 * (declined.count - before) > sampled) {
-      std::copy_n(order, count, declined.queries + declined.count);
-      declined.count += count;
-      count = 0;
+  std::int64_t flags = 0;
+  if (count > 0) {
+    Evaluation<S, C> evaluation(context, kde, queries, outputs, Passes::kOne, method);
+    Arena pieces = arena;
+    evaluation.carve(pieces);
+    const auto run = [&](std::int64_t* list, std::int64_t listed) {
+      return evaluation.run(list, listed, list, far, &declined);
+    };
+    if (known || (method == Method::kBoxes && kde.n >= kMostTriedData)) {
+      flags = evaluation.run(order, count, lists.flagged, far, &declined);
+    } else {
+      flags = try_blocks(
+          method == Method::kBoxes ? kTrialOfTiles : kTrialOfScreens, order, count, lists.flagged,
+          declined, [](std::int64_t, std::int64_t) { return true; }, run);
     }
   }
-  std::int64_t flags = evaluation.run(order, count, lists.flagged, far, &declined);
-  std::copy_n(sample_flags, sample_flag_count, lists.flagged + flags);
-  flags += sample_flag_count;
   lists.served = flags;
   sort_queries(queries, declined.queries, declined.count);
-  flags += evaluate_dense<S, C>(context, kde, queries, outputs, Passes::kOne, arena,
-                                declined.queries, declined.count, lists.flagged + flags, far);
+  flags += evaluate_near<S, C>(context, kde, queries, outputs, arena, declined.queries,
+                               declined.count, lists.flagged + flags, lists.crowded, far);
   return flags;
 }
 
@@ -393,6 +499,9 @@ std::size_t kde_evaluate_workspace_cpu(const CpuContext& context, const CpuKde<T
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne, method),
                 needed<T, double>(context, kde, queries, outputs, Passes::kOne, widest),
+                kLooksForNear<T, double> && has_near(kde, outputs)
+                    ? needed<T, double>(context, kde, queries, outputs, Passes::kOne, kNear)
+                    : 0,
                 needed<T, double>(context, kde, queries, outputs, Passes::kTwo),
                 kde_far_workspace_cpu(context, kde, outputs)});
   (void)arena.take<char>(static_cast<std::int64_t>(bytes));

@@ -87,6 +87,17 @@ inline constexpr int kTilesPerThread = 4;
 // Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
 inline constexpr double kMostSummed = 0.4;
 inline constexpr double kMostListed = 0.25;
+inline constexpr double kMostProbed = 0.6;  // of the first data, next to the nearest of few
+// A dense evaluation in double without what it would not notice: reported as dense.
+inline constexpr Method kNear = static_cast<Method>(-1);
+// What it may leave out: README.md, Near data. From so many dimensions
+// and data on it looks for them.
+inline constexpr double kLog2Near = -60;
+inline constexpr double kLog2NearSpread = -28;
+inline constexpr double kMostNear = 0.15;  // shares: one costs as much as four dense pairs
+inline constexpr double kMostNearProbed = 0.2;
+inline constexpr std::int64_t kLeastNearDimension = kSmallDimension + 1;
+inline constexpr std::int64_t kLeastNearData = 512;
 // Of the median leaf, a times its radius in bandwidths: where it is wider, boxes sum leaves faster
 // than expansions are evaluated.
 inline constexpr double kWidestLeaf = 1;
@@ -285,8 +296,9 @@ class Evaluation {
                          outputs.divergence != nullptr;
     score_only_ = !second_ && summaries.mean == nullptr && outputs.denoised == nullptr;
     small_ = kde.d <= kSmallDimension && outputs.top == 0;
-    // A label's range may straddle one more. Other methods take all data at once.
-    max_chunks_ = method == Method::kDense ? chunks_of(0, kde.n).count + 1 : 1;
+    // A label's range may straddle one more. Methods with a tolerance take all data at once.
+    in_chunks_ = method == Method::kDense || method == kNear;
+    max_chunks_ = in_chunks_ ? chunks_of(0, kde.n).count + 1 : 1;
     const std::size_t per_tile =
         sizeof(double) * static_cast<std::size_t>(layout_.size() * max_chunks_ * kTileQueries);
     const std::int64_t fitting = static_cast<std::int64_t>(kPartialBytes / per_tile);
@@ -302,7 +314,8 @@ class Evaluation {
     states_ = arena.take<double>(slots * (kStateScalars + layout_.padded));
     away_ = arena.take<double>(context_.threads() * layout_.padded);
     rho_ = arena.take<C>(context_.threads() * layout_.padded);
-    evaluated_ = method_ == Method::kDense ? nullptr : arena.take<std::int64_t>(slots);
+    evaluated_ =
+        method_ == Method::kDense ? nullptr : arena.take<std::int64_t>(slots * max_chunks_);
     scratch_size_ = 0;
     Arena scratch(nullptr);
     take_scratch(scratch);
@@ -323,7 +336,7 @@ class Evaluation {
       run_tiles(tiles, Pass::kFirst);
       context_.parallel_for(tiles * kTileQueries, [&](std::int64_t slot, int thread) {
         const Tile& tile = tile_list_[slot / kTileQueries];
-        if (slot % kTileQueries < tile.count && !is_declined(slot)) {
+        if (slot % kTileQueries < tile.count && !is_declined(tile, slot)) {
           finish_first(slot, tile.order[slot % kTileQueries], thread);
         }
       });
@@ -341,7 +354,7 @@ class Evaluation {
           const std::int64_t i = tile_list_[t].order[q];
           const auto verdict =
               static_cast<Verdict>(static_cast<int>(state_of(t * kTileQueries + q).verdict));
-          if (is_declined(t * kTileQueries + q)) {
+          if (is_declined(tile_list_[t], t * kTileQueries + q)) {
             declined->queries[declined->count++] = i;
           } else if (far != nullptr && verdict == Verdict::kFar) {
             far->queries[far->count++] = i;
@@ -365,6 +378,7 @@ class Evaluation {
   struct ScreenScratchpad {
     double* u;
     double* v;
+    double* tolerance;
     float* mapped;
     float* scale;
     char* kernel;
@@ -406,11 +420,14 @@ class Evaluation {
       if (method_ == Method::kExpansion) {
         s.expansion = arena.take<char>(kExpansionScratch);
       }
-      if (method_ == Method::kScreen) {
-        const ScreenIndex& screen = *kde_.screen;
-        s.screen.u = arena.take<double>(ScreenIndex::kRows * d);
-        s.screen.v = arena.take<double>(ScreenIndex::kRows * (screen.pitch + 1));
-        s.screen.mapped = arena.take<float>(kTileQueries * screen.mapped());
+      if (method_ == Method::kScreen || method_ == kNear) {
+        const bool maps = method_ == Method::kScreen;
+        if (maps) {
+          s.screen.u = arena.take<double>(ScreenIndex::kRows * d);
+          s.screen.v = arena.take<double>(ScreenIndex::kRows * (kde_.screen->pitch + 1));
+        }
+        s.screen.tolerance = arena.take<double>(kTileQueries);
+        s.screen.mapped = arena.take<float>(kTileQueries * (maps ? kde_.screen->mapped() : d));
         s.screen.scale = arena.take<float>(kTileQueries);
         s.screen.kernel = arena.take<char>(static_cast<std::int64_t>(kde_screen_scratch(kde_)));
       }
@@ -421,14 +438,21 @@ class Evaluation {
     return s;
   }
 
-  // Whether the method left this query to the dense one.
-  bool is_declined(std::int64_t slot) const {
-    return method_ != Method::kDense && evaluated_[slot] < 0;
+  // Whether the method left this query to the dense one: in any chunk.
+  bool is_declined(const Tile& tile, std::int64_t slot) const {
+    if (method_ == Method::kDense) {
+      return false;
+    }
+    bool declined = false;
+    for (std::int64_t c = 0; c < tile.chunks.count; ++c) {
+      declined = declined || *evaluated_of(slot, c) < 0;
+    }
+    return declined;
   }
 
   // Fills tile_list_ from order[done..count), advancing done.
   std::int64_t list_some(const std::int64_t* order, std::int64_t count, std::int64_t& done) {
-    if (method_ == Method::kDense) {
+    if (in_chunks_) {
       return list_tiles(kde_, queries_, order, count, done, queries_a_tile(context_, kde_, count),
                         tile_list_, tiles_);
     }
@@ -450,6 +474,12 @@ class Evaluation {
     const std::int64_t tile = slot / kTileQueries;
     return partials_ +
            ((tile * max_chunks_ + chunk) * kTileQueries + slot % kTileQueries) * layout_.size();
+  }
+
+  // Those of a tile's queries lie side by side.
+  std::int64_t* evaluated_of(std::int64_t slot, std::int64_t chunk) const {
+    const std::int64_t tile = slot / kTileQueries;
+    return evaluated_ + (tile * max_chunks_ + chunk) * kTileQueries + slot % kTileQueries;
   }
 
   QueryState state_of(std::int64_t slot) const {
@@ -490,9 +520,14 @@ class Evaluation {
     }
     if constexpr (kExact) {
       if (method_ == Method::kExpansion) {
-        return kde_expansion_chunk<S>(context_.targets(),
-                                      {&task, std::log(queries_.tolerance),
-                                       evaluated_ + tile_index * kTileQueries, scratch.expansion});
+        return kde_expansion_chunk<S>(
+            context_.targets(), {&task, std::log(queries_.tolerance),
+                                 evaluated_of(tile_index * kTileQueries, 0), scratch.expansion});
+      }
+    }
+    if constexpr (kExact && sizeof(S) == sizeof(float)) {
+      if (method_ == kNear) {
+        return run_near(task, tile, evaluated_of(tile_index * kTileQueries, chunk), scratch);
       }
     }
     if (method_ == Method::kBoxes) {
@@ -517,7 +552,7 @@ class Evaluation {
     task.most_leaves =
         static_cast<std::int64_t>(kMostSummed * static_cast<double>(kde_.n)) / BoxIndex<S>::kLeaf;
     task.slack = slack;
-    task.evaluated = evaluated_ + first_slot;
+    task.evaluated = evaluated_of(first_slot, 0);
     kde_boxes_chunk(context_.targets(), task);
   }
 
@@ -526,7 +561,7 @@ class Evaluation {
     const ScreenIndex& index = *kde_.screen;
     const ScreenScratchpad& pad = scratch.screen;
     const std::int64_t d = kde_.d;
-    for (int first = 0; first < kTileQueries; first += static_cast<int>(ScreenIndex::kRows)) {
+    for (int first = 0; first < rows_of(tile); first += static_cast<int>(ScreenIndex::kRows)) {
       double x_norms[ScreenIndex::kRows];
       double norms[ScreenIndex::kRows];
       for (int r = 0; r < ScreenIndex::kRows; ++r) {
@@ -559,17 +594,65 @@ class Evaluation {
                            std::sqrt(static_cast<double>(d)) * displacement<C>(context_, a);
       }
     }
+    std::fill_n(pad.tolerance, kTileQueries, std::log2(queries_.tolerance));
     ScreenTask<S, C> task;
     task.chunk = &chunk;
-    task.log2_tolerance = std::log2(queries_.tolerance);
+    task.panels = index.panels.data();
+    task.numbers = index.mapped();
+    task.log2_tolerance = pad.tolerance;
     task.visible = tile.of->weight;
+    task.most_probed = kMostProbed;
     task.most = kMostListed;
     task.mapped = pad.mapped;
     task.scale = pad.scale;
     task.slack = scratch.slack;
-    task.evaluated = evaluated_ + first_slot;
+    task.evaluated = evaluated_of(first_slot, 0);
     task.scratch = pad.kernel;
     kde_screen_chunk(context_.targets(), task);
+  }
+
+  // The data that count beside what a double rounds, found in single precision.
+  void run_near(const ChunkTask<S, C>& chunk, const Tile& tile, std::int64_t* evaluated,
+                const Scratch& scratch) {
+    const ScreenScratchpad& pad = scratch.screen;
+    const double diameter = std::sqrt(sum_of(kde_.d, [this](std::int64_t j) {
+      const double side = static_cast<double>(kde_.upper[j]) - static_cast<double>(kde_.lower[j]);
+      return side * side;
+    }));
+    const int rows = rows_of(tile);
+    for (int q = 0; q < rows; ++q) {
+      const std::int64_t i = tile.order[std::min(q, tile.count - 1)];
+      const double a = scale_of(queries_, i);
+      const double h = kde_.to_stored(bandwidth_of(queries_, i));
+      pad.scale[q] = static_cast<float>(a);
+      pad.tolerance[q] =
+          std::min(kLog2Near, kLog2NearSpread + 2 * std::log2(h / (a * diameter + h)));
+      scratch.slack[q] = std::sqrt(static_cast<double>(kde_.d)) *
+                         (displacement<float>(context_, a) + displacement<double>(context_, a));
+    }
+    // Stored coordinates are numbers of single precision.
+    for (std::int64_t e = 0; e < rows * kde_.d; ++e) {
+      pad.mapped[e] = static_cast<float>(chunk.x[e]);
+    }
+    ScreenTask<float, double> task;
+    task.chunk = &chunk;
+    task.panels = kde_.panels.data();
+    task.numbers = kde_.d;
+    task.log2_tolerance = pad.tolerance;
+    task.visible = tile.of->weight;
+    task.most_probed = kMostNearProbed;
+    task.most = kMostNear;
+    task.mapped = pad.mapped;
+    task.scale = pad.scale;
+    task.slack = scratch.slack;
+    task.evaluated = evaluated;
+    task.scratch = pad.kernel;
+    kde_near_chunk(context_.targets(), task);
+  }
+
+  // Rows that kernels look at: whole groups.
+  static int rows_of(const Tile& tile) {
+    return (tile.count + kGroupRows - 1) / kGroupRows * kGroupRows;
   }
 
   // Converts a tile's queries to the stored unit and the kernels' layouts.
@@ -588,8 +671,9 @@ class Evaluation {
     task.tangent = s.tangent;
     task.distances = s.distances;
     task.posterior = s.posterior;
-    for (int q = 0; q < kTileQueries; ++q) {
-      // Unused rows repeat the last query, which keeps them finite and costs nothing.
+    const int rows = rows_of(tile);
+    for (int q = 0; q < rows; ++q) {
+      // Unused rows of a group repeat the last query, which keeps them finite.
       const std::int64_t i = tile.order[std::min(q, tile.count - 1)];
       const double a = scale_of(queries_, i);
       const double h_squared = relative_h_squared(i);
@@ -722,8 +806,11 @@ class Evaluation {
     } else if (needs_more(state_of(slot), i, extent)) {
       state[4] = static_cast<double>(Verdict::kNeedsMore);
     }
-    write_report(outputs_, i, method_,
-                 method_ == Method::kDense ? tile.of->end - tile.of->begin : evaluated_[slot]);
+    if (in_chunks_) {
+      write_report(outputs_, i, Method::kDense, tile.of->end - tile.of->begin);
+    } else {
+      write_report(outputs_, i, method_, *evaluated_of(slot, 0));
+    }
     if (summaries_.mean != nullptr) {
       summaries_.log2_sum[i] = reference + std::log2(state[1]);
       std::copy_n(state + kStateScalars, layout_.padded, summaries_.mean + i * layout_.padded);
@@ -971,6 +1058,7 @@ class Evaluation {
   const Queries<S>& queries_;
   const Outputs<S>& outputs_;
   Method method_;
+  bool in_chunks_;  // of the data, as dense evaluations; else all data are one task
   PosteriorSummaries summaries_;
   PartialLayout layout_;
   bool tangent_, second_, sums_, moments_, judged_by_moments_, small_, score_only_;
@@ -981,7 +1069,8 @@ class Evaluation {
   double* states_ = nullptr;
   double* away_ = nullptr;  // a m - x and rho of the query that a thread finishes
   C* rho_ = nullptr;
-  std::int64_t* evaluated_ = nullptr;  // by a method other than the dense one; -1: declined
+  // By a method other than the dense one, of each chunk; -1: declined.
+  std::int64_t* evaluated_ = nullptr;
   char* scratch_ = nullptr;
   std::size_t scratch_size_ = 0;
 };

@@ -176,26 +176,37 @@ class ExpansionTile {
         boxes_(*task_.kde->boxes),
         entries_(static_cast<Entry*>(task.scratch)),
         lanes_(static_cast<int>(hn::Lanes(D()))) {
-    for (int i = 0; i < kQueries; ++i) {
-      // Places beyond the last query repeat it, and count for nothing.
-      const int q = std::min(i, task_.queries - 1);
+    for (int q = 0; q < task_.queries; ++q) {
       const double rate = task_.rate[q];
       const double inverse = std::sqrt(rate * (2 / kLog2E));
       const double scale = task_.scale[q];
-      rate_[i] = rate;
-      scale_[i] = scale;
-      inverse_[i] = inverse;
-      ratio_[i] = scale * inverse;
-      log_ratio_[i] = std::log(scale * inverse) + kMargin;
+      rate_[q] = rate;
+      scale_[q] = scale;
+      inverse_[q] = inverse;
+      ratio_[q] = scale * inverse;
+      log_ratio_[q] = std::log(scale * inverse) + kMargin;
       for (int j = 0; j < kD; ++j) {
-        x_[j][i] = task_.x[(q / kGroupRows * kD + j) * kGroupRows + q % kGroupRows];
-        rho_[j][i] = task_.rho[q * task_.layout.padded + j];
+        x_[j][q] = task_.x[(q / kGroupRows * kD + j) * kGroupRows + q % kGroupRows];
+        rho_[j][q] = task_.rho[q * task_.layout.padded + j];
       }
-      hidden_[i] = task_.skip[q] >= 0 ? boxes_.slots[task_.skip[q]] : -1;
-      hides_ = hides_ || hidden_[i] >= 0;
-      evaluated_[i] = 0;
-      threshold_[i] = 0;
+      hidden_[q] = task_.skip[q] >= 0 ? boxes_.slots[task_.skip[q]] : -1;
+      hides_ = hides_ || hidden_[q] >= 0;
+      evaluated_[q] = 0;
+      threshold_[q] = 0;
     }
+    // Places beyond the last query repeat it, and count for nothing.
+    const auto repeat = [last = task_.queries - 1](auto* values) {
+      std::fill(values + last + 1, values + kQueries, values[last]);
+    };
+    for (double* const values : {rate_, scale_, inverse_, ratio_, log_ratio_, threshold_}) {
+      repeat(values);
+    }
+    for (int j = 0; j < kD; ++j) {
+      repeat(x_[j]);
+      repeat(rho_[j]);
+    }
+    repeat(hidden_);
+    repeat(evaluated_);
     std::fill_n(&totals_[0][0], (1 + kD) * kQueries, 0.0);
   }
 
@@ -210,7 +221,7 @@ class ExpansionTile {
     // A dense pair costs about as many cycles: of single precision where the data are, with as many
     // lanes twice.
     const double pair = (sizeof(S) == 4 ? 4.0 : 12.0) * (2 * kD + 7) / 11 / lanes_;
-    most_ = 0.5 * pair * static_cast<double>(task_.kde->n);
+    most_ = 0.35 * pair * static_cast<double>(task_.kde->n);
     Walk walk;
     Start(walk);
     std::int64_t found = Next(walk);
@@ -258,6 +269,11 @@ class ExpansionTile {
     std::uint8_t bytes[8] = {};
     hn::StoreMaskBits(D(), mask, bytes);
     return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8;
+  }
+
+  // Whether the vector of queries from `q` on has one whose bit is set.
+  [[nodiscard]] HWY_INLINE bool Any(std::uint32_t bits, int q) const {
+    return (bits >> q & ((1U << lanes_) - 1)) != 0;
   }
 
   // Lanes from `lane` on whose bits are set.
@@ -361,6 +377,9 @@ class ExpansionTile {
     HWY_ALIGN double budgets[kQueries];
     HWY_ALIGN double squares[kQueries];
     for (int c = 0; c < kQueries; c += lanes_) {
+      if (!Any(wanted, c)) {
+        continue;
+      }
       const V scale = hn::Load(dc, scale_ + c);
       const V inverse = hn::Load(dc, inverse_ + c);
       const V threshold = hn::Load(dc, threshold_ + c);
@@ -409,6 +428,9 @@ class ExpansionTile {
       const V largest = hn::Set(dc, (order + 2) * 0.25);
       std::uint32_t bits = 0;
       for (int c = 0; c < kQueries; c += lanes_) {
+        if (!Any(candidates, c)) {
+          continue;
+        }
         const V term = hn::MulAdd(next, hn::Load(dc, log_ratio_ + c), power);
         bits |= Bits(hn::And(hn::Le(term, hn::Load(dc, budgets + c)),
                              hn::Le(hn::Load(dc, squares + c), largest)))
@@ -472,9 +494,10 @@ class ExpansionTile {
       }
       const int level = from.level;
       const Entry entry = Decide(level, from.first++, from.wanted & served_);
-      double cost = 350;
+      double cost = 70;
       for (int c = 0; c < kQueries; c += lanes_) {
-        if ((entry.series >> c & ((1U << lanes_) - 1)) != 0) {
+        cost += Any(from.wanted, c) ? 70 : 0;
+        if (Any(entry.series, c)) {
           cost += 50 + 1.5 * static_cast<double>(ExpansionIndex::terms(kD, entry.order + 1));
         }
       }
@@ -499,12 +522,11 @@ class ExpansionTile {
   void Add(Entry entry) {
     entry.series &= served_;
     entry.rest &= served_;
-    const std::uint32_t lanes = (1U << lanes_) - 1;
     for (int first = 0; first < kQueries; first += kVectors * lanes_) {
       int vectors = 0;
       int last = 0;
       for (int v = 0; v < kVectors; ++v) {
-        if ((entry.series >> (first + v * lanes_) & lanes) != 0) {
+        if (Any(entry.series, first + v * lanes_)) {
           ++vectors;
           last = first + v * lanes_;
         }

@@ -31,8 +31,10 @@
 #define SCF_KDE_SCREEN_CPU_ONCE_
 namespace scf::kde {
 
-inline constexpr std::int64_t kScreened = 4096;  // data at a time
-inline constexpr std::int64_t kListed = 256;     // data that are summed at a time, at most,
+inline constexpr std::int64_t kScreened = 4096;  // data at a time,
+// but fewer at first, most of which pass where a screen is of no use.
+inline constexpr std::int64_t kProbed = 512;
+inline constexpr std::int64_t kListed = 256;  // data that are summed at a time, at most,
 inline constexpr std::int64_t kListedBytes =
     131072;  // and so many that the second cache holds them
 
@@ -146,18 +148,18 @@ void Accumulate(const ScreenIndex& index, const double* HWY_RESTRICT u,
 
 // To the data [base, base + tiles * kTile), kScreened at most.
 template <bool kScaled>
-void MappedDistances(const ScreenIndex& index, const float* mapped, const float* scale, int queries,
-                     std::int64_t base, std::int64_t tiles, float* HWY_RESTRICT distances) {
+void MappedDistances(const float* data, std::int64_t numbers, const float* mapped,
+                     const float* scale, int queries, std::int64_t base, std::int64_t tiles,
+                     float* HWY_RESTRICT distances) {
   constexpr std::int64_t kTile = CpuKde<float>::kTile;
   constexpr int kVectors = TileVectors<kScaled>();
   const hn::ScalableTag<float> df;
-  const std::int64_t n1 = index.mapped();
   for (std::int64_t t = 0; t < tiles; ++t) {
-    const float* const panels = index.panels.data() + (base + t * kTile) * n1;
+    const float* const panels = data + (base + t * kTile) * numbers;
     for (int q = 0; q < queries; q += kGroupRows) {
       float* const out = distances + q * kScreened + t * kTile;
       SquaredDistances<kScaled, kGroupRows, kVectors>(
-          df, panels, n1, 0, kTile, mapped + q * n1, scale + q, 0, n1,
+          df, panels, numbers, 0, kTile, mapped + q * numbers, scale + q, 0, numbers,
           [=](std::int64_t c, int r, hn::Vec<decltype(df)> sum) {
             hn::StoreU(sum, df, out + r * kScreened + c);
           });
@@ -237,7 +239,8 @@ std::int64_t ListNearer(const float* HWY_RESTRICT distances, std::int64_t count,
 
 // ---- One query ---------------------------------------------------------------------------------
 
-template <class S, class C>
+// kLines: the data are read from CpuKde::lines, else from CpuKde::rows.
+template <class S, class C, bool kLines>
 class ScreenQuery {
   static constexpr double kUnit = sizeof(C) == 4 ? 0x1p-24 : 0x1p-53;
   using D = hn::CappedTag<C, CpuKde<S>::kPanel>;
@@ -278,8 +281,7 @@ class ScreenQuery {
     // Data count above this exponent; weights are at most 1.
     const double radius = std::sqrt(std::max(0.0, -cut_) / rate_) * (1 + 0x1p-40);
     const double reach = radius + limits_.slack[q_];
-    const double mapped_rounding =
-        4 * (static_cast<double>(task_.kde->screen->mapped()) + 8) * 0x1p-24;
+    const double mapped_rounding = 4 * (static_cast<double>(limits_.numbers) + 8) * 0x1p-24;
     const double limit = reach * reach * (1 + mapped_rounding);
     return limit < 1e37 ? std::nextafter(static_cast<float>(limit * (1 + 0x1p-22)),
                                          std::numeric_limits<float>::infinity())
@@ -302,7 +304,20 @@ class ScreenQuery {
   static constexpr std::int64_t kFlushed = 128;  // dimensions whose squares are summed in type C,
   static constexpr int kParts = 4;               // in as many sums, none of which waits for another
 
-  const S* Row(std::int64_t at) const { return task_.kde->lines.data() + at * task_.layout.padded; }
+  // A datum's coordinate j lies Offset(j) behind its first; those of a panel side by side.
+  const S* Row(std::int64_t at) const {
+    if constexpr (kLines) {
+      return task_.kde->lines.data() + at * task_.layout.padded;
+    } else {
+      constexpr std::int64_t kTile = CpuKde<S>::kTile;
+      return task_.kde->rows.data() + at / kTile * kTile * task_.layout.padded +
+             at % kTile * CpuKde<S>::kPanel;
+    }
+  }
+  static HWY_INLINE std::int64_t Offset(std::int64_t j) {
+    constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+    return kLines ? j : j / kPanel * kPanel * CpuKde<S>::kTile + j % kPanel;
+  }
 
   double LogWeight(std::int64_t at) const {
     const auto& log2_weights = task_.kde->log2_weights;
@@ -333,12 +348,12 @@ class ScreenQuery {
       for (; j + kParts * lanes <= end; j += kParts * lanes) {
 #pragma GCC unroll 4
         for (int i = 0; i < kParts; ++i) {
-          const V difference = Difference(row + j + i * lanes, j + i * lanes);
+          const V difference = Difference(row + Offset(j + i * lanes), j + i * lanes);
           sums[i] = hn::MulAdd(difference, difference, sums[i]);
         }
       }
       for (; j < end; j += lanes) {
-        const V difference = Difference(row + j, j);
+        const V difference = Difference(row + Offset(j), j);
         sums[0] = hn::MulAdd(difference, difference, sums[0]);
       }
       const V sum = hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]));
@@ -424,7 +439,7 @@ class ScreenQuery {
         const V point = hn::LoadU(dc, rho + j);
         V sum = hn::Zero(dc);
         for (int i = 0; i < used; ++i) {
-          const V y = LoadAs(dc, rows[i] + j);
+          const V y = LoadAs(dc, rows[i] + Offset(j));
           sum = hn::MulAdd(p[i], hn::Sub(y, point), sum);
         }
         AddToDoubles(dc, sum, sums + j);
@@ -479,7 +494,7 @@ class ScreenQuery {
     const double margin =
         rounding_ * farthest + 2 * slack * std::sqrt(farthest) + slack * slack + 0x1p-9;
     const double cut =
-        reference + std::log2(mass) - margin + limits_.log2_tolerance - log2_visible_;
+        reference + std::log2(mass) - margin + limits_.log2_tolerance[q_] - log2_visible_;
     cut_ = std::min(0.0, cut - 0x1p-40 * std::abs(cut));
   }
 
@@ -495,38 +510,44 @@ class ScreenQuery {
   std::int64_t evaluated_ = 0;
 };
 
-template <class S, class C>
+template <bool kLines, class S, class C>
 void ScreenChunk(const ScreenTask<S, C>& task) {
+  using Query = ScreenQuery<S, C, kLines>;
   const ChunkTask<S, C>& chunk = *task.chunk;
   chunk.context->note_target_ran(HWY_TARGET);
   constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  const ScreenIndex& index = *chunk.kde->screen;
   const ScreenScratch<C> scratch(task.scratch, chunk.kde->padded());
   // As many as there are queries; they hold no memory of their own.
-  alignas(64) unsigned char storage[sizeof(ScreenQuery<S, C>) * kTileQueries];
-  auto* const queries = reinterpret_cast<ScreenQuery<S, C>*>(storage);
+  alignas(64) unsigned char storage[sizeof(Query) * kTileQueries];
+  auto* const queries = reinterpret_cast<Query*>(storage);
   for (int q = 0; q < chunk.queries; ++q) {
-    new (queries + q) ScreenQuery<S, C>(task, scratch, q);
+    new (queries + q) Query(task, scratch, q);
     task.evaluated[q] = 0;
   }
-  for (std::int64_t base = chunk.begin / kTile * kTile; base < chunk.end; base += kScreened) {
+  const std::int64_t start = chunk.begin / kTile * kTile;
+  for (std::int64_t base = start, next = 0; base < chunk.end; base = next) {
+    next = base + (base == start ? kProbed : kScreened);
+    const double most = base == start ? task.most_probed : task.most;
     const std::int64_t first = std::max(base, chunk.begin);
-    const std::int64_t last = std::min(base + kScreened, chunk.end);
+    const std::int64_t last = std::min(next, chunk.end);
     const std::int64_t tiles = (last - base + kTile - 1) / kTile;
     if (chunk.scaled) {
-      MappedDistances<true>(index, task.mapped, task.scale, chunk.queries, base, tiles,
-                            scratch.distances);
+      MappedDistances<true>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries, base,
+                            tiles, scratch.distances);
     } else {
-      MappedDistances<false>(index, task.mapped, task.scale, chunk.queries, base, tiles,
-                             scratch.distances);
+      MappedDistances<false>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries,
+                             base, tiles, scratch.distances);
     }
     for (int q = 0; q < chunk.queries; ++q) {
       if (task.evaluated[q] < 0) {
         continue;
       }
-      ScreenQuery<S, C>& query = queries[q];
+      Query& query = queries[q];
       float* const distances = scratch.distances + q * kScreened + (first - base);
       const std::int64_t count = last - first;
+      if (chunk.skip[q] >= first && chunk.skip[q] < last) {
+        distances[chunk.skip[q] - first] = std::numeric_limits<float>::infinity();
+      }
       float least = 0;
       const std::int64_t nearest = Nearest(distances, count, &least);
       if (nearest < 0 || !(least < query.Limit())) {
@@ -538,7 +559,7 @@ void ScreenChunk(const ScreenTask<S, C>& task) {
       distances[nearest] = std::numeric_limits<float>::infinity();
       const float limit = query.Limit();
       const std::int64_t nearer = CountNearer(distances, count, limit);
-      if (static_cast<double>(nearer) > task.most * static_cast<double>(count) + 8) {
+      if (static_cast<double>(nearer) > most * static_cast<double>(count) + 8) {
         task.evaluated[q] = -1;
         continue;
       }
@@ -548,18 +569,21 @@ void ScreenChunk(const ScreenTask<S, C>& task) {
   }
   for (int q = 0; q < chunk.queries; ++q) {
     const std::int64_t evaluated = queries[q].evaluated();
-    task.evaluated[q] = task.evaluated[q] < 0 || evaluated == 0 ? -1 : evaluated;
+    task.evaluated[q] = task.evaluated[q] < 0 || (kLines && evaluated == 0) ? -1 : evaluated;
   }
 }
 
 void ScreenChunkF32(const ScreenTask<float, float>& task) {
-  ScreenChunk(task);
+  ScreenChunk<true>(task);
 }
 void ScreenChunkF64(const ScreenTask<double, double>& task) {
-  ScreenChunk(task);
+  ScreenChunk<true>(task);
 }
 void ScreenChunkF32InF64(const ScreenTask<float, double>& task) {
-  ScreenChunk(task);
+  ScreenChunk<true>(task);
+}
+void NearChunk(const ScreenTask<float, double>& task) {
+  ScreenChunk<false>(task);
 }
 
 }  // namespace HWY_NAMESPACE
@@ -574,6 +598,7 @@ HWY_EXPORT(Accumulate);
 HWY_EXPORT(ScreenChunkF32);
 HWY_EXPORT(ScreenChunkF64);
 HWY_EXPORT(ScreenChunkF32InF64);
+HWY_EXPORT(NearChunk);
 
 void kde_screen_map(std::int64_t targets, const ScreenIndex& index, const double* u, double* v,
                     double* norms) {
@@ -602,6 +627,9 @@ void kde_screen_chunk(std::int64_t targets, const ScreenTask<double, double>& ta
 template <>
 void kde_screen_chunk(std::int64_t targets, const ScreenTask<float, double>& task) {
   HWY_DISPATCH_TABLE(ScreenChunkF32InF64)[dispatch_index(targets)](task);
+}
+void kde_near_chunk(std::int64_t targets, const ScreenTask<float, double>& task) {
+  HWY_DISPATCH_TABLE(NearChunk)[dispatch_index(targets)](task);
 }
 
 }  // namespace scf::kde

@@ -54,14 +54,18 @@ void kde_screen_map(std::int64_t targets, const ScreenIndex& index, const double
 void kde_screen_accumulate(std::int64_t targets, const ScreenIndex& index, const double* u,
                            const double* v, double* sums);
 
-// A tile of queries that may each leave out a share of their mass.
+// A tile of queries that may each leave out a share of their mass. What they are screened by is
+// either v, or the data's own coordinates in single precision.
 template <class S, class C>
 struct ScreenTask {
   const ChunkTask<S, C>* chunk = nullptr;
-  double log2_tolerance = 0;
+  const float* panels = nullptr;  // v of the data, or CpuKde::panels,
+  std::int64_t numbers = 0;       // k + 1, or d
   double visible = 0;             // the weight of all data in the range, relative to the largest
-  double most = 0;                // share of the data beyond which a query is declined
-  const float* mapped = nullptr;  // v of the queries, packed [kTileQueries / 6][k + 1][6]
+  double most_probed = 0;         // shares of the first few data, and of those that follow, beyond
+  double most = 0;                // which a query is declined
+  const double* log2_tolerance = nullptr;  // per query
+  const float* mapped = nullptr;  // v of the queries, packed [kTileQueries / 6][numbers][6]
   const float* scale = nullptr;   // a, [kTileQueries]
   const double* slack = nullptr;  // per query: what rounding may add to a distance, mapped or not
   std::int64_t* evaluated = nullptr;  // per query: data that were summed; -1: declined
@@ -73,5 +77,8 @@ template <class S>
 
 template <class S, class C>
 void kde_screen_chunk(std::int64_t targets, const ScreenTask<S, C>& task);
+// The same for the data's own coordinates, d > 4: no index is needed. The range may be a chunk of
+// the data; a query that sees nothing in it is not declined for that.
+void kde_near_chunk(std::int64_t targets, const ScreenTask<float, double>& task);
 
 }  // namespace scf::kde

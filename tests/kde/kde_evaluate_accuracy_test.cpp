@@ -132,6 +132,34 @@ INSTANTIATE_TEST_SUITE_P(Kde, KdeAccuracyAtSize,
                                            BackendCase{Backend::kCpu, Dtype::kF64}),
                          parameter_name<BackendCase>);
 
+// What single precision does not serve is evaluated in double, of the near data alone where there
+// are few: ties, exponents of 10^4, leave-one-out, weights, labels, and data that all count.
+TEST(KdeAccuracyOfSinglePrecision, WhereFewDataAreNear) {
+  const Context context(Backend::kCpu);
+  EveryRequest every = {0, 3};
+  for (const AccuracyKind& kind : accuracy_kinds()) {
+    if (kind.name != "ties_ratio_30e3" && kind.name != "ties_ratio_200e3" &&
+        kind.name != "bandwidth_1eminus2" && kind.name != "offset_100_scale_07") {
+      continue;
+    }
+    for (const std::int64_t d : {5, 16, 64}) {
+      auto problem = make_problem<float>(kind, {900, 120, d});
+      check(context, problem, every);
+      for (std::int64_t k = 0; k < problem.n; ++k) {
+        problem.weights.push_back(
+            static_cast<float>(std::ldexp(1.0, static_cast<int>(k % 40) - 39)));
+        problem.labels.push_back(k % 10 == 0 ? 1 : 2);
+      }
+      for (std::int64_t i = 0; i < problem.m; ++i) {
+        problem.skip.push_back(i % 2 == 0 ? i * 7 : -1);
+        problem.query_labels.push_back(i % 3 == 0 ? SCF_KDE_ANY_LABEL : 2);
+      }
+      check(context, problem, every);
+      every.first = (every.first + 1) % every.step;
+    }
+  }
+}
+
 // Queries among normal data, about where single precision is judged to be no longer enough.
 TEST(KdeAccuracyOfSinglePrecision, WhereItJustSuffices) {
   const Context context(Backend::kCpu);
