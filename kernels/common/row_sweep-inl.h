@@ -62,6 +62,20 @@ HWY_INLINE hn::Vec<DD> AddInDouble(D /*d*/, hn::Vec<D> v, hn::Vec<DD> sum) {
   }
 }
 
+// Asks for elements [at, at + count) of inputs, for they are used soon. Past the end of a matrix
+// too: that is no access.
+template <int kCount, class T>
+HWY_INLINE void FetchAhead(const T* const* inputs, std::int64_t at, std::int64_t count) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);  // elements
+  for (int i = 0; i < kCount; ++i) {
+    for (std::int64_t j = 0; j < count; j += kLine) {
+      hwy::Prefetch(inputs[i] + at + j);
+    }
+  }
+}
+// Elements that inputs are fetched ahead of their use beside noise: some blocks of normals.
+inline constexpr std::int64_t kAhead = 256;
+
 // The operands of a row or of a strip, by their first elements.
 template <class Formula, class T>
 struct Operands {
@@ -104,20 +118,6 @@ HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t 
     hn::StoreU(out[i], d, operands.outputs[i] + j);
   }
 }
-
-// Asks for elements [at, at + count) of inputs, for they are used soon. Past the end of a matrix
-// too: that is no access.
-template <int kCount, class T>
-HWY_INLINE void FetchAhead(const T* const* inputs, std::int64_t at, std::int64_t count) {
-  constexpr std::int64_t kLine = 64 / sizeof(T);  // elements
-  for (int i = 0; i < kCount; ++i) {
-    for (std::int64_t j = 0; j < count; j += kLine) {
-      hwy::Prefetch(inputs[i] + at + j);
-    }
-  }
-}
-// Elements that inputs are fetched ahead of their use beside noise: some blocks of normals.
-inline constexpr std::int64_t kAhead = 256;
 
 // One row, lanes along it.
 template <class Formula, class T>
