@@ -210,7 +210,7 @@ void MoveLimit::measure() {
   }
 }
 
-double bytes_per_second(int reads, int writes) {
+PassLimit pass_limit(int reads, int writes) {
   constexpr std::size_t kBytes = std::size_t{64} << 20;  // of an array
   constexpr std::size_t kStride = kBytes + 4096 + 256;   // no two in the same cache sets
   constexpr std::size_t kPage = std::size_t{2} << 20;
@@ -230,11 +230,8 @@ double bytes_per_second(int reads, int writes) {
     void* const array = arrays.get() + static_cast<std::size_t>(i) * kStride;
     i < reads ? inputs.push_back(array) : outputs.push_back(array);
   }
-  MoveLimit limit(inputs, outputs, kBytes);
-  for (int i = 0; i < 4; ++i) {
-    limit.measure();
-  }
-  return static_cast<double>(reads + writes) * static_cast<double>(kBytes) / limit.seconds();
+  return {MoveLimit(inputs, outputs, kBytes),
+          static_cast<double>(reads + writes) * static_cast<double>(kBytes)};
 }
 
 template double multiply_adds_per_second<float>();

@@ -28,10 +28,16 @@ class MoveLimit {
   double seconds_;
 };
 
-// Bytes per second of such passes over arrays of its own, each far larger than the caches: all
-// `reads` + `writes` arrays counted once. reads in [0, 8], writes in [0, 4], one of them
-// positive. The first call takes memory, which later ones use again. Takes about 0.1 s.
-[[nodiscard]] double bytes_per_second(int reads, int writes);
+// Such passes over arrays of their own, each far larger than the caches, which all of them share.
+struct PassLimit {
+  MoveLimit move;
+  double bytes;  // of a pass, all arrays counted once
+
+  // Of moving so many bytes at the same rate.
+  [[nodiscard]] double seconds(double of_bytes) const { return move.seconds() * of_bytes / bytes; }
+};
+// reads in [0, 8], writes in [0, 4], one of them positive. The first call takes memory.
+[[nodiscard]] PassLimit pass_limit(int reads, int writes);
 
 // CPU seconds of the calling thread.
 [[nodiscard]] double thread_seconds();

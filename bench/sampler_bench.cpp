@@ -67,6 +67,7 @@ enum class Noise { kNone, kMade, kGiven };
 struct Way {
   Noise noise;
   bool in_place;
+  bool own_levels = false;  // every sample has its own, of the same value
 };
 
 // m states in d dimensions with all that a step may take.
@@ -95,6 +96,16 @@ class Problem {
     params.interval = kInterval;
     params.seed = 7;
     params.status = client.allocate<std::uint32_t>(1);
+    if (way.own_levels) {
+      const auto each = [&](double value) {
+        return client.upload(std::vector<double>(static_cast<std::size_t>(m), value));
+      };
+      params.signal_scales = each(kScale);
+      params.sigmas = each(kSigma);
+      params.next_signal_scales = each(kNextScale);
+      params.next_sigmas = each(kNextSigma);
+      params.step_sizes = each(kStepSize);
+    }
     if (way.noise == Noise::kGiven) {
       T* const noise = client.allocate<T>(m * d);
       fill(noise, params.seed);
@@ -432,10 +443,10 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
 template <class T>
 void add(const char* dtype, const char* device, std::int32_t backend, const Operation<T>& operation,
          const Way& way, const LossShape& shape) {
-  const std::string name = std::string(operation.name) +
-                           (way.noise == Noise::kGiven ? "_noise_given" : "") +
-                           (way.in_place ? "_in_place" : "") + "/" + dtype + "/" + device +
-                           "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
+  const std::string name =
+      std::string(operation.name) + (way.noise == Noise::kGiven ? "_noise_given" : "") +
+      (way.in_place ? "_in_place" : "") + (way.own_levels ? "_own_levels" : "") + "/" + dtype +
+      "/" + device + "/m:" + std::to_string(shape.m) + "/d:" + std::to_string(shape.d);
   benchmark::RegisterBenchmark(name.c_str(), step<T>, backend, operation, way, shape)
       ->Unit(benchmark::kMillisecond)
       ->UseManualTime();
@@ -451,6 +462,9 @@ void add_all(const char* dtype) {
       add(dtype, "cpu", SCF_BACKEND_CPU, operation, {noise, false}, shape);
       if (name == "langevin_step" || name == "ddim_step") {  // as a sampler calls them
         add(dtype, "cpu", SCF_BACKEND_CPU, operation, {noise, true}, shape);
+      }
+      if (name == "langevin_step" || name == "ancestral_step" || name == "ddim_step") {
+        add(dtype, "cpu", SCF_BACKEND_CPU, operation, {noise, false, true}, shape);
       }
       if (name == "langevin_step" || name == "ancestral_step" || name == "churn_step") {
         add(dtype, "cpu", SCF_BACKEND_CPU, operation, {Noise::kGiven, false}, shape);

@@ -18,6 +18,7 @@
 #define SCF_COMMON_ROW_SWEEP_INL_H_
 #endif
 
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -60,6 +61,20 @@ HWY_INLINE hn::Vec<DD> AddInDouble(D /*d*/, hn::Vec<D> v, hn::Vec<DD> sum) {
 #endif
   }
 }
+
+// Asks for elements [at, at + count) of inputs, for they are used soon. Past the end of a matrix
+// too: that is no access.
+template <int kCount, class T>
+HWY_INLINE void FetchAhead(const T* const* inputs, std::int64_t at, std::int64_t count) {
+  constexpr std::int64_t kLine = 64 / sizeof(T);  // elements
+  for (int i = 0; i < kCount; ++i) {
+    for (std::int64_t j = 0; j < count; j += kLine) {
+      hwy::Prefetch(inputs[i] + at + j);
+    }
+  }
+}
+// Elements that inputs are fetched ahead of their use beside noise: some blocks of normals.
+inline constexpr std::int64_t kAhead = 256;
 
 // The operands of a row or of a strip, by their first elements.
 template <class Formula, class T>

@@ -300,7 +300,7 @@ class Discrete {
   }
   // to = x + h sum_j weights_j slopes_j
   void combine(const T* x, T* const* slopes, const double* weights, int n, const double* h, T* to) {
-    backend_.combine(stages_of<T>(x, slopes, weights, n), h, count_, d_, to);
+    backend_.combine(stages_of<T>(x, slopes, weights, n), {h}, count_, d_, to);
   }
 
   void go_back_over(const TapeStep& step, const T* x) {
@@ -517,7 +517,7 @@ class Continuous final : public StepObserver<T> {
       }
       const T* at = step.x;
       if (s > 0) {
-        backend_.combine(stages_of<T>(step.x, step.slopes, tableau_.a[s], s), step.samples.h,
+        backend_.combine(stages_of<T>(step.x, step.slopes, tableau_.a[s], s), {step.samples.h},
                          step.count, 2 * d_, point_);
         at = point_;
       }
@@ -598,7 +598,7 @@ class Continuous final : public StepObserver<T> {
     of.count = 1;
     backend_.base().write(weights_, std::vector<double>(static_cast<std::size_t>(m_), 1).data(),
                           sizeof(double) * static_cast<std::size_t>(m_));
-    backend_.combine(of, weights_, m_, d_, cotangent_);
+    backend_.combine(of, {weights_}, m_, d_, cotangent_);
     backend_.copy_rows({cotangent_, d_}, m_, d_, {pair_ + d_, 2 * d_});
   }
 

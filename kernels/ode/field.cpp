@@ -104,8 +104,15 @@ void FieldCalls<T>::gather(const std::int64_t* from, std::int64_t count, T* scra
 
 template <class T>
 void FieldCalls<T>::stage(const FieldPoint<T>& at) {
+  // Stages at the same time follow each other on a grid.
+  if (at.together && stage_.together && at.time == stage_.time && at.count <= stage_count_) {
+    return;
+  }
   stage_.samples = at.samples;
   stage_.c = at.c;
+  stage_.together = at.together;
+  stage_.time = at.time;
+  stage_count_ = at.count;
   backend_.run(stage_, at.count);
 }
 

@@ -73,13 +73,15 @@ struct ParameterGradients {
   }
 };
 
-// A batch of states of the first rows of `samples`, at t + c h.
+// A batch of states of the first rows of `samples`, at t + c h or, together, all at `time`.
 template <class T>
 struct FieldPoint {
   const Samples& samples;
   std::int64_t count;
   double c;
   Matrix<const T> x;
+  bool together = false;
+  double time = 0;
 };
 
 template <class T>
@@ -128,7 +130,8 @@ class FieldCalls {
   std::int64_t calls_ = 0;
   std::int64_t evaluations_ = 0;
   StageRule<T> stage_ = {};
-  T* probes_ = nullptr;  // [probes, m, d]
+  std::int64_t stage_count_ = 0;  // of samples whose stage is written down
+  T* probes_ = nullptr;           // [probes, m, d]
   T* product_ = nullptr;
   T* kde_divergence_ = nullptr;
   std::int32_t* labels_ = nullptr;

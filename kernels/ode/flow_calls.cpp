@@ -201,8 +201,8 @@ void local_variance(const OdeBackend<T>& backend, OdeProblem<T> flow, const Loca
     Matrix<const T> start = {};
     if (of.of_noise) {
       backend.copy_rows(x, m, d, to);
-      backend.combine({to.data, {drawn}, {1}, 1}, static_cast<const double*>(lengths.data()), m, d,
-                      to.data);
+      backend.combine({to.data, {drawn}, {1}, 1}, {static_cast<const double*>(lengths.data())}, m,
+                      d, to.data);
       OdeProblem<T> of_moved = flow;
       of_moved.x = to;
       solve_ode(backend, of_moved, done);

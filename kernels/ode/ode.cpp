@@ -88,9 +88,9 @@ class Run {
 
   // The field at states x of stage `s`, c of the step on its way: slopes and, with a trace,
   // divergences of the stage.
-  void evaluate(int s, double c, const T* x) {
-    calls_.evaluate({samples_, count_, c, {x, d_}}, {slopes_[s], d_},
-                    traced() ? divergences_ + s * m_ : nullptr);
+  void evaluate(int s, double c, const T* x) { evaluate(s, {samples_, count_, c, {x, d_}}); }
+  void evaluate(int s, const FieldPoint<T>& at) {
+    calls_.evaluate(at, {slopes_[s], d_}, traced() ? divergences_ + s * m_ : nullptr);
   }
 
   // ---- The start
@@ -129,7 +129,10 @@ class Run {
   }
 
   void combine(int stages, const double* weights, T* to) {
-    backend_.combine(stages_of<T>(x_, slopes_, weights, stages), samples_.h, count_, d_, to);
+    combine(stages, weights, {samples_.h}, to);
+  }
+  void combine(int stages, const double* weights, const StepLengths& h, T* to) {
+    backend_.combine(stages_of<T>(x_, slopes_, weights, stages), h, count_, d_, to);
   }
 
   void begin_step() {
@@ -151,7 +154,10 @@ class Run {
   }
 
   // ---- Methods on a grid: all samples side by side
+  // Their time and step are the same, so that columns of them are kept for those alone who look at
+  // them: observers, and the log-density.
   void run_on_grid() {
+    const bool keeps_columns = traced() || of_.observer != nullptr;
     const auto steps = static_cast<double>(of_.steps);
     for (std::int64_t j = 0; j + 1 < n_times_; ++j) {
       const double from = of_.times[static_cast<std::size_t>(j)];
@@ -160,33 +166,32 @@ class Run {
         return i == of_.steps ? to : from + (to - from) * (static_cast<double>(i) / steps);
       };
       const auto length = [&](std::int64_t i) { return at(i + 1) - at(i); };
-      backend_.run(GridStepRule{samples_, from, length(0), 0, {}, nullptr, m_, false}, count_);
+      backend_.run(GridStepRule{samples_, from, length(0), 0, {}, nullptr, m_, 0}, count_);
       for (std::int64_t i = 0; i < of_.steps; ++i) {
         begin_step();
         for (int s = 0; s < tableau_.stages; ++s) {
           const T* x = x_;
           if (s > 0) {
-            combine(s, tableau_.a[s], next_x_);
+            combine(s, tableau_.a[s], {nullptr, length(i)}, next_x_);
             x = next_x_;
           }
-          evaluate(s, tableau_.c[s], x);
+          const double c = tableau_.c[s];
+          evaluate(s, {samples_, count_, c, {x, d_}, true, at(i) + c * length(i)});
         }
         end_step();
-        combine(tableau_.stages, tableau_.b, x_);
-        GridStepRule rule = {samples_,
-                             at(i + 1),
-                             i + 1 < of_.steps ? length(i + 1) : 0,
-                             tableau_.stages,
-                             {},
-                             divergences_,
-                             m_,
-                             true};
-        std::copy_n(tableau_.b, tableau_.stages, rule.weights);
-        backend_.run(rule, count_);
-        if (i + 1 == of_.steps) {
+        combine(tableau_.stages, tableau_.b, {nullptr, length(i)}, x_);
+        const bool last = i + 1 == of_.steps;
+        if (keeps_columns || last) {
+          GridStepRule rule = {
+              samples_,     at(i + 1), last ? 0 : length(i + 1),     tableau_.stages, {},
+              divergences_, m_,        keeps_columns ? 1 : of_.steps};
+          std::copy_n(tableau_.b, tableau_.stages, rule.weights);
+          backend_.run(rule, count_);
+        }
+        if (last) {
           backend_.emit(samples_, x_, j + 1, n_times_, count_, d_, places());
         }
-        tell(j + 2 == n_times_ && i + 1 == of_.steps ? m_ : 0);
+        tell(j + 2 == n_times_ && last ? m_ : 0);
       }
     }
   }
@@ -246,12 +251,11 @@ class Run {
                            m_,       x_,       next_x_, slopes_[0],        slopes_[kMostStages - 1],
                            {}};
     std::copy_n(weighted, kWeighted, step.slopes);
-    backend_.finish_step(step, count_, d_, places());
+    backend_.finish_step(
+        step, {samples_, course(), next_t_, next_log_density_, next_h_, divergences_, m_}, count_,
+        d_, places());
     std::swap(x_, next_x_);
     std::swap(slopes_[0], slopes_[kMostStages - 1]);
-    backend_.run(
-        AdvanceRule{samples_, course(), next_t_, next_log_density_, next_h_, divergences_, m_},
-        count_);
   }
 
   // Samples that are done leave the batch, once they are an eighth of it.

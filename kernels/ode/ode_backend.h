@@ -38,14 +38,21 @@ template <class T>
   return of;
 }
 
+// Lengths of steps: of each sample, or of all.
+struct StepLengths {
+  const double* each;  // or null
+  double all = 0;
+};
+
 // The step that has been made, for the results along it.
 template <class T>
 struct StepResults {
   Samples samples;
   Course course;
   const double* next_t;
+  // Of the stages [kMostStages, stride], or null: next_log_density is not looked at.
   const double* next_log_density;
-  const double* divergences;  // of the stages [kMostStages, stride], or null
+  const double* divergences;
   std::int64_t stride;
   const T* x;
   T* next_x;  // its end; out: where the next step starts
@@ -97,7 +104,6 @@ class OdeBackend {
   virtual void run(const FirstStepRule& rule, std::int64_t count) const = 0;
   virtual void run(const GivenStepRule& rule, std::int64_t count) const = 0;
   virtual void run(const DecideRule& rule, std::int64_t count) const = 0;
-  virtual void run(const AdvanceRule& rule, std::int64_t count) const = 0;
   virtual void run(const GridStepRule& rule, std::int64_t count) const = 0;
   virtual void run(const FlowDivergenceRule& rule, std::int64_t count) const = 0;
   virtual void run(const StageWeightRule& rule, std::int64_t count) const = 0;
@@ -105,8 +111,8 @@ class OdeBackend {
 
   // ---- Row by row; matrices [count, d], rows d apart
   // to = x + h sum_j weights_j slopes_j; to may be x; x null: 0.
-  virtual void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
-                       T* to) const = 0;
+  virtual void combine(const Stages<T>& of, const StepLengths& h, std::int64_t count,
+                       std::int64_t d, T* to) const = 0;
   // value = factor (of_x x + of_value value); of_x null: 0, of_value null: 1.
   virtual void mix_rows(const RowMixture& of, std::int64_t count, std::int64_t d,
                         const Matrix<const T>& x, const Matrix<T>& value) const = 0;
@@ -133,8 +139,9 @@ class OdeBackend {
   // Of a step of Dormand and Prince: what lies in it at wanted times; then next_x and the last
   // slope are where all samples go on: of those whose step was not accepted, x and the first
   // slope. Samples that are done go to their places; of those that failed all that was not reached
-  // is NaN.
-  virtual void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
+  // is NaN. Then the samples advance.
+  virtual void finish_step(const StepResults<T>& step, const AdvanceRule& advance,
+                           std::int64_t count, std::int64_t d,
                            const ResultPlaces<T>& places) const = 0;
   // Samples as they are, at time number `time`: of a row with a number that is not finite all later
   // results are NaN, and it has a status.

@@ -58,11 +58,36 @@ class CpuBackend final : public OdeBackend<T> {
 
   [[nodiscard]] const sampler::SamplerBackend<T>& base() const override { return *base_; }
 
-  void run(const StageRule<T>& rule, std::int64_t count) const override { each(rule, count); }
+  void run(const StageRule<T>& rule, std::int64_t count) const override {
+    if (rule.together) {
+      run_together(rule, count);
+    } else if (rule.signal_scales == nullptr) {
+      const bool streams = is_streamed<double>(count, 1);
+      blocks(count, [&](std::int64_t begin, std::int64_t end) {
+        stage_times(context_, rule.samples.t + begin, rule.samples.h + begin, rule.c, end - begin,
+                    rule.times + begin, streams);
+        flush_streams();
+      });
+    } else {
+      each(rule, count);
+    }
+  }
   void run(const FirstStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GivenStepRule& rule, std::int64_t count) const override { each(rule, count); }
-  void run(const DecideRule& rule, std::int64_t count) const override { each(rule, count); }
-  void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
+  // Roots and fifth roots are made of many samples at once.
+  void run(const DecideRule& rule, std::int64_t count) const override {
+    blocks(count, [&](std::int64_t begin, std::int64_t end) {
+      double norms[kBlock];
+      double factors[kBlock];
+      for (std::int64_t i = begin; i < end; ++i) {
+        norms[i - begin] = rule.square(i);
+      }
+      find_factors(context_, rule.terms, DecideRule::kSafety, end - begin, norms, factors);
+      for (std::int64_t i = begin; i < end; ++i) {
+        rule.decide(i, norms[i - begin], factors[i - begin]);
+      }
+    });
+  }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const StageWeightRule& rule, std::int64_t count) const override { each(rule, count); }
@@ -80,12 +105,16 @@ class CpuBackend final : public OdeBackend<T> {
     kde::kde_gradient_cpu(context_, *model.cpu, queries, gradients, workspace);
   }
 
-  void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
+  void combine(const Stages<T>& of, const StepLengths& h, std::int64_t count, std::int64_t d,
                T* to) const override {
     const bool streams = to != of.x && is_streamed<T>(count, d);
+    if (h.each == nullptr) {
+      combine_alike(of, h.all, count, d, to, streams);
+      return;
+    }
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       Weights<T> weights;
-      weights.set(context_, of.weights, of.count, h + row, rows);
+      weights.set(context_, of.weights, of.count, h.each + row, rows);
       combine_rows(of.x, of.slopes, of.count, weights, row, rows, d, {to + row * d, d}, streams);
     });
   }
@@ -196,11 +225,12 @@ class CpuBackend final : public OdeBackend<T> {
     });
   }
 
-  void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
-                   const ResultPlaces<T>& places) const override {
+  void finish_step(const StepResults<T>& step, const AdvanceRule& advance, std::int64_t count,
+                   std::int64_t d, const ResultPlaces<T>& places) const override {
     tiles(count, d, [&](std::int64_t row, std::int64_t rows) {
       for (std::int64_t i = row; i < row + rows; ++i) {
         finish_row(step, i, d, places);
+        advance(i);
       }
     });
   }
@@ -333,13 +363,81 @@ class CpuBackend final : public OdeBackend<T> {
   }
 
  private:
+  static constexpr std::int64_t kBlock = 1024;  // samples
+
+  // body(begin, end), in parallel.
+  template <class Body>
+  void blocks(std::int64_t count, const Body& body) const {
+    context_.parallel_for((count + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
+      body(block * kBlock, std::min(count, (block + 1) * kBlock));
+    });
+  }
   template <class Rule>
   void each(const Rule& rule, std::int64_t count) const {
-    constexpr std::int64_t kBlock = 1024;
-    context_.parallel_for((count + kBlock - 1) / kBlock, [&](std::int64_t block, int) {
-      for (std::int64_t i = block * kBlock; i < std::min(count, (block + 1) * kBlock); ++i) {
+    blocks(count, [&](std::int64_t begin, std::int64_t end) {
+      for (std::int64_t i = begin; i < end; ++i) {
         rule(i);
       }
+    });
+  }
+
+  // What all samples have alike is found once.
+  void run_together(const StageRule<T>& rule, std::int64_t count) const {
+    StageRule<T> of_one = rule;
+    double numbers[5] = {};
+    T rounded[2] = {};
+    double* const columns[] = {rule.times, rule.signal_scales, rule.sigmas, rule.flow.drift,
+                               rule.flow.half_square};
+    T* const rounded_columns[] = {rule.scales_of_data, rule.bandwidths};
+    of_one.times = numbers;
+    if (rule.signal_scales != nullptr) {
+      of_one.signal_scales = numbers + 1;
+      of_one.sigmas = numbers + 2;
+      of_one.flow = {numbers + 3, numbers + 4};
+    }
+    if (rule.bandwidths != nullptr) {
+      of_one.scales_of_data = rounded;
+      of_one.bandwidths = rounded + 1;
+    }
+    of_one(0);
+    const bool streams = is_streamed<double>(count, 1);
+    blocks(count, [&](std::int64_t begin, std::int64_t end) {
+      for (int k = 0; k < 5; ++k) {
+        if (columns[k] != nullptr) {
+          stage_times(context_, numbers + k, nullptr, 0, end - begin, columns[k] + begin, streams);
+        }
+      }
+      flush_streams();
+      for (int k = 0; k < 2; ++k) {
+        if (rounded_columns[k] != nullptr) {
+          std::fill(rounded_columns[k] + begin, rounded_columns[k] + end, rounded[k]);
+        }
+      }
+    });
+  }
+
+  // Steps of the same length: rows are one long row.
+  void combine_alike(const Stages<T>& of, double h, std::int64_t count, std::int64_t d, T* to,
+                     bool streams) const {
+    T weights[kMostStages];
+    for (int j = 0; j < of.count; ++j) {
+      weights[j] = static_cast<T>(h * of.weights[j]);
+    }
+    RowPlanCpu plan(count, d);
+    plan.tile_rows = plan.block_rows;
+    run_tiles_cpu(context_, plan, [&](std::int64_t row, std::int64_t rows, int) {
+      RowSweep<T> sweep;
+      sweep.rows = 1;
+      sweep.columns = rows * d;
+      sweep.uniform = true;
+      set_input(sweep, 0, of.x, row, d, 0);
+      for (int j = 0; j < of.count; ++j) {
+        set_input(sweep, 1 + j, of.slopes[j], row, d, 0);
+        sweep.coefficients[j] = weights + j;
+      }
+      sweep.outputs[0] = to + row * d;
+      sweep.streams = streams ? 1 : 0;
+      combine_sweep(context_, of.count, sweep);
     });
   }
   // body(row, rows), in parallel.
@@ -387,9 +485,10 @@ class CpuBackend final : public OdeBackend<T> {
     std::int64_t time = samples.next_time[i];
     if ((phase & kAccepted) != 0) {
       const double end = step.next_t[i];
+      const double log_density = step.divergences == nullptr ? 0 : step.next_log_density[i];
       for (; time < course.n_times && (course.times[time] - end) * course.direction <= 0; ++time) {
         if (course.times[time] == end) {
-          place(places, to, time, course.n_times, step.next_x + i * d, step.next_log_density[i], d);
+          place(places, to, time, course.n_times, step.next_x + i * d, log_density, d);
         } else {
           interpolate(step, i, time, d, places);
         }

@@ -89,7 +89,7 @@ class CombineOperation : public RowOperationCuda {
     T* to;
   };
 
-  CombineOperation(const Stages<T>& of, const double* h, std::int64_t d, T* to)
+  CombineOperation(const Stages<T>& of, const StepLengths& h, std::int64_t d, T* to)
       : h_(h), has_x_(of.x != nullptr), to_(Matrix<T>{to, d}) {
     inputs_.set(0, has_x_ ? of.x : of.slopes[0], d);
     for (int j = 0; j < kSlopes; ++j) {
@@ -101,7 +101,9 @@ class CombineOperation : public RowOperationCuda {
 
   __device__ bool vectors() const { return vectors_; }
   __device__ void start() {}
-  __device__ void begin(std::int64_t row, Own& own) const { own.h = h_[row]; }
+  __device__ void begin(std::int64_t row, Own& own) const {
+    own.h = h_.each == nullptr ? h_.all : h_.each[row];
+  }
   __device__ void open(const Own& own, std::int64_t /*slot*/, const Hand& hand, Row& state) const {
     const double h = hand(own.h);
 #pragma unroll
@@ -147,7 +149,7 @@ class CombineOperation : public RowOperationCuda {
   }
 
  private:
-  const double* h_;
+  StepLengths h_;
   bool has_x_;
   Bundle<T, kSlopes + 1> inputs_;
   double weights_[kSlopes];
@@ -634,9 +636,10 @@ __global__ void __launch_bounds__(MovePolicy::kThreads, MovePolicy::kResidentBlo
     std::int64_t time = samples.next_time[i];
     if ((phase & kAccepted) != 0) {
       const double end = step.next_t[i];
+      const double log_density = step.divergences == nullptr ? 0 : step.next_log_density[i];
       for (; time < course.n_times && (course.times[time] - end) * course.direction <= 0; ++time) {
         if (course.times[time] == end) {
-          place(places, to, time, course.n_times, step.next_x + i * d, step.next_log_density[i], d);
+          place(places, to, time, course.n_times, step.next_x + i * d, log_density, d);
         } else {
           interpolate(step, i, time, d, places);
         }
@@ -696,7 +699,6 @@ class CudaBackend final : public OdeBackend<T> {
   void run(const FirstStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GivenStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const DecideRule& rule, std::int64_t count) const override { each(rule, count); }
-  void run(const AdvanceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const GridStepRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const FlowDivergenceRule& rule, std::int64_t count) const override { each(rule, count); }
   void run(const StageWeightRule& rule, std::int64_t count) const override { each(rule, count); }
@@ -714,7 +716,7 @@ class CudaBackend final : public OdeBackend<T> {
     kde::kde_gradient_cuda(context_, *model.cuda, queries, gradients, workspace, stream_);
   }
 
-  void combine(const Stages<T>& of, const double* h, std::int64_t count, std::int64_t d,
+  void combine(const Stages<T>& of, const StepLengths& h, std::int64_t count, std::int64_t d,
                T* to) const override {
     switch (of.count) {
       case 1:
@@ -760,9 +762,10 @@ class CudaBackend final : public OdeBackend<T> {
     sweep("norms_kernel", count, d, NormsOperation<T>(x, p, q, tolerance, of_x, of_p));
   }
 
-  void finish_step(const StepResults<T>& step, std::int64_t count, std::int64_t d,
-                   const ResultPlaces<T>& places) const override {
+  void finish_step(const StepResults<T>& step, const AdvanceRule& advance, std::int64_t count,
+                   std::int64_t d, const ResultPlaces<T>& places) const override {
     move("finish_step_kernel", finish_step_kernel<T>, count, step, count, d, places);
+    each(advance, count);
   }
   void emit(const Samples& samples, const T* x, std::int64_t time, std::int64_t n_times,
             std::int64_t count, std::int64_t d, const ResultPlaces<T>& places) const override {

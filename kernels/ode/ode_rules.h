@@ -106,7 +106,9 @@ struct FlowCoefficients {
 template <class T>
 struct StageRule {
   Samples samples;
-  double c;  // of the step
+  double c;       // of the step
+  bool together;  // all samples are at `time`
+  double time;
   double* times;
   // Null where there is no diffusion.
   double* signal_scales;
@@ -118,7 +120,7 @@ struct StageRule {
   double base_bandwidth;
 
   SCF_HOST_DEVICE void operator()(std::int64_t i) const {
-    const double t = samples.t[i] + c * samples.h[i];
+    const double t = together ? time : samples.t[i] + c * samples.h[i];
     times[i] = t;
     if (signal_scales == nullptr) {
       return;
@@ -244,59 +246,74 @@ struct DecideRule {
   Tolerance tolerance;
   double terms;  // in the sum of the error
   std::int64_t max_steps;
-  double epsilon;             // of the states
-  const double* error;        // sums of (e/scale)^2
-  const double* divergences;  // [kMostStages, stride], of the stages; null: no log-density
+  double epsilon;       // of the states
+  const double* error;  // sums of (e/scale)^2
+  // [kMostStages, stride], of the stages; null: no log-density, nor a place for it
+  const double* divergences;
   std::int64_t stride;
   double* next_t;  // where an accepted step ends
   double* next_log_density;
   double* next_h;
 
   SCF_HOST_DEVICE void operator()(std::int64_t i) const {
+    const double norm = sqrt(square(i) / terms);
+    decide(i, norm, norm == 0 ? kMost : kSafety * pow(norm, -0.2));
+  }
+
+  // The sum of the error with that of the log-density, which the step would leave in its place.
+  [[nodiscard]] SCF_HOST_DEVICE double square(std::int64_t i) const {
+    if (divergences == nullptr) {
+      return error[i];
+    }
+    const double h = samples.h[i];
+    const double before = samples.log_density[i];
+    double change = 0;
+    double off = 0;
+    for (int s = 0; s < kWeighted; ++s) {
+      const double rate = -divergences[weighted_stage(s) * stride + i];
+      change += solution_weight(s) * rate;
+      off += error_weight(s) * rate;
+    }
+    next_log_density[i] = before + h * change;
+    // Of a log-density a nat is what counts, and not what a step that blows up makes of it.
+    const double scale = tolerance.absolute + tolerance.relative * fmax(1.0, fabs(before));
+    off *= h / scale;
+    return error[i] + off * off;
+  }
+
+  // norm: of the error; wanted: the factor of the next step, kSafety norm^-1/5, within its bounds
+  // or not. After square().
+  SCF_HOST_DEVICE void decide(std::int64_t i, double norm, double wanted) const {
     std::uint32_t phase = samples.phase[i];
     const double t = samples.t[i];
     const double h = samples.h[i];
-    next_t[i] = t;
-    next_log_density[i] = samples.log_density[i];
-    next_h[i] = 0;
+    const bool finite = norm == norm;  // an error may be beyond double
+    const bool taken = norm <= 1 && (phase & kDone) == 0;
+    if (divergences != nullptr && !taken) {
+      next_log_density[i] = samples.log_density[i];
+    }
     if ((phase & kDone) != 0) {
+      next_t[i] = t;
+      next_h[i] = 0;
       samples.phase[i] = kDone | kGone;
       return;
     }
-    double sum = error[i];
-    double after = samples.log_density[i];
-    if (divergences != nullptr) {
-      double change = 0;
-      double off = 0;
-      for (int s = 0; s < kWeighted; ++s) {
-        const double rate = -divergences[weighted_stage(s) * stride + i];
-        change += solution_weight(s) * rate;
-        off += error_weight(s) * rate;
-      }
-      after += h * change;
-      // Of a log-density a nat is what counts, and not what a step that blows up makes of it.
-      const double scale =
-          tolerance.absolute + tolerance.relative * fmax(1.0, fabs(samples.log_density[i]));
-      off *= h / scale;
-      sum += off * off;
-    }
-    const double norm = sqrt(sum / terms);
-    const bool finite = norm == norm;  // an error may be beyond double
     double length = h;
-    if (norm <= 1) {
+    double end = t;
+    if (taken) {
       ++samples.steps_taken[i];
-      const double growth = norm == 0 ? kMost : fmin(kMost, kSafety * pow(norm, -0.2));
+      const double growth = fmin(kMost, wanted);
       length *= (phase & kShrunk) != 0 ? fmin(1.0, growth) : fmax(kLeast, growth);
-      next_t[i] = (phase & kLast) != 0 ? course.last : t + h;
-      next_log_density[i] = after;
+      end = (phase & kLast) != 0 ? course.last : t + h;
       phase = kAccepted | ((phase & kLast) != 0 ? kDone : 0U);
     } else {
       ++samples.steps_refused[i];
-      length *= finite ? fmax(kLeast, kSafety * pow(norm, -0.2)) : kLeast;
+      length *= finite ? fmax(kLeast, wanted) : kLeast;
       phase = kShrunk;
     }
+    double next = 0;
     if ((phase & kDone) == 0) {
-      const double reach = fmax(fabs(next_t[i]), fabs(course.last - course.first));
+      const double reach = fmax(fabs(end), fabs(course.last - course.first));
       // Steps that states of few digits do not feel would stand before a wall and never meet it.
       const double least = finite ? 2.220446049250313e-16 : epsilon;
       if (fabs(length) <= 4 * least * reach) {
@@ -307,12 +324,12 @@ struct DecideRule {
         phase |= kDone;
       }
       bool last = false;
-      length = step_within(course, next_t[i], length, last);
+      length = step_within(course, end, length, last);
       phase |= last ? kLast : 0U;
+      next = (phase & kDone) == 0 ? length : 0;
     }
-    if ((phase & kDone) == 0) {
-      next_h[i] = length;
-    }
+    next_t[i] = end;
+    next_h[i] = next;
     samples.phase[i] = phase;
   }
 };
@@ -329,8 +346,10 @@ struct AdvanceRule {
 
   SCF_HOST_DEVICE void operator()(std::int64_t i) const {
     samples.t[i] = next_t[i];
-    samples.log_density[i] = next_log_density[i];
     samples.h[i] = next_h[i];
+    if (divergences != nullptr) {
+      samples.log_density[i] = next_log_density[i];
+    }
     if ((samples.phase[i] & kAccepted) == 0) {
       return;
     }
@@ -345,7 +364,7 @@ struct AdvanceRule {
   }
 };
 
-// A step of a method on a grid has been made: h is the same for all.
+// Steps of a method on a grid have been made: h is the same for all.
 struct GridStepRule {
   Samples samples;
   double next_t;
@@ -354,10 +373,10 @@ struct GridStepRule {
   double weights[kMostStages];
   const double* divergences;  // or null
   std::int64_t stride;
-  bool made;  // false: it is the first that is under way
+  std::int64_t made;  // steps; of a log-density one at most
 
   SCF_HOST_DEVICE void operator()(std::int64_t i) const {
-    if (made && divergences != nullptr) {
+    if (made > 0 && divergences != nullptr) {
       double change = 0;
       for (int s = 0; s < stages; ++s) {
         change -= weights[s] * divergences[s * stride + i];
@@ -366,7 +385,7 @@ struct GridStepRule {
     }
     samples.t[i] = next_t;
     samples.h[i] = next_h;
-    samples.steps_taken[i] += made ? 1 : 0;
+    samples.steps_taken[i] += made;
   }
 };
 

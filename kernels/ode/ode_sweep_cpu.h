@@ -20,6 +20,15 @@ template <class T>
 void scale_rows(const CpuContext& context, const double* weights, int count, const double* h,
                 std::int64_t rows, std::int64_t stride, T* to);
 
+// to_i = t_i + c h_i or, where h is null, t_0 everywhere; past the caches if it `streams`.
+void stage_times(const CpuContext& context, const double* t, const double* h, double c,
+                 std::int64_t count, double* to, bool streams);
+
+// In place of squares of norms, times `terms`: the norms; factors: safety norm^-1/5 of norms from
+// 1e-11 to 1e5, others counted as the nearest of them.
+void find_factors(const CpuContext& context, double terms, double safety, std::int64_t count,
+                  double* norms, double* factors);
+
 // in x, x', six slopes; c six weights, absolute and relative tolerance:
 //   sum0 ((sum_j c_j in_j)/(absolute + relative max(|x|, |x'|)))^2
 template <class T>

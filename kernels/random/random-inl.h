@@ -512,10 +512,10 @@ HWY_INLINE void BlockAt(const PhiloxKeys& keys,
 
 // Calls take(at, numbers, count) for the normals of rows [row, row + rows), whole rows of `columns`
 // numbers laid end to end: those from `at` on. blocks_suit(words, columns) must hold.
+#if HWY_TARGET == HWY_SCALAR
 template <class T, class Take>
 HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t rows,
                            std::int64_t columns, const Take& take) {
-#if HWY_TARGET == HWY_SCALAR
   constexpr std::int64_t kChunk = 64;
   T numbers[kChunk];
   for (std::int64_t r = 0; r < rows; ++r) {
@@ -525,30 +525,52 @@ HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t ro
       take(r * columns + column, numbers, count);
     }
   }
+}
+template <class T, class Take>
+HWY_INLINE void ForNormalPairs(const Words& words, std::int64_t row, std::int64_t rows,
+                               const Take& take) {
+  ForNormals<T>(words, row, rows, 2, take);
+}
+template <class T, class Take>
+HWY_INLINE void ForNormalRows(const Words& words, std::int64_t row, std::int64_t rows,
+                              std::int64_t columns, const Take& take) {
+  ForNormals<T>(words, row, rows, columns, take);
+}
 #else
-  using Map = NormalMap<T>;
+// Rows of two.
+template <class T, class Take>
+HWY_INLINE void ForNormalPairs(const Words& words, std::int64_t row, std::int64_t rows,
+                               const Take& take) {
   const std::int64_t lanes = hn::Lanes(D32());
   const PhiloxKeys keys(words.seed);
   const std::uint64_t first_quad = words.offset / 4;
   const std::uint64_t first_row =
       static_cast<std::uint64_t>(words.first_row) + static_cast<std::uint64_t>(row);
   HWY_ALIGN T numbers[4 * kMaxBlock];
-  if (columns == 2) {
-    const LaneOrder<T, 2> order;
-    for (std::int64_t r = 0; r < rows; r += lanes) {
-      BlockAt<Map, 2>(keys, order, first_quad, first_row + static_cast<std::uint64_t>(r), numbers);
-      take(2 * r, numbers, 2 * std::min(lanes, rows - r));
-    }
-    return;
+  const LaneOrder<T, 2> order;
+  for (std::int64_t r = 0; r < rows; r += lanes) {
+    BlockAt<NormalMap<T>, 2>(keys, order, first_quad, first_row + static_cast<std::uint64_t>(r),
+                             numbers);
+    take(2 * r, numbers, 2 * std::min(lanes, rows - r));
   }
+}
+// Longer ones.
+template <class T, class Take>
+HWY_INLINE void ForNormalRows(const Words& words, std::int64_t row, std::int64_t rows,
+                              std::int64_t columns, const Take& take) {
+  const std::int64_t lanes = hn::Lanes(D32());
+  const PhiloxKeys keys(words.seed);
+  const std::uint64_t first_quad = words.offset / 4;
+  std::uint64_t in_row =
+      static_cast<std::uint64_t>(words.first_row) + static_cast<std::uint64_t>(row);
+  HWY_ALIGN T numbers[4 * kMaxBlock];
   const LaneOrder<T, 4> order;
-  std::uint64_t in_row = first_row;
   // One loop: rows of two blocks are common.
   const std::int64_t block = 4 * lanes;
   std::int64_t column = 0;
   for (std::int64_t at = 0; at < rows * columns;) {
-    BlockAt<Map, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4), in_row,
-                    numbers);
+    BlockAt<NormalMap<T>, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4),
+                             in_row, numbers);
     const std::int64_t count = std::min(block, columns - column);
     take(at, numbers, count);
     at += count;
@@ -558,8 +580,17 @@ HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t ro
       ++in_row;
     }
   }
-#endif
 }
+template <class T, class Take>
+HWY_INLINE void ForNormals(const Words& words, std::int64_t row, std::int64_t rows,
+                           std::int64_t columns, const Take& take) {
+  if (columns == 2) {
+    ForNormalPairs<T>(words, row, rows, take);
+  } else {
+    ForNormalRows<T>(words, row, rows, columns, take);
+  }
+}
+#endif
 
 // The words themselves; any column.
 inline HWY_NOINLINE void RandomBitsTile(const Words& words, std::int64_t row, std::int64_t rows,

@@ -155,6 +155,12 @@ struct StepUses {
          kind == StepKind::kChurn || kind == StepKind::kKnown;
 }
 
+// Whether the new state is made of x0^.
+[[nodiscard]] SCF_HOST_DEVICE inline bool goes_by_x0(StepKind kind) {
+  return kind == StepKind::kDenoise || kind == StepKind::kAncestral || kind == StepKind::kDdim ||
+         kind == StepKind::kDpmpp || kind == StepKind::kHeun;
+}
+
 [[nodiscard]] SCF_HOST_DEVICE inline bool is_not_negative(double value) {
   return value >= 0 && is_finite(value);
 }

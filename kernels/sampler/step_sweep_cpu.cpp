@@ -16,36 +16,38 @@ HWY_BEFORE_NAMESPACE();
 namespace scf::sampler {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using scf::HWY_NAMESPACE::kAhead;
 using scf::HWY_NAMESPACE::Sweep;
 
 template <bool kOutput, bool kNoise, bool kPrevious, bool kX0>
 struct Step {
   static constexpr int kInputs = 1 + kOutput + kNoise + kPrevious;
-  static constexpr int kCoefficients = 8;
+  static constexpr int kCoefficients = kX0 ? 8 : 3;
   static constexpr int kOutputs = kX0 ? 2 : 1;
   static constexpr int kSums = 1;
+  static_assert(kX0 || !kPrevious);
 
   template <class D, class V>
   static HWY_INLINE void Apply(D d, const V* in, const V* c, V* out, V* terms) {
-    V next = hn::Mul(c[2], in[0]);
+    V next = hn::Mul(c[0], in[0]);
     if constexpr (kOutput) {
-      next = hn::MulAdd(c[3], in[1], next);
+      next = hn::MulAdd(c[1], in[1], next);
     }
     if constexpr (kX0) {
-      V x0 = hn::Mul(c[0], in[0]);
+      V x0 = hn::Mul(c[4], in[0]);
       if constexpr (kOutput) {
-        x0 = hn::MulAdd(c[1], in[1], x0);
+        x0 = hn::MulAdd(c[5], in[1], x0);
       }
       // A NaN stays one: it is the second operand.
       x0 = hn::Max(hn::Neg(c[7]), hn::Min(c[7], x0));
-      next = hn::MulAdd(c[4], x0, next);
+      next = hn::MulAdd(c[6], x0, next);
       out[1] = x0;
     }
     if constexpr (kNoise) {
-      next = hn::MulAdd(c[5], in[1 + kOutput], next);
+      next = hn::MulAdd(c[2], in[1 + kOutput], next);
     }
     if constexpr (kPrevious) {
-      next = hn::MulAdd(c[6], in[1 + kOutput + kNoise], next);
+      next = hn::MulAdd(c[3], in[1 + kOutput + kNoise], next);
     }
     out[0] = next;
     terms[0] = hn::Mul(next, hn::Zero(d));
@@ -66,41 +68,8 @@ struct Known {
   }
 };
 
-// kX: the score is not of the output alone.
-template <bool kX>
-struct Norms {
-  static constexpr int kInputs = 2 + kX;
-  static constexpr int kCoefficients = 2;
-  static constexpr int kOutputs = 0;
-  static constexpr int kSums = 2;
-
-  template <class D, class V>
-  static HWY_INLINE void Apply(D /*d*/, const V* in, const V* c, V* /*out*/, V* terms) {
-    V score = hn::Mul(c[1], in[0]);
-    if constexpr (kX) {
-      score = hn::MulAdd(c[1], in[0], hn::Mul(c[0], in[2]));
-    }
-    terms[0] = hn::Mul(score, score);
-    terms[1] = hn::Mul(in[1], in[1]);
-  }
-};
-
-template <class T>
-void RunNorms(const RowSweep<T>& given) {
-  // x last: it may be left out
-  RowSweep<T> sweep = given;
-  for (int i = 0; i < 3; ++i) {
-    sweep.inputs[i] = given.inputs[(i + 1) % 3];
-    sweep.input_lds[i] = given.input_lds[(i + 1) % 3];
-  }
-  const T* const of_x = given.coefficients[0];
-  const bool of_output =
-      std::all_of(of_x, of_x + (given.uniform ? 1 : given.rows), [](T of) { return of == 0; });
-  of_output ? Sweep<Norms<false>>(sweep) : Sweep<Norms<true>>(sweep);
-}
-
-// Elements that inputs are fetched ahead of their use: some blocks of normals.
-inline constexpr std::int64_t kAhead = 256;
+// Elements of rows whose coefficients are spread over them at a time.
+inline constexpr std::int64_t kSpread = 256;
 
 // A sweep over dense rows, input kNoiseInput of the formula made on the way.
 template <class Formula, int kNoiseInput, class T>
@@ -114,10 +83,31 @@ void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int
   const std::int64_t lanes = hn::Lanes(d);
   V c[Formula::kCoefficients];
   V1 c1[Formula::kCoefficients];
-  for (int i = 0; i < Formula::kCoefficients; ++i) {
-    c[i] = hn::Set(d, sweep.coefficients[i][0]);
-    c1[i] = hn::Set(d1, sweep.coefficients[i][0]);
-  }
+  const auto set_row = [&](std::int64_t r) HWY_ATTR {
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      c[i] = hn::Set(d, sweep.coefficients[i][r]);
+      c1[i] = hn::Set(d1, sweep.coefficients[i][r]);
+    }
+  };
+  // Where the coefficients change: blocks are parts of rows, or of many that hold two numbers each,
+  // over which coefficients are spread.
+  HWY_ALIGN T spread[Formula::kCoefficients][kSpread];
+  const bool spreads = !sweep.uniform && columns == 2;
+  std::int64_t change = sweep.uniform ? rows * columns : 0;
+  const auto change_to = [&](std::int64_t at) HWY_ATTR {
+    const std::int64_t r = at / columns;
+    if (!spreads) {
+      set_row(r);
+      change += columns;
+      return;
+    }
+    const std::int64_t of_rows = std::min(kSpread / 2, rows - r);
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      scf::HWY_NAMESPACE::SpreadAnyRows(sweep.coefficients[i] + r, of_rows, 2, spread[i]);
+    }
+    change += kSpread;
+  };
+  set_row(0);
   scf::HWY_NAMESPACE::Operands<Formula, T> whole;
   std::copy_n(sweep.inputs, Formula::kInputs, whole.inputs);
   std::copy_n(sweep.outputs, Formula::kOutputs, whole.outputs);
@@ -128,22 +118,26 @@ void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int
   random::HWY_NAMESPACE::ForNormals<T>(
       words, row, rows, columns,
       [&](std::int64_t at, const T* numbers, std::int64_t count) HWY_ATTR {
+        if (at >= change) {
+          change_to(at);
+        }
         auto operands = whole;
         operands.inputs[kNoiseInput] = numbers - at;
-        constexpr std::int64_t kLine = 64 / sizeof(T);  // elements
-        for (int i = 0; i < kNoiseInput; ++i) {
-          for (std::int64_t j = 0; j < count; j += kLine) {
-            hwy::Prefetch(whole.inputs[i] + at + kAhead + j);
-          }
-        }
+        scf::HWY_NAMESPACE::FetchAhead<kNoiseInput>(whole.inputs, at + kAhead, count);
         V terms[1];
         V1 terms1[1];
         std::int64_t j = 0;
         for (; j + lanes <= count; j += lanes) {
+          for (int i = 0; spreads && i < Formula::kCoefficients; ++i) {
+            c[i] = hn::LoadU(d, spread[i] + (at + j) % kSpread);
+          }
           ApplyAt<Formula>(d, operands, at + j, c, terms);
           sum = hn::Add(sum, terms[0]);
         }
         for (; j < count; ++j) {
+          for (int i = 0; spreads && i < Formula::kCoefficients; ++i) {
+            c1[i] = hn::LoadU(d1, spread[i] + (at + j) % kSpread);
+          }
           ApplyAt<Formula>(d1, operands, at + j, c1, terms1);
           sum1 = hn::Add(sum1, terms1[0]);
         }
@@ -154,7 +148,7 @@ void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int
 
 template <class T>
 [[nodiscard]] bool makes_x0(const RowSweep<T>& sweep) {
-  return sweep.outputs[1] != nullptr || !sweep.uniform || sweep.coefficients[4][0] != 0;
+  return sweep.coefficients[4] != nullptr;
 }
 
 template <class T>
@@ -181,15 +175,14 @@ void RunStep(const RowSweep<T>& given) {
     }
   }
   const bool noise = given.inputs[2] != nullptr;
-  const bool denoises = makes_x0(given);
   if (given.inputs[1] == nullptr) {
     noise ? Sweep<Step<false, true, false, false>>(sweep)
           : Sweep<Step<false, false, false, false>>(sweep);
   } else if (given.inputs[3] != nullptr) {
     Sweep<Step<true, false, true, true>>(sweep);
   } else if (noise) {
-    denoises ? Sweep<Step<true, true, false, true>>(sweep)
-             : Sweep<Step<true, true, false, false>>(sweep);
+    makes_x0(given) ? Sweep<Step<true, true, false, true>>(sweep)
+                    : Sweep<Step<true, true, false, false>>(sweep);
   } else {
     Sweep<Step<true, false, false, true>>(sweep);
   }
@@ -235,15 +228,6 @@ void KnownF64(const CpuContext& context, const RowSweep<double>& sweep) {
   context.note_target_ran(HWY_TARGET);
   Sweep<Known>(sweep);
 }
-void NormsF32(const CpuContext& context, const RowSweep<float>& sweep) {
-  context.note_target_ran(HWY_TARGET);
-  RunNorms(sweep);
-}
-void NormsF64(const CpuContext& context, const RowSweep<double>& sweep) {
-  context.note_target_ran(HWY_TARGET);
-  RunNorms(sweep);
-}
-
 }  // namespace HWY_NAMESPACE
 }  // namespace scf::sampler
 HWY_AFTER_NAMESPACE();
@@ -259,8 +243,6 @@ HWY_EXPORT(KnownNormalsF32);
 HWY_EXPORT(KnownNormalsF64);
 HWY_EXPORT(KnownF32);
 HWY_EXPORT(KnownF64);
-HWY_EXPORT(NormsF32);
-HWY_EXPORT(NormsF64);
 
 template <>
 void step_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
@@ -302,14 +284,5 @@ void known_sweep(const CpuContext& context, const RowSweep<double>& sweep,
   HWY_DISPATCH_TABLE(KnownNormalsF64)
   [dispatch_index(context.targets())](context, sweep, words, row, rows, d);
 }
-template <>
-void norms_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
-  HWY_DISPATCH_TABLE(NormsF32)[dispatch_index(context.targets())](context, sweep);
-}
-template <>
-void norms_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
-  HWY_DISPATCH_TABLE(NormsF64)[dispatch_index(context.targets())](context, sweep);
-}
-
 }  // namespace scf::sampler
 #endif

@@ -8,13 +8,15 @@ namespace scf::sampler {
 
 // in x, output, z, previous, of which the last three may be null: absent (z and
 // previous are not there together, nor previous without an output).
-// c the seven coefficients of step_rules.h in their order, then the clip.
-// out next, x0^;  sum0: of 0 times next, which is 0 or, where a number is not finite, NaN.
+// c of x, output, z, previous, x0^ of x and output, next of x0^, the clip; the last four may be
+// null where there is z and no previous: there is no x0^ then. out next, x0^;  sum0: of 0 times
+// next, which is 0 or, where a number is not finite, NaN.
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
 // The same with z made here, of the batch's rows [row, row + rows): whole rows of d numbers without
-// gaps between them, which the sweep takes as one. random::blocks_suit must hold.
+// gaps between them; `rows` and `columns` of the sweep are not looked at, and sum0 is one of all
+// rows. random::blocks_suit must hold.
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep, const random::Words& words,
                 std::int64_t row, std::int64_t rows, std::int64_t d);
@@ -26,9 +28,5 @@ void known_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 template <class T>
 void known_sweep(const CpuContext& context, const RowSweep<T>& sweep, const random::Words& words,
                  std::int64_t row, std::int64_t rows, std::int64_t d);
-
-// in x, output, z; c p, q:  sums |p x + q output|^2, |z|^2. Where every p is 0, x is not read.
-template <class T>
-void norms_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
 }  // namespace scf::sampler

@@ -9,6 +9,7 @@
 #include "common/memory.h"
 #include "common/rows_cpu.h"
 #include "loss/loss_arrays_cpu.h"
+#include "sampler/corrector_sweep_cpu.h"
 #include "sampler/step_checks.h"
 #include "sampler/step_rules.h"
 #include "sampler/step_sweep_cpu.h"
@@ -20,6 +21,7 @@ namespace {
 constexpr std::int64_t kTile = RowPlanCpu::kTileElements;
 constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
 constexpr int kCoefficients = 8;
+constexpr int kWithoutX0 = 4;  // of them
 
 // Throws for the first sample whose numbers are out of bounds.
 template <class T>
@@ -44,9 +46,10 @@ template <class T>
 struct TileCoefficients {
   T values[kCoefficients][kMostRows];
 
+  // In step_sweep's order.
   void set(std::int64_t i, const StepCoefficients& of, double clip) {
-    const double all[kCoefficients] = {of.x0_x, of.x0_output, of.x_x,        of.x_output,
-                                       of.x_x0, of.x_noise,   of.x_previous, clip};
+    const double all[kCoefficients] = {of.x_x,  of.x_output,  of.x_noise, of.x_previous,
+                                       of.x0_x, of.x0_output, of.x_x0,    clip};
     for (int c = 0; c < kCoefficients; ++c) {
       values[c][i] = static_cast<T>(all[c]);
     }
@@ -132,7 +135,8 @@ bool is_dense(const StepArrays<T>& arrays, const Matrix<const T>& noise, std::in
 // How the rows of a batch are swept.
 struct StepSweeps {
   bool uniform;           // one set of coefficients
-  bool flat;              // rows are one long row, for they have no gaps and are uniform
+  bool dense;             // rows have no gaps
+  int coefficients;       // that the sweep looks at
   std::uint32_t streams;  // RowSweep's
 };
 
@@ -145,7 +149,7 @@ void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
                std::int64_t rows, std::int64_t d, StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
-  const bool flat = sweeps.flat && d <= kTile;
+  const bool flat = sweeps.uniform && sweeps.dense && d <= kTile;
   const auto body = [&](RowSweep<T>& sweep, std::int64_t column) {
     set_input(sweep, 0, arrays.x, row, column);
     set_input(sweep, 1, arrays.output, row, column);
@@ -169,23 +173,33 @@ void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
       status.add(kNotFinite);
     }
   };
-  for_tiles(coefficients, kCoefficients, sweeps.uniform, rows, d, body);
+  for_tiles(coefficients, sweeps.coefficients, sweeps.uniform, rows, d, body);
 }
 
-// Rows that are one long row, in blocks; sweep(sweep, row, rows) has the coefficients set.
-template <class T, class Body>
-void run_flat(const CpuContext& context, const TileCoefficients<T>& coefficients, int count,
-              std::int64_t m, std::int64_t d, StatusBits& status, const Body& body) {
+// Rows without gaps, in blocks or, where each has coefficients of its own, as many as these have
+// room for; set(coefficients, i, row) gives those of a row, body(sweep, row, rows) the rest.
+template <class T, class Set, class Body>
+void run_dense(const CpuContext& context, const StepSweeps& sweeps, std::int64_t m, std::int64_t d,
+               StatusBits& status, const Set& set, const Body& body) {
   RowPlanCpu plan(m, d);
-  plan.tile_rows = plan.block_rows;
+  plan.tile_rows = sweeps.uniform ? plan.block_rows : std::min(plan.block_rows, kMostRows);
+  TileCoefficients<T> of_all;
+  if (sweeps.uniform) {
+    set(of_all, 0, 0);
+  }
   run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
+    TileCoefficients<T> of_rows;
+    for (std::int64_t i = 0; i < (sweeps.uniform ? 0 : rows); ++i) {
+      set(of_rows, i, row + i);
+    }
     double sum = 0;
     RowSweep<T> sweep;
     sweep.rows = 1;
     sweep.columns = rows * d;
-    sweep.uniform = true;
-    for (int c = 0; c < count; ++c) {
-      sweep.coefficients[c] = coefficients.values[c];
+    sweep.uniform = sweeps.uniform;
+    sweep.streams = sweeps.streams;
+    for (int c = 0; c < sweeps.coefficients; ++c) {
+      sweep.coefficients[c] = (sweeps.uniform ? of_all : of_rows).values[c];
     }
     sweep.sums[0] = &sum;
     body(sweep, row, rows);
@@ -195,35 +209,51 @@ void run_flat(const CpuContext& context, const TileCoefficients<T>& coefficients
   });
 }
 
-// A step with the same coefficients for all rows. settings say what its noise is, if it has any.
-template <class T>
-void run_uniform(const CpuContext& context, const StepSettings<T>& settings, bool has_noise,
-                 const StepArrays<T>& arrays, const TileCoefficients<T>& coefficients,
-                 const StepSweeps& sweeps, std::int64_t m, std::int64_t d, StatusBits& status) {
+// A step whose coefficients set(coefficients, i, row) gives. settings say what its noise is, if it
+// has any.
+template <class T, class Set>
+void run_step(const CpuContext& context, const StepSettings<T>& settings, bool has_noise,
+              const StepArrays<T>& arrays, const StepSweeps& sweeps, std::int64_t m, std::int64_t d,
+              StatusBits& status, const Set& set) {
   const bool makes_noise = has_noise && settings.noise.data == nullptr;
   const random::Words words = makes_noise ? random::read_words(settings.words) : random::Words{};
-  if (!sweeps.flat || (makes_noise && !random::blocks_suit(words, d))) {
+  // Coefficients change within a long row where noise is made on the way alone.
+  const bool one_row = makes_noise ? random::blocks_suit(words, d) : sweeps.uniform;
+  if (!sweeps.dense || !one_row) {
     const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
+    TileCoefficients<T> of_all;
+    if (sweeps.uniform) {
+      set(of_all, 0, 0);
+    }
     run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
-      step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
+      TileCoefficients<T> of_rows;
+      for (std::int64_t i = 0; i < (sweeps.uniform ? 0 : rows); ++i) {
+        set(of_rows, i, row + i);
+      }
+      step_rows(context, arrays, noise, {}, sweeps.uniform ? of_all : of_rows, sweeps, row, rows, d,
+                status);
     });
     return;
   }
-  run_flat(context, coefficients, kCoefficients, m, d, status,
-           [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
-             set_input(sweep, 0, arrays.x, row, 0);
-             set_input(sweep, 1, arrays.output, row, 0);
-             set_input(sweep, 3, arrays.previous, row, 0);
-             set_output(sweep, 0, arrays.next, row, 0);
-             set_output(sweep, 1, arrays.denoised, row, 0);
-             sweep.streams = sweeps.streams;
-             if (makes_noise) {
-               step_sweep(context, sweep, words, row, rows, d);
-             } else {
-               set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
-               step_sweep(context, sweep);
-             }
-           });
+  run_dense<T>(context, sweeps, m, d, status, set,
+               [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+                 set_input(sweep, 0, arrays.x, row, 0);
+                 set_input(sweep, 1, arrays.output, row, 0);
+                 set_input(sweep, 3, arrays.previous, row, 0);
+                 set_output(sweep, 0, arrays.next, row, 0);
+                 set_output(sweep, 1, arrays.denoised, row, 0);
+                 if (makes_noise) {
+                   step_sweep(context, sweep, words, row, rows, d);
+                 } else {
+                   set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
+                   step_sweep(context, sweep);
+                 }
+               });
+}
+
+// How many coefficients a step has: x0^ is left out where nothing is made of it.
+int coefficients_of_sweep(bool makes_x0, bool has_noise) {
+  return makes_x0 || !has_noise ? kCoefficients : kWithoutX0;
 }
 
 template <class T>
@@ -259,23 +289,14 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
   const bool uniform = is_uniform(settings, uses);
   const bool has_noise = draws_noise(settings.kind) && settings.temperature > 0 &&
                          !(settings.kind == StepKind::kDdim && settings.eta == 0);
+  const bool makes_x0 = arrays.denoised.data != nullptr || goes_by_x0(settings.kind);
   StatusBits status(settings.status);
-  const StepSweeps sweeps = {uniform, uniform && is_dense(arrays, settings.noise, d),
-                             streams_of(arrays, m, d)};
-  if (uniform) {
-    TileCoefficients<T> coefficients;
-    coefficients.set(0, coefficients_of(settings, uses, 0, 0), settings.clip);
-    run_uniform(context, settings, has_noise, arrays, coefficients, sweeps, m, d, status);
-    return;
-  }
-  const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
-  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
-    TileCoefficients<T> coefficients;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      coefficients.set(i, coefficients_of(settings, uses, row + i, 0), settings.clip);
-    }
-    step_rows(context, arrays, noise, {}, coefficients, sweeps, row, rows, d, status);
-  });
+  const StepSweeps sweeps = {uniform, is_dense(arrays, settings.noise, d),
+                             coefficients_of_sweep(makes_x0, has_noise), streams_of(arrays, m, d)};
+  run_step(context, settings, has_noise, arrays, sweeps, m, d, status,
+           [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
+             coefficients.set(i, coefficients_of(settings, uses, row, 0), settings.clip);
+           });
 }
 
 template <class T>
@@ -296,20 +317,17 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
   arrays.x = x;
   arrays.output = known;
   arrays.next = next;
-  const std::uint32_t streams = streams_of(arrays, m, d);
+  const StepSweeps sweeps = {uniform, is_dense(arrays, settings.noise, d), 2,
+                             streams_of(arrays, m, d)};
   const random::Words words = random::read_words(settings.words);
-  if (uniform && settings.noise.data == nullptr && is_dense(arrays, {}, d) &&
-      random::blocks_suit(words, d)) {
-    TileCoefficients<T> coefficients;
-    set_level(coefficients, 0, 0);
-    run_flat(context, coefficients, 2, m, d, status,
-             [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
-               set_input(sweep, 0, x, row, 0);
-               set_input(sweep, 1, known, row, 0);
-               set_output(sweep, 0, next, row, 0);
-               sweep.streams = streams;
-               known_sweep(context, sweep, words, row, rows, d);
-             });
+  if (sweeps.dense && settings.noise.data == nullptr && random::blocks_suit(words, d)) {
+    run_dense<T>(context, sweeps, m, d, status, set_level,
+                 [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
+                   set_input(sweep, 0, x, row, 0);
+                   set_input(sweep, 1, known, row, 0);
+                   set_output(sweep, 0, next, row, 0);
+                   known_sweep(context, sweep, words, row, rows, d);
+                 });
     return;
   }
   run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
@@ -325,7 +343,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
       set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
                 0);
       set_output(sweep, 0, next, row, column);
-      sweep.streams = streams;
+      sweep.streams = sweeps.streams;
       sweep.sums[0] = sums;
       known_sweep(context, sweep);
       if (status.wanted() && !all_finite(sums, rows)) {
@@ -371,73 +389,118 @@ class Corrector {
         arrays_(arrays),
         plan_(m, d),
         uses_(corrector_uses(corrector.rule, settings.form, arrays.denoised.data != nullptr)),
-        uniform_(corrector.rule != Rule::kSample && is_uniform(settings, uses_)),
-        sweeps_{uniform_, uniform_ && is_dense(arrays, settings.noise, d),
-                streams_of(arrays, m, d)},
+        same_level_(is_uniform(settings, uses_)),
         root_temperature_(std::sqrt(settings.temperature)),
         has_noise_(settings.temperature > 0 || corrector.rule != Rule::kSigma),
+        sweeps_{corrector.rule != Rule::kSample && same_level_, is_dense(arrays, settings.noise, d),
+                coefficients_of_sweep(arrays.denoised.data != nullptr, has_noise_),
+                streams_of(arrays, m, d)},
         noise_(noise_of(context, settings, has_noise_)),
         status_(settings.status) {
     check_samples(settings, uses_, m);
     Arena arena(memory);
     workspace_ = take_corrector<T>(arena, context, corrector.rule, plan_);
+    if (settings.noise.data == nullptr) {
+      words_ = random::read_words(settings.words);
+    }
+    makes_dense_noise_ = settings.noise.data == nullptr && sweeps_.dense &&
+                         random::blocks_suit(words_, d) && d <= NormRows<T>::kMostOfSweep;
   }
 
   void run() {
+    if (corrector_.rule == Rule::kSample) {
+      return run_by_sample();
+    }
     const double of_batch = corrector_.rule == Rule::kBatch ? batch_step_size() : 0;
-    if (uniform_) {
-      const Level at = level_at(settings_.level, 0);
-      const double alpha =
-          corrector_.rule == Rule::kBatch ? of_batch : corrector_step_size(corrector_, at.sigma);
-      TileCoefficients<T> coefficients;
-      coefficients.set(0, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
-                       settings_.clip);
-      run_uniform(context_, settings_, has_noise_, arrays_, coefficients, sweeps_, plan_.m, d_,
-                  status_);
+    run_step(context_, settings_, has_noise_, arrays_, sweeps_, plan_.m, d_, status_,
+             [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
+               const Level at = level_at(settings_.level, row);
+               const double size = corrector_.rule == Rule::kSigma
+                                       ? corrector_step_size(corrector_, at.sigma)
+                                       : of_batch;
+               coefficients.set(
+                   i, langevin_of(settings_.form, uses_.level, at, size, root_temperature_),
+                   settings_.clip);
+             });
+  }
+
+ private:
+  // What x and output make the score of rows [row, row + rows), in double.
+  struct Scores {
+    double x[kMostRows];
+    double output[kMostRows];
+    ScoreOfRows of;
+
+    Scores(const Corrector& corrector, std::int64_t row, std::int64_t rows) {
+      const Form form = corrector.settings_.form;
+      for (std::int64_t i = 0; i < (corrector.same_level_ ? 1 : rows); ++i) {
+        const Affine affine = score_of(form, level_at(corrector.settings_.level, row + i));
+        x[i] = affine.x;
+        output[i] = affine.output;
+      }
+      // That of a score or a noise is of the output alone, whatever the level.
+      of = {x, output, corrector.same_level_, form == Form::kScore || form == Form::kEpsilon};
+    }
+    Scores(const Scores&) = delete;
+    Scores& operator=(const Scores&) = delete;
+  };
+
+  // Rows that make their noise where they use it.
+  [[nodiscard]] NormRows<T> norm_rows(const Scores& scores, std::int64_t row,
+                                      std::int64_t rows) const {
+    return {words_, row, rows, d_, arrays_.x.row(row), arrays_.output.row(row), scores.of};
+  }
+
+  void run_by_sample() {
+    const double factor = corrector_step_size(corrector_, 1);
+    const NormRule rule = {factor, std::sqrt(2 * factor) * root_temperature_};
+    RowPlanCpu plan = plan_;
+    if (makes_dense_noise_ && arrays_.denoised.data == nullptr) {
+      plan.tile_rows = std::min(plan.block_rows, kMostRows);
+      run_tiles_cpu(context_, plan, [&](std::int64_t row, std::int64_t rows, int) {
+        const Scores scores(*this, row, rows);
+        const double sum = norm_step_sweep(context_, norm_rows(scores, row, rows), rule,
+                                           arrays_.next.row(row), (sweeps_.streams & 1) != 0);
+        if (status_.wanted() && !all_finite(&sum, 1)) {
+          status_.add(kNotFinite);
+        }
+      });
       return;
     }
-    run_tiles_cpu(context_, plan_, [&](std::int64_t row, std::int64_t rows, int thread) {
+    run_tiles_cpu(context_, plan, [&](std::int64_t row, std::int64_t rows, int thread) {
       TileCoefficients<T> coefficients;
       double noise[kMostRows];
       double score[kMostRows];
       alignas(64) T buffer[kTile];
-      Matrix<const T> made = {};
-      if (corrector_.rule == Rule::kSample) {
-        T* const kept = d_ > kTile ? workspace_.noise + thread * d_ : buffer;
-        made = noise_.tile(row, rows, 0, d_, kept, d_);
-        norms(
-            row, rows,
-            [&](std::int64_t column, std::int64_t /*columns*/) {
-              return Matrix<const T>{made.data + column, made.ld};
-            },
-            noise, score);
-      }
-      for (std::int64_t i = 0; i < rows; ++i) {
+      T* const kept = d_ > kTile ? workspace_.noise + thread * d_ : buffer;
+      const Matrix<const T> made = noise_.tile(row, rows, 0, d_, kept, d_);
+      const Scores scores(*this, row, rows);
+      squares(
+          scores, row, rows,
+          [&](std::int64_t column, std::int64_t /*columns*/) {
+            return Matrix<const T>{made.data + column, made.ld};
+          },
+          noise, score);
+      for (std::int64_t i = 0; i < (sweeps_.coefficients == kCoefficients ? rows : 0); ++i) {
         const Level at = level_at(settings_.level, row + i);
-        const double alpha =
-            corrector_.rule == Rule::kSigma   ? corrector_step_size(corrector_, at.sigma)
-            : corrector_.rule == Rule::kBatch ? of_batch
-                                              : corrector_step_size(corrector_, noise[i], score[i]);
-        coefficients.set(i, langevin_of(settings_.form, uses_.level, at, alpha, root_temperature_),
-                         settings_.clip);
+        coefficients.set(i, langevin_of(settings_.form, uses_.level, at, 0, 0), settings_.clip);
       }
+      auto& values = coefficients.values;
+      step_by_norms(context_, rule, scores.of, noise, score, rows, values[0], values[1], values[2]);
       step_rows(context_, arrays_, noise_, made, coefficients, sweeps_, row, rows, d_, status_);
     });
   }
 
- private:
-  // |z| and |s| of rows; noise_of(column, columns) gives tiles of z.
+  // |z|^2 and |s|^2 of rows; noise_of(column, columns) gives tiles of z.
   template <class NoiseOf>
-  void norms(std::int64_t row, std::int64_t rows, const NoiseOf& noise_of, double* noise,
-             double* score) const {
+  void squares(const Scores& scores, std::int64_t row, std::int64_t rows, const NoiseOf& noise_of,
+               double* noise, double* score) const {
     TileCoefficients<T> coefficients;
-    const bool uniform = is_uniform(settings_, uses_);
-    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
-      const Affine affine = score_of(settings_.form, level_at(settings_.level, row + i));
-      coefficients.values[0][i] = static_cast<T>(affine.x);
-      coefficients.values[1][i] = static_cast<T>(affine.output);
+    for (std::int64_t i = 0; i < (same_level_ ? 1 : rows); ++i) {
+      coefficients.values[0][i] = static_cast<T>(scores.x[i]);
+      coefficients.values[1][i] = static_cast<T>(scores.output[i]);
     }
-    for_tiles(coefficients, 2, uniform, rows, d_, [&](RowSweep<T>& sweep, std::int64_t column) {
+    for_tiles(coefficients, 2, same_level_, rows, d_, [&](RowSweep<T>& sweep, std::int64_t column) {
       set_input(sweep, 0, arrays_.x, row, column);
       set_input(sweep, 1, arrays_.output, row, column);
       set_input(sweep, 2, noise_of(column, sweep.columns), 0, 0);
@@ -446,33 +509,41 @@ class Corrector {
       sweep.adds = column > 0;
       norms_sweep(context_, sweep);
     });
-    for (std::int64_t i = 0; i < rows; ++i) {
-      score[i] = std::sqrt(score[i]);
-      noise[i] = std::sqrt(noise[i]);
+  }
+  // The same, noise made in tiles.
+  void squares_of_tiles(std::int64_t row, std::int64_t rows, double* noise, double* score) const {
+    for (std::int64_t i = 0; i < rows; i += plan_.tile_rows) {
+      const std::int64_t of_tile = std::min(plan_.tile_rows, rows - i);
+      const Scores scores(*this, row + i, of_tile);
+      alignas(64) T buffer[kTile];
+      squares(
+          scores, row + i, of_tile,
+          [&](std::int64_t column, std::int64_t columns) {
+            return noise_.tile(row + i, of_tile, column, columns, buffer, columns);
+          },
+          noise + i, score + i);
     }
   }
 
   // Of the means of all norms, added up block by block, in order.
   double batch_step_size() {
+    const std::int64_t part = std::min(plan_.block_rows, kMostRows);
     context_.parallel_for(plan_.blocks, [&](std::int64_t block, int) {
       const std::int64_t begin = block * plan_.block_rows;
       const std::int64_t end = std::min(plan_.m, begin + plan_.block_rows);
       double sums[2] = {0, 0};
-      for (std::int64_t row = begin; row < end; row += plan_.tile_rows) {
-        const std::int64_t rows = std::min(plan_.tile_rows, end - row);
+      for (std::int64_t row = begin; row < end; row += part) {
+        const std::int64_t rows = std::min(part, end - row);
         double noise[kMostRows];
         double score[kMostRows];
-        alignas(64) T buffer[kTile];
-        norms(
-            row, rows,
-            [&](std::int64_t column, std::int64_t columns) {
-              return noise_.tile(row, rows, column, columns, buffer, columns);
-            },
-            noise, score);
-        for (std::int64_t i = 0; i < rows; ++i) {
-          sums[0] += noise[i];
-          sums[1] += score[i];
+        if (makes_dense_noise_) {
+          const Scores scores(*this, row, rows);
+          norms_sweep(context_, norm_rows(scores, row, rows), noise, score);
+        } else {
+          squares_of_tiles(row, rows, noise, score);
         }
+        sums[0] += sum_of_roots(context_, noise, rows);
+        sums[1] += sum_of_roots(context_, score, rows);
       }
       workspace_.partial[2 * block] = sums[0];
       workspace_.partial[2 * block + 1] = sums[1];
@@ -493,13 +564,15 @@ class Corrector {
   const StepArrays<T>& arrays_;
   RowPlanCpu plan_;
   StepUses uses_;
-  bool uniform_;
-  StepSweeps sweeps_;
+  bool same_level_;
   double root_temperature_;
   bool has_noise_;
+  StepSweeps sweeps_;
   loss::NoiseCpu<T> noise_;
   StatusBits status_;
   CorrectorWorkspace<T> workspace_ = {};
+  random::Words words_ = {};
+  bool makes_dense_noise_ = false;
 };
 
 }  // namespace

@@ -95,6 +95,37 @@ TEST(StepLayoutsOnCpu, LargeStates) {
   EXPECT_TRUE(std::equal(last.begin(), last.end(), plain.next.end() - 5 * kColumns));
 }
 
+// Noise that is made where it is used: the same bits as from tiles, which rows with gaps take, with
+// levels of each sample's own and without, and rows that fill no vector.
+TEST(StepLayoutsOnCpu, NoiseOnTheWay) {
+  const Context context(Backend::kCpu);
+  const auto compare = [&](auto tag) {
+    using T = decltype(tag);
+    for (const std::int64_t d : {2, 64, 188}) {
+      for (const bool per_sample : {false, true}) {
+        for (const Step step : all_steps()) {
+          for (int rule = 0; rule < (step == Step::kCorrector ? 3 : 1); ++rule) {
+            for (int form = 0; form < 4; form += 3) {
+              auto problem = step_problem<T>(step, 61, d, Levels::kVp, per_sample, 2150);
+              problem.rule = rule;
+              problem.form = form;
+              problem.noise.clear();
+              problem.denoised_wanted = false;
+              SCOPED_TRACE(describe(problem));
+              const auto plain = take_step(context, problem);
+              EXPECT_TRUE(same_results(plain, take_step(context, problem, {4, 0, 0})));
+              EXPECT_TRUE(same_results(plain, take_step(context, problem, {0, 0, 0, Place::kOnX})));
+              if (!has_output(step)) break;
+            }
+          }
+        }
+      }
+    }
+  };
+  compare(0.0F);
+  compare(0.0);
+}
+
 TEST_P(StepLayouts, SplitBatches) {
   run([&](const Context& context, auto tag) {
     using T = decltype(tag);
