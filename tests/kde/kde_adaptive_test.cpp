@@ -195,7 +195,7 @@ TEST_P(KdeTolerance, HoldsOnTheBoundItself) {
         continue;
       }
       for (const double tolerance : {1e-5, 0.25}) {
-        const std::vector<double> few = {0.9, 1 - 1e-9, 1.0, 1 + 1e-6, 1.5};
+        const std::vector<double> few = {0.9, 1.0, 1 + 1e-6, 1.38, 1.5};
         const std::vector<double> many = {0.8,      0.9, 0.99,     1 - 1e-4, 1 - 1e-6,
                                           1 - 1e-9, 1.0, 1 + 1e-9, 1 + 1e-6, 1 + 1e-4,
                                           1.01,     1.1, 1.3,      1.5,      2.0};
