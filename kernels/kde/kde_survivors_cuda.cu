@@ -26,7 +26,6 @@ namespace {
 
 // Of what is left out, 2^-kWindowShare at most in each output's unit.
 constexpr double kWindowShare = 32;
-constexpr double kCutMargin = 1.0 / (1 << 21);  // of the cut: its conversion to single precision
 
 // How far below the best an exponent must be proven to lie, log2 units.
 __device__ double window_of(const ScreenQuery& query, double best, std::int64_t n) {
@@ -42,7 +41,7 @@ __device__ float cut_of(const ScreenQuery& query, double asked, std::int64_t n) 
   }
   const double window = asked > 0 ? asked : window_of(query, best, n);
   const double cut = best - 2 * query.error - window / query.slope;
-  return static_cast<float>(fma(-kCutMargin, fabs(cut), cut));
+  return __double2float_rd(cut);  // what double rounded is in the error, which was raised
 }
 
 template <bool kCollect, Visibility kVisibility, bool kLong>

@@ -9,6 +9,8 @@
 #include <iostream>
 #include <stdexcept>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "kde_accuracy_problems.h"
 #include "support/kde_call.h"
@@ -91,6 +93,39 @@ TEST_P(KdeSurvivors, DataFinerThanTheScreenSurvive) {
       expect_promise(context, problem, kScores);
       expect_promise(context, problem, all);
     }
+  }
+}
+
+// Data and queries that half precision holds exactly, all data at one distance: what is left of the
+// screen's error is what tensor cores cut off, which depends on the order of the coordinates.
+TEST_P(KdeSurvivors, WhatTensorCoresCutOffIsCounted) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {16, 64}) {
+    KdeProblem<float> problem;
+    problem.n = 60;
+    problem.m = 3;
+    problem.d = d;
+    problem.bandwidth = 1e-3;
+    problem.note = "permutations of one datum";
+    Random random(44);
+    std::vector<float> values;
+    for (std::int64_t c = 0; c < d / 2; ++c) {  // of 11 bits each, over eight octaves
+      const auto mantissa = static_cast<double>(1025 + 2 * random.below(500));
+      values.push_back(static_cast<float>(std::ldexp(mantissa, -5 - static_cast<int>(c % 8))));
+      values.push_back(-values.back());
+    }
+    for (std::int64_t k = 0; k < problem.n; k += 2) {  // opposite pairs: their mean is 0
+      for (std::int64_t c = d - 1; c > 0; --c) {
+        std::swap(values[static_cast<std::size_t>(c)],
+                  values[static_cast<std::size_t>(random.below(c + 1))]);
+      }
+      problem.data.insert(problem.data.end(), values.begin(), values.end());
+      for (const float value : values) problem.data.push_back(-value);
+    }
+    for (const float at : {55.53125F, 1.0F, -37.84375F}) {
+      problem.queries.insert(problem.queries.end(), static_cast<std::size_t>(d), at);
+    }
+    expect_promise(context, problem, kScores | Output::kEffectiveSampleSize);
   }
 }
 
