@@ -124,7 +124,7 @@ TEST_P(KdeTolerance, LeavesOutNoMoreThanItAllows) {
           const auto dense =
               std::count(results.method.begin(), results.method.end(), SCF_KDE_METHOD_DENSE);
           EXPECT_TRUE(dense < problem.m || d > 6 || problem.n < 1024 || tolerance < 1e-2 ||
-                      !problem.labels.empty())
+                      !problem.labels.empty() || (d > 4 && !problem.skip.empty()))
               << describe(problem) << ": nothing was left out";
         }
       }
