@@ -25,7 +25,6 @@ struct BuildPolicy {
 constexpr int kMost = BoxLayout::kMostDimensions;
 constexpr int kFan = BoxLayout::kFan;
 constexpr std::int64_t kLeaf = BoxLayout::kLeaf;
-constexpr int kKeyBits = 63;  // what all data have below the key of those without weight
 
 // What the kernels write.
 template <class T>
@@ -34,6 +33,7 @@ struct BoxTargets {
   T* weight_exponents;
   T* weight_factors;
   std::int64_t* places;
+  std::uint64_t* first_keys;
   T* bounds;
   double* log2_weights[2];  // of the nodes of a level, in turn; null where weights are equal
 };
@@ -117,7 +117,8 @@ struct WarpBox {
 template <class T>
 __global__ void __launch_bounds__(BuildPolicy::kThreads)
     kde_boxes_leaf_kernel(const DataView<T> view, const BoxView<T> boxes, const BoxTargets<T> to,
-                          const std::int64_t* order, std::int64_t padded_leaves) {
+                          const Ordered ordered, std::int64_t padded_leaves) {
+  const std::int64_t* const order = ordered.values;
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t warps = static_cast<std::int64_t>(gridDim.x) * BuildPolicy::kWarps;
   const std::int64_t warp =
@@ -167,6 +168,9 @@ __global__ void __launch_bounds__(BuildPolicy::kThreads)
     }
     if (lane == 0) {
       box.write(to, view.d, boxes.first_group[0], leaf, count);
+      if (count > 0) {
+        to.first_keys[leaf] = ordered.keys[first];
+      }
       if (to.log2_weights[0] != nullptr && count > 0) {
         to.log2_weights[0][leaf] = box.log2_weight;
       }
@@ -271,6 +275,7 @@ BoxView<T> build_boxes(const CudaContext& context, const DataView<T>& view, std:
   }
   arrays.data = DeviceArray<T>(allocator, boxes.leaves * kLeaf * d, stream);
   arrays.places = DeviceArray<std::int64_t>(allocator, view.n, stream);
+  arrays.first_keys = DeviceArray<std::uint64_t>(allocator, boxes.leaves, stream);
   arrays.bounds = DeviceArray<T>(allocator, groups * (2 * d + 1) * kFan, stream);
   const bool weighted = view.weight_factors != nullptr;
   if (weighted) {
@@ -281,9 +286,10 @@ BoxView<T> build_boxes(const CudaContext& context, const DataView<T>& view, std:
   boxes.weight_exponents = arrays.weight_exponents.data();
   boxes.weight_factors = arrays.weight_factors.data();
   boxes.places = arrays.places.data();
+  boxes.first_keys = arrays.first_keys.data();
   boxes.bounds = arrays.bounds.data();
 
-  const int bits = hilbert_bits(d, kKeyBits);
+  const int bits = hilbert_bits(d, BoxLayout::kKeyBits);
   // Data without weight have a bit more, which sorts them behind all others.
   const int sorted_bits = seen < view.n ? 64 : bits * static_cast<int>(d);
   const DeviceArray<std::uint64_t> keys(allocator, 2 * view.n, stream);
@@ -306,11 +312,12 @@ BoxView<T> build_boxes(const CudaContext& context, const DataView<T>& view, std:
   const DeviceArray<double> odd(allocator, weighted ? groups_of(boxes.leaves) : 0, stream);
   const BoxTargets<T> to = {arrays.data.data(),           arrays.weight_exponents.data(),
                             arrays.weight_factors.data(), arrays.places.data(),
-                            arrays.bounds.data(),         {even.data(), odd.data()}};
+                            arrays.first_keys.data(),     arrays.bounds.data(),
+                            {even.data(), odd.data()}};
   const std::int64_t padded_leaves = groups_of(boxes.leaves) * kFan;
   cuda_launch("kde_boxes_leaf_kernel", kde_boxes_leaf_kernel<T>,
               blocks_for(padded_leaves, BuildPolicy::kWarps), BuildPolicy::kThreads, 0, stream,
-              view, boxes, to, ordered.values, padded_leaves);
+              view, boxes, to, ordered, padded_leaves);
   std::int64_t children = boxes.leaves;
   for (int level = 1; level < boxes.levels; ++level) {
     const std::int64_t nodes = groups_of(children);

@@ -21,6 +21,7 @@ struct BoxArrays {
   DeviceArray<T> weight_exponents;
   DeviceArray<T> weight_factors;
   DeviceArray<std::int64_t> places;
+  DeviceArray<std::uint64_t> first_keys;
   DeviceArray<T> bounds;
 
   void outlive_stream() noexcept {
@@ -28,6 +29,7 @@ struct BoxArrays {
     weight_exponents.outlive_stream();
     weight_factors.outlive_stream();
     places.outlive_stream();
+    first_keys.outlive_stream();
     bounds.outlive_stream();
   }
 };

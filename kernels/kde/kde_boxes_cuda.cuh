@@ -1,7 +1,8 @@
 // Moments by boxes, for d <= 6 with a tolerance: two kernels, a warp a query.
 //
-//   choice   down the tree to the leaf of the largest bound, whose sum says what the whole sum is
-//            at least, hence the cut; down the tree for the number of leaves that may count
+//   choice   down the tree to the leaf of the largest bound, and to the one where the query lies on
+//            the curve; the sum of the better says what the whole sum is at least, hence the cut;
+//            down the tree for the number of leaves that may count
 //   sums     sum p, sum p^2, sum p r^2, sum p (y - center) over the data of these leaves
 //
 // Shapes: BoxView; x and center [m, pitch]; a lane has one of the 32 boxes of a group, and two of
@@ -34,7 +35,7 @@ struct BoxPolicy {
 template <class C, int D>
 struct BoxBlocks {
   static constexpr bool kSingle = sizeof(C) == sizeof(float);
-  static constexpr int kChoice = kSingle ? 8 : 5;
+  static constexpr int kChoice = kSingle ? (D < 6 ? 8 : 6) : 5;
   static constexpr int kSums = kSingle ? (D < 6 ? 4 : 3) : (D < 5 ? 3 : 2);
 };
 
@@ -115,6 +116,24 @@ class BoxWarp {
       node = node * kFan + (best != 0 ? __ffs(static_cast<int>(best)) - 1 : 0);
     }
     return node;
+  }
+
+  // The leaf about whose place on the curve the query has its own: the box that contains a query
+  // may be large and its data far, but those that come next on the curve are near.
+  [[nodiscard]] __device__ std::int64_t own_leaf() const {
+    const int bits = hilbert_bits(D, BoxLayout::kKeyBits);
+    const std::uint64_t own = place(bits);
+    std::int64_t first = 0;
+    std::int64_t end = boxes_.leaves;
+    while (end - first > 1) {
+      const std::int64_t step = (end - first + kFan - 1) / kFan;
+      const std::int64_t leaf = first + lane_ * step;
+      const unsigned before =
+          __ballot_sync(~0u, leaf == first || (leaf < end && boxes_.first_keys[leaf] <= own));
+      first += (__popc(before) - 1) * step;
+      end = min(end, first + step);
+    }
+    return first;
   }
 
   // Where boxes are cut: the exponent below which the data left out cannot weigh more than the
@@ -202,6 +221,12 @@ class BoxWarp {
     return pair;
   }
 
+  // Largest exponent of a leaf, -infinity where nothing is seen.
+  [[nodiscard]] __device__ C largest(std::int64_t leaf) const {
+    const Pair pair = look(leaf, C(0));
+    return warp_largest(max(pair.exponent[0], pair.exponent[1]));
+  }
+
   // Data of a leaf that the query sees.
   [[nodiscard]] __device__ std::int64_t seen_in(std::int64_t leaf) const {
     const std::int64_t in_leaf = min(kLeaf, boxes_.count - leaf * kLeaf);
@@ -210,15 +235,9 @@ class BoxWarp {
 
   // An octave of h / a and the place on the curve of x / a, so that neighbours do alike.
   [[nodiscard]] __device__ std::uint64_t key() const {
-    std::uint32_t cell[BoxLayout::kMostDimensions] = {};
-    const int bits = hilbert_bits(D, kBoxPlaceBits);
-#pragma unroll
-    for (int j = 0; j < D; ++j) {
-      cell[j] = hilbert_cell(boxes_, static_cast<double>(x_[j]) / state_.scale, j, bits);
-    }
     const int octave = ilogb(stored_rate_ * state_.scale * state_.scale) / 2;
     const auto octave_key = static_cast<std::uint64_t>(min(max(octave, -63), 63) + 63);
-    return octave_key << kBoxPlaceBits | hilbert_position(cell, D, bits);
+    return octave_key << kBoxPlaceBits | place(hilbert_bits(D, kBoxPlaceBits));
   }
 
   [[nodiscard]] __device__ const C& x(int j) const {
@@ -235,6 +254,16 @@ class BoxWarp {
   }
 
  private:
+  // Of x / a on the curve.
+  [[nodiscard]] __device__ std::uint64_t place(int bits) const {
+    std::uint32_t cell[BoxLayout::kMostDimensions] = {};
+#pragma unroll
+    for (int j = 0; j < D; ++j) {
+      cell[j] = hilbert_cell(boxes_, static_cast<double>(x_[j]) / state_.scale, j, bits);
+    }
+    return hilbert_position(cell, D, bits);
+  }
+
   // An upper bound of the exponents in the lane's box of a group, but for what the cut covers.
   [[nodiscard]] __device__ __forceinline__ C bound(int level, std::int64_t group) const {
     const T* const from =
@@ -284,9 +313,13 @@ __device__ QueryFlag choose(const BoxArguments<T>& arguments, const BoxWarp<T, C
   if (!warp.suits()) {
     return kDeclined;
   }
-  const std::int64_t leaf = warp.best_leaf();
-  const auto first = warp.look(leaf, C(0));
-  const C largest = warp_largest(max(first.exponent[0], first.exponent[1]));
+  std::int64_t leaf = warp.best_leaf();
+  C largest = warp.largest(leaf);
+  const std::int64_t own = warp.own_leaf();
+  if (const C other = warp.largest(own); other > largest) {
+    largest = other;
+    leaf = own;
+  }
   if (largest == minus_infinity<C>() && warp.seen_in(leaf) == 0) {
     return kDeclined;
   }

@@ -15,7 +15,8 @@ namespace scf::kde {
 struct BoxLayout {
   static constexpr std::int64_t kLeaf = 64;
   static constexpr int kFan = 32;
-  static constexpr int kMostLevels = 8;  // 64 x 32^8 data
+  static constexpr int kMostLevels = 7;  // 64 x 32^7 data
+  static constexpr int kKeyBits = 63;    // of a datum's place on the curve
   static constexpr std::int64_t kMostDimensions = 6;
   static constexpr std::int64_t kLeastData = 1024;  // fewer are summed as fast as they are chosen
   // Units that keep squares of what is in the stored unit in the range of a double.
@@ -36,6 +37,7 @@ struct BoxView {
   const T* bounds = nullptr;
   std::int64_t count = 0;  // data in boxes
   std::int64_t leaves = 0;
+  const std::uint64_t* first_keys = nullptr;  // [leaves], places on the curve of their first data
   std::int64_t first_group[BoxLayout::kMostLevels] = {};  // of each level, from the leaves up
   int levels = 0;
   int unit_exponent = 0;  // the stored unit is 2^unit_exponent
