@@ -1,6 +1,7 @@
 // cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
-// KDE of N normal data at M normal queries; or, of M rows and with no use for N,
+// KDE of N normal data at M normal queries, or labelled, a score where each of four labels has a
+// quarter of both; or, of M rows and with no use for N,
 // random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
 // LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
 // sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
@@ -31,13 +32,18 @@ constexpr std::int64_t kFlowSteps = 4;  // as reported_workloads() takes them
 
 template <class T>
 bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
-  const bool known = operation == "score" || operation == "jacobian" || operation == "gradient";
+  const bool known = operation == "score" || operation == "labelled" || operation == "jacobian" ||
+                     operation == "gradient";
   if (!known) {
     return false;
   }
   auto problem = normal_problem<T>(shape, 1);
   const OutputSet score = OutputSet(Output::kLogDensity) | Output::kScore;
   if (operation == "score") {
+    evaluate(context, problem, score);
+  } else if (operation == "labelled") {
+    for (std::int32_t k = 0; k < shape.n; ++k) problem.labels.push_back(k % 4);
+    for (std::int32_t i = 0; i < shape.m; ++i) problem.query_labels.push_back(i % 4);
     evaluate(context, problem, score);
   } else if (operation == "jacobian") {
     problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));
