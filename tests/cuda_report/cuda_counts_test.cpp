@@ -93,6 +93,20 @@ TEST(CudaCounts, ScreensLeaveLittleToDouble) {
   }
 }
 
+// Queries are brought together by their labels, and take the tiles of those alone.
+TEST(CudaCounts, LabelsLeaveTilesOut) {
+  for (const std::int64_t d : {2, 16}) {
+    const auto kernels =
+        count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"labelled", "f32", 2048, 256, d});
+    double exponentials = 0;
+    for (const KernelCounts& kernel : kernels) {
+      exponentials += kernel.exponentials_per_unit;
+    }
+    EXPECT_GE(exponentials, 0.25) << d;
+    EXPECT_LT(exponentials, 0.3) << d;
+  }
+}
+
 // Traffic for a pair falls when more queries share the data that a block reads.
 TEST(CudaCounts, QueriesShareTheData) {
   const KernelCounts alone = busiest({"score", "f64", 1024, 1, 16});

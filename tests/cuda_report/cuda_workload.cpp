@@ -1,7 +1,8 @@
 // cuda_workload OPERATION DTYPE N M D: one operation on the CUDA backend, for whoever counts what
 // its kernels do; DTYPE: f32 or f64. OPERATION: score, jacobian (times a vector) or gradient of a
-// KDE of N normal data at M normal queries; score_narrow near data, whose weights concentrate, and
-// score_between two data, at a fiftieth of their distance; or, of M rows and with no use for N,
+// KDE of N normal data at M normal queries; score_narrow near data, whose weights concentrate;
+// score_between two data, at a fiftieth of their distance; labelled, a score where each of four
+// labels has a quarter of both; or, of M rows and with no use for N,
 // random_DISTRIBUTION, a loss by its name (dsm, ssm_vr, ...; DSM in the form epsilon),
 // LOSS_perturb, a divergence by its name (of M points of each density), local_variance, or a
 // sampler's STEP_step, with its options: ddim_eta1_step, corrector_RULE_step; or SOLVER_flow, four
@@ -35,8 +36,9 @@ template <class T>
 bool run_kde(const std::string& operation, const Context& context, const Shape& shape) {
   const bool narrow = operation == "score_narrow";
   const bool between = operation == "score_between";
-  const bool known = narrow || between || operation == "score" || operation == "jacobian" ||
-                     operation == "gradient";
+  const bool labelled = operation == "labelled";
+  const bool known = narrow || between || labelled || operation == "score" ||
+                     operation == "jacobian" || operation == "gradient";
   if (!known) {
     return false;
   }
@@ -56,7 +58,11 @@ bool run_kde(const std::string& operation, const Context& context, const Shape& 
       problem.queries[i] = (problem.data[i] + problem.data[i + width]) / 2;
     }
   }
-  if (narrow || between || operation == "score") {
+  if (labelled) {
+    for (std::int32_t k = 0; k < shape.n; ++k) problem.labels.push_back(k % 4);
+    for (std::int32_t i = 0; i < shape.m; ++i) problem.query_labels.push_back(i % 4);
+  }
+  if (narrow || between || labelled || operation == "score") {
     evaluate(context, problem, score);
   } else if (operation == "jacobian") {
     problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));

@@ -82,7 +82,7 @@ def least_bytes(row):
     compiled = re.match(r"kde_(small_)?tensor_kernel<(\d+)", row["kernel"])
     if compiled:
         dims = int(compiled.group(2))
-        datum = {2: 64, 3: 96}[dims] if compiled.group(1) else 4 * (dims + 8)
+        datum = {2: 64, 3: 112}[dims] if compiled.group(1) else 4 * (dims + 8)
         query = (48 if compiled.group(1) else datum) + 12
         scalars = 3
     return (tiles * n * datum + chunks * m * (query + 8 * (d + scalars))) / (n * m)

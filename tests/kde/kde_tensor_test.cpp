@@ -309,7 +309,7 @@ TEST_P(KdeTensor, LightDataCountWhereOthersAreFarOff) {
 }
 
 // Labels: of one tile, of several, of a single datum, with weights and left-out data. Queries of a
-// label are at home anywhere among the others.
+// label are anywhere among the others, each with its own bandwidth and scale.
 KdeProblem<float> labelled(std::int64_t d, std::int64_t n, double bandwidth, bool weighted) {
   auto problem = around_data({n, 75, d}, bandwidth);
   Random random(35);
@@ -326,6 +326,8 @@ KdeProblem<float> labelled(std::int64_t d, std::int64_t n, double bandwidth, boo
     const std::int32_t asked[] = {3, 11, -2, 70, SCF_KDE_ANY_LABEL, -9};
     problem.query_labels.push_back(asked[i < 20 ? i % 6 : random.below(5)]);
     problem.skip.push_back(i % 4 == 0 ? 2 * i + 1 : -1);
+    problem.bandwidths.push_back(static_cast<float>(bandwidth * random.uniform(1, 1.3)));
+    problem.signal_scales.push_back(static_cast<float>(random.uniform(0.9, 1.1)));
   }
   return problem;
 }
