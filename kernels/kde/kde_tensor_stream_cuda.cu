@@ -144,7 +144,7 @@ class StreamBlock {
     }
   }
 
-  // Copies `count` slabs from `first` on, some ahead of use(slab, its address).
+  // Slabs from `first` on, copied ahead of use(slab, its address).
   template <bool kQueries, class Use>
   __device__ __forceinline__ void stream(int tile, int first, const Use& use) {
 #pragma unroll
