@@ -97,8 +97,7 @@ class MomentsMerge {
       const auto x = static_cast<double>(pass_.queries.x[row + column]);
       double shift = merge_.vector(0, column) / moments.sum;
       if (precision == Precision::kTensor) {  // about the data's mean
-        shift = fma(is_streamed(pass_.data.d) ? 1.0 : tensor_.unit, shift,
-                    pass_.data.mean[column] - center);
+        shift = fma(tensor_.unit, shift, pass_.data.mean[column] - center);
       }
       const double mean = center + shift;
       const double offset = fma(state_.scale, shift, fma(state_.scale, center, -x));

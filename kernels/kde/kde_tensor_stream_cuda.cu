@@ -144,7 +144,7 @@ class StreamBlock {
     }
   }
 
-  // Copies `count` slabs from `first` on, some ahead of use(slab, its address).
+  // Slabs from `first` on, copied ahead of use(slab, its address).
   template <bool kQueries, class Use>
   __device__ __forceinline__ void stream(int tile, int first, const Use& use) {
 #pragma unroll
@@ -385,7 +385,6 @@ class StreamBlock {
     if (partials.vectors == nullptr || at >= partials.pitch) {
       return;
     }
-    const double unit = arguments_.data.unit;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int slot = slot_of(half);
@@ -396,8 +395,7 @@ class StreamBlock {
         const int i = 2 * half;
         const double first = static_cast<double>(sums[i]) + static_cast<double>(rest[i]);
         const double second = static_cast<double>(sums[i + 1]) + static_cast<double>(rest[i + 1]);
-        *to = {fma(before.x, factor_[half], unit * first),
-               fma(before.y, factor_[half], unit * second)};
+        *to = {fma(before.x, factor_[half], first), fma(before.y, factor_[half], second)};
       }
     }
   }
@@ -418,7 +416,6 @@ class StreamBlock {
   __device__ __forceinline__ void finish(bool touched) const {
     const Partials& partials = arguments_.pass.partials;
     const auto chunk = static_cast<int>(blockIdx.y);
-    const double unit = arguments_.data.unit;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int slot = slot_of(half);

@@ -63,10 +63,16 @@ TEST(CudaCounts, TensorKernelsTakeTheScore) {
 // Tiles without weights have no second product, which is three parts of seven.
 TEST(CudaCounts, StreamedProductsSkipTilesWithoutWeights) {
   constexpr std::int64_t kColumns = 128 + 16;
-  const KernelCounts kernel = busiest({"score_narrow", "f32", 512, 16, 128});
-  EXPECT_EQ(kernel.kernel, "kde_streamed_tensor_kernel");
-  EXPECT_GE(kernel.multiply_adds_per_unit, 4 * kColumns);
-  EXPECT_LT(kernel.multiply_adds_per_unit, 5 * kColumns);
+  int found = 0;
+  for (const KernelCounts& kernel :
+       count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM, {"score_narrow", "f32", 512, 16, 128})) {
+    if (kernel.kernel == "kde_streamed_tensor_kernel") {
+      ++found;
+      EXPECT_GE(kernel.multiply_adds_per_unit, 4 * kColumns);
+      EXPECT_LT(kernel.multiply_adds_per_unit, 5 * kColumns);
+    }
+  }
+  EXPECT_EQ(found, 1);
 }
 
 // Where kernels are narrow, all pairs go through the screen, twice, each a product of as many

@@ -17,6 +17,7 @@
 #include <stdexcept>
 
 #include "kde/kde_tensor_layout.h"
+#include "kde/kde_tensor_stream_layout.h"
 #include "kde/kde_tiled_layout.h"
 
 namespace scf::test {
@@ -148,6 +149,9 @@ int dynamic_shared_bytes(const std::string& name) {
       default:
         return tensor_bytes<64>(name);
     }
+  }
+  if (name == "kde_streamed_tensor_kernel") {
+    return kde::StreamPolicy::kSharedBytes;
   }
   return name.rfind("kde_tiled_kernel<double", 0) == 0 ? tiled_bytes<double, double>(name) : 0;
 }
