@@ -80,12 +80,18 @@ class MixtureOperation {
                    const ResidualMatrices<T>& matrices, const MixtureRows<T>& rows)
       : context_(context), m_(m), d_(d), matrices_(matrices), rows_(rows) {}
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
-    double shares[RowPlanCpu::kTileElements / 4];
-    double rests[RowPlanCpu::kTileElements / 4];
-    mixture_shares(context_, rows_.from, rows_.log_p + row, rows_.log_q + row, rows, shares, rests);
-    const MixtureTile<T> tile = {rows_, matrices_.gradient.data != nullptr, row, shares, rests};
-    ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile, {}, m_)
-        .tile(row, rows, thread, values);
+    constexpr std::int64_t kMostRows = 256;  // whose weights stay in the L1 cache
+    double shares[kMostRows];
+    double rests[kMostRows];
+    for (std::int64_t first = 0; first < rows; first += kMostRows) {
+      const std::int64_t count = std::min(kMostRows, rows - first);
+      const std::int64_t at = row + first;
+      mixture_shares(context_, rows_.from, rows_.log_p + at, rows_.log_q + at, count, shares,
+                     rests);
+      const MixtureTile<T> tile = {rows_, matrices_.gradient.data != nullptr, at, shares, rests};
+      ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile, {}, m_)
+          .tile(at, count, thread, values + first);
+    }
   }
   void clear(std::int64_t /*row*/) const {}
 
@@ -108,7 +114,7 @@ class Set {
         from_(from),
         points_(points),
         scale_(gradient_scale_of(gradient_scale, points.m, share_of_set(divergence))),
-        plan_(points.m, points.d),
+        plan_(RowPlanCpu(points.m, points.d).in_parts()),
         workspace_(take_rows_cpu(arena, context, plan_)) {}
 
   [[nodiscard]] Moments run() const {

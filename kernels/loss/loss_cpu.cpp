@@ -465,10 +465,9 @@ void residual_loss_cpu(const CpuContext& context, ResidualLoss loss, const Batch
   const bool noisy = loss == ResidualLoss::kDde ||
                      (loss == ResidualLoss::kDsm && batch.settings.form != Form::kX0);
   const NoiseCpu<T> noise = noisy ? noise_of(context, batch.settings) : NoiseCpu<T>();
-  run(context, plan, batch,
-      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows, noise,
-                                                            batch.m),
-      workspace_of(context, plan, batch));
+  const ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>> operation(context, batch.d, matrices,
+                                                                        rows, noise, batch.m);
+  run(context, operation.plan(plan), batch, operation, workspace_of(context, plan, batch));
 }
 
 template <class T>
@@ -482,7 +481,7 @@ template <class T>
 void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                            const FdssmEnergyArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, 0);
-  run(context, plan, batch,
+  run(context, plan.in_parts(), batch,
       FdssmEnergyOperation<T>(context, FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
       workspace_of(context, plan, batch));
 }
