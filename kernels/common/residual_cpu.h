@@ -47,7 +47,8 @@ void set_coefficients(const Rows& rows, std::int64_t row, std::int64_t count, do
 // What after() makes of rows [row, row + count), whose values are weight 1/2 |r|^2 here already. An
 // operation's class may overload it too.
 template <class Rows>
-void finish_values(const Rows& rows, std::int64_t row, std::int64_t count, double* values) {
+void finish_values(const CpuContext& /*context*/, const Rows& rows, std::int64_t row,
+                   std::int64_t count, double* values) {
   for (std::int64_t i = 0; i < count; ++i) {
     values[i] = rows.after(row + i, 1, values[i]);
   }
@@ -127,7 +128,7 @@ class ResidualOperationCpu {
         values[i] *= weights[i];
       }
     }
-    finish_values(rows_, row, rows, values);
+    finish_values(context_, rows_, row, rows, values);
   }
 
   static void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,

@@ -61,6 +61,13 @@ HWY_INLINE hn::Vec<DD> AddInDouble(D /*d*/, hn::Vec<D> v, hn::Vec<DD> sum) {
   }
 }
 
+// Which inputs and coefficients of a RowSweep a formula takes as its own, where others are absent.
+template <class Formula>
+struct Places {
+  static constexpr int Input(int i) { return i; }
+  static constexpr int Coefficient(int i) { return i; }
+};
+
 // The operands of a row or of a strip, by their first elements.
 template <class Formula, class T>
 struct Operands {
@@ -200,7 +207,8 @@ void SweepLongRows(const RowSweep<T>& sweep) {
     T coefficients[Formula::kCoefficients + 1];
     double sums[Formula::kSums + 1];
     for (int i = 0; i < Formula::kInputs; ++i) {
-      operands.inputs[i] = sweep.inputs[i] + row * sweep.input_lds[i];
+      const int at = Places<Formula>::Input(i);
+      operands.inputs[i] = sweep.inputs[at] + row * sweep.input_lds[at];
     }
     for (int i = 0; i < Formula::kOutputs; ++i) {
       operands.outputs[i] =
@@ -208,7 +216,8 @@ void SweepLongRows(const RowSweep<T>& sweep) {
     }
     operands.SetStreams(sweep.streams);
     for (int i = 0; i < Formula::kCoefficients; ++i) {
-      coefficients[i] = sweep.coefficients[i][sweep.uniform ? 0 : row];
+      coefficients[i] =
+          sweep.coefficients[Places<Formula>::Coefficient(i)][sweep.uniform ? 0 : row];
     }
     SweepRow<Formula>(operands, coefficients, sweep.columns, sums);
     for (int i = 0; i < Formula::kSums; ++i) {
@@ -451,9 +460,10 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   const std::int64_t elements = rows * columns;
   Operands<Formula, T> operands;
   for (int i = 0; i < Formula::kInputs; ++i) {
-    operands.inputs[i] = sweep.inputs[i] + first * sweep.input_lds[i];
-    if (sweep.input_lds[i] != columns) {
-      CopyRows<T>(operands.inputs[i], sweep.input_lds[i], rows, columns, packed[i], columns);
+    const int at = Places<Formula>::Input(i);
+    operands.inputs[i] = sweep.inputs[at] + first * sweep.input_lds[at];
+    if (sweep.input_lds[at] != columns) {
+      CopyRows<T>(operands.inputs[i], sweep.input_lds[at], rows, columns, packed[i], columns);
       operands.inputs[i] = packed[i];
     }
   }
@@ -466,9 +476,10 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   ElementCoefficients<Formula, T> coefficients;
   coefficients.uniform = sweep.uniform;
   for (int i = 0; i < Formula::kCoefficients; ++i) {
-    coefficients.from[i] = sweep.coefficients[i];
+    const T* const of_rows = sweep.coefficients[Places<Formula>::Coefficient(i)];
+    coefficients.from[i] = of_rows;
     if (!sweep.uniform) {
-      SpreadAnyRows(sweep.coefficients[i] + first, rows, columns, spread[i]);
+      SpreadAnyRows(of_rows + first, rows, columns, spread[i]);
       coefficients.from[i] = spread[i];
     }
   }
