@@ -4,6 +4,8 @@
 // is made a tile at a time in the L1 cache, on the stack.
 //
 // Noise is a class with
+//   bool is_made() const;
+//     whether tile() makes it in `buffer`
 //   Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
 //                        std::int64_t columns, T* buffer) const;
 //     the noise of rows [row, row + rows) and columns [column, column + columns), column % 4 == 0:
@@ -21,6 +23,7 @@ namespace scf {
 
 template <class T>
 struct NoNoiseCpu {
+  static constexpr bool is_made() { return false; }
   Matrix<const T> tile(std::int64_t /*row*/, std::int64_t /*rows*/, std::int64_t /*column*/,
                        std::int64_t /*columns*/, T* /*buffer*/) const {
     return {};
@@ -44,7 +47,8 @@ void set_coefficients(const Rows& rows, std::int64_t row, std::int64_t count, do
 // What after() makes of rows [row, row + count), whose values are weight 1/2 |r|^2 here already. An
 // operation's class may overload it too.
 template <class Rows>
-void finish_values(const Rows& rows, std::int64_t row, std::int64_t count, double* values) {
+void finish_values(const CpuContext& /*context*/, const Rows& rows, std::int64_t row,
+                   std::int64_t count, double* values) {
   for (std::int64_t i = 0; i < count; ++i) {
     values[i] = rows.after(row + i, 1, values[i]);
   }
@@ -65,7 +69,29 @@ class ResidualOperationCpu {
         noise_(noise),
         streams_(matrices.gradient.data != matrices.output.data && is_streamed<T>(m, d)) {}
 
+  // The plan that suits it.
+  [[nodiscard]] RowPlanCpu plan(const RowPlanCpu& of_batch) const {
+    return noise_.is_made() ? of_batch : of_batch.in_parts();
+  }
+
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
+    const std::int64_t most = rows_.uniform() ? rows : kMostRows;
+    for (std::int64_t first = 0; first < rows; first += most) {
+      run(row + first, std::min(most, rows - first), values + first);
+    }
+  }
+
+  void clear(std::int64_t row) const {
+    if (matrices_.gradient.data != nullptr) {
+      std::fill_n(matrices_.gradient.row(row), d_, T(0));
+    }
+    rows_.clear(row);
+  }
+
+ private:
+  static constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;
+
+  void run(std::int64_t row, std::int64_t rows, double* values) const {
     RowSweep<T> sweep;
     double weights[kMostRows];
     T coefficients[3][kMostRows];
@@ -102,18 +128,8 @@ class ResidualOperationCpu {
         values[i] *= weights[i];
       }
     }
-    finish_values(rows_, row, rows, values);
+    finish_values(context_, rows_, row, rows, values);
   }
-
-  void clear(std::int64_t row) const {
-    if (matrices_.gradient.data != nullptr) {
-      std::fill_n(matrices_.gradient.row(row), d_, T(0));
-    }
-    rows_.clear(row);
-  }
-
- private:
-  static constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;
 
   static void set_input(RowSweep<T>& sweep, int i, const Matrix<const T>& matrix, std::int64_t row,
                         std::int64_t column) {

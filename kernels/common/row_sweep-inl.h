@@ -76,6 +76,13 @@ HWY_INLINE void FetchAhead(const T* const* inputs, std::int64_t at, std::int64_t
 // Elements that inputs are fetched ahead of their use beside noise: some blocks of normals.
 inline constexpr std::int64_t kAhead = 256;
 
+// Which inputs and coefficients of a RowSweep a formula takes as its own, where others are absent.
+template <class Formula>
+struct Places {
+  static constexpr int Input(int i) { return i; }
+  static constexpr int Coefficient(int i) { return i; }
+};
+
 // The operands of a row or of a strip, by their first elements.
 template <class Formula, class T>
 struct Operands {
@@ -93,17 +100,22 @@ struct Operands {
   }
 };
 
-// One vector of elements at `j`.
-template <class Formula, class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
-HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t j, const V* c,
-                        V* terms) {
-  V in[Formula::kInputs];
-  V out[Formula::kOutputs + 1];
+// `kVectors` vectors of elements from `j` on, each with kCoefficients coefficients of its own and
+// kSums terms.
+template <class Formula, int kVectors, class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
+HWY_INLINE void ApplyMany(D d, const Operands<Formula, T>& operands, std::int64_t j, const V* c,
+                          V* terms) {
+  const std::int64_t lanes = hn::Lanes(d);
+  V out[kVectors][Formula::kOutputs + 1];
+#pragma GCC unroll 4
+  for (int v = 0; v < kVectors; ++v) {
+    V in[Formula::kInputs];
 #pragma GCC unroll 8
-  for (int i = 0; i < Formula::kInputs; ++i) {
-    in[i] = hn::LoadU(d, operands.inputs[i] + j);
+    for (int i = 0; i < Formula::kInputs; ++i) {
+      in[i] = hn::LoadU(d, operands.inputs[i] + j + v * lanes);
+    }
+    Formula::Apply(d, in, c + v * Formula::kCoefficients, out[v], terms + v * Formula::kSums);
   }
-  Formula::Apply(d, in, c, out, terms);
 #pragma GCC unroll 4
   for (int i = 0; i < Formula::kOutputs; ++i) {
     if (operands.outputs[i] == nullptr) {
@@ -111,12 +123,25 @@ HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t 
     }
     if constexpr (std::is_same_v<D, hn::ScalableTag<T>>) {
       if (operands.streams[i]) {
-        hn::Stream(out[i], d, operands.outputs[i] + j);
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          hn::Stream(out[v][i], d, operands.outputs[i] + j + v * lanes);
+        }
         continue;
       }
     }
-    hn::StoreU(out[i], d, operands.outputs[i] + j);
+#pragma GCC unroll 4
+    for (int v = 0; v < kVectors; ++v) {
+      hn::StoreU(out[v][i], d, operands.outputs[i] + j + v * lanes);
+    }
   }
+}
+
+// One vector of elements at `j`.
+template <class Formula, class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
+HWY_INLINE void ApplyAt(D d, const Operands<Formula, T>& operands, std::int64_t j, const V* c,
+                        V* terms) {
+  ApplyMany<Formula, 1>(d, operands, j, c, terms);
 }
 
 // One row, lanes along it.
@@ -197,7 +222,8 @@ void SweepLongRows(const RowSweep<T>& sweep) {
     T coefficients[Formula::kCoefficients + 1];
     double sums[Formula::kSums + 1];
     for (int i = 0; i < Formula::kInputs; ++i) {
-      operands.inputs[i] = sweep.inputs[i] + row * sweep.input_lds[i];
+      const int at = Places<Formula>::Input(i);
+      operands.inputs[i] = sweep.inputs[at] + row * sweep.input_lds[at];
     }
     for (int i = 0; i < Formula::kOutputs; ++i) {
       operands.outputs[i] =
@@ -205,7 +231,8 @@ void SweepLongRows(const RowSweep<T>& sweep) {
     }
     operands.SetStreams(sweep.streams);
     for (int i = 0; i < Formula::kCoefficients; ++i) {
-      coefficients[i] = sweep.coefficients[i][sweep.uniform ? 0 : row];
+      coefficients[i] =
+          sweep.coefficients[Places<Formula>::Coefficient(i)][sweep.uniform ? 0 : row];
     }
     SweepRow<Formula>(operands, coefficients, sweep.columns, sums);
     for (int i = 0; i < Formula::kSums; ++i) {
@@ -245,42 +272,40 @@ HWY_INLINE void StoreRows(D d, V value, T* to) {
   }
 }
 
-// sums[row] = factor times the sum of terms[row * columns ...], in double and in order, plus what
-// is there if it `adds`. kColumns 0: any number.
-template <int kColumns, class T>
-HWY_INLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
-                        bool adds, double* sums) {
-  std::int64_t row = 0;
 #if HWY_TARGET != HWY_SCALAR
-  if constexpr (kColumns > 0) {
-    const hn::ScalableTag<double> dd;
-    const hn::Rebind<T, decltype(dd)> d;
-    const std::int64_t lanes = hn::Lanes(dd);
-    const auto as_double = [dd](auto v) HWY_ATTR {
-      if constexpr (sizeof(T) == sizeof(double)) {
-        (void)dd;
-        return v;
-      } else {
-        return hn::PromoteTo(dd, v);
-      }
-    };
-    for (; row + lanes <= rows; row += lanes) {
-      hn::Vec<decltype(d)> term[kColumns];
-      LoadRows<kColumns>(d, terms + row * kColumns, term);
-      auto sum = as_double(term[0]);
-#pragma GCC unroll 4
-      for (int j = 1; j < kColumns; ++j) {
-        sum = hn::Add(sum, as_double(term[j]));
-      }
-      sum = hn::Mul(sum, hn::Set(dd, factor));
-      if (adds) {
-        sum = hn::Add(hn::LoadU(dd, sums + row), sum);
-      }
-      hn::StoreU(sum, dd, sums + row);
+// The same for as many rows as a vector of doubles has lanes; terms [rows, kColumns] end to end.
+template <int kColumns, class T, class DD = hn::ScalableTag<double>>
+HWY_INLINE void AddRowsOfVector(DD dd, const T* terms, double factor, bool adds, double* sums) {
+  const hn::Rebind<T, DD> d;
+  const auto as_double = [dd](auto v) HWY_ATTR {
+    if constexpr (sizeof(T) == sizeof(double)) {
+      (void)dd;
+      return v;
+    } else {
+      return hn::PromoteTo(dd, v);
     }
+  };
+  hn::Vec<decltype(d)> term[kColumns];
+  LoadRows<kColumns>(d, terms, term);
+  auto sum = as_double(term[0]);
+#pragma GCC unroll 4
+  for (int j = 1; j < kColumns; ++j) {
+    sum = hn::Add(sum, as_double(term[j]));
   }
+  sum = hn::Mul(sum, hn::Set(dd, factor));
+  if (adds) {
+    sum = hn::Add(hn::LoadU(dd, sums), sum);
+  }
+  hn::StoreU(sum, dd, sums);
+}
 #endif
-  for (; row < rows; ++row) {
+
+// sums[row] = factor times the sum of terms[row * columns ...], in double and in order, plus what
+// is there if it `adds`.
+template <class T>
+HWY_NOINLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
+                          bool adds, double* sums) {
+  for (std::int64_t row = 0; row < rows; ++row) {
     double sum = static_cast<double>(terms[row * columns]);
     for (std::int64_t j = 1; j < columns; ++j) {
       sum += static_cast<double>(terms[row * columns + j]);
@@ -324,14 +349,7 @@ HWY_INLINE void WithColumns(std::int64_t columns, const Body& body) {
   }
 }
 
-// The two above for any number of columns, compiled once for all formulas.
-template <class T>
-HWY_NOINLINE void AddAnyRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
-                             bool adds, double* sums) {
-  WithColumns(columns, [&](auto width) HWY_ATTR {
-    AddRows<decltype(width)::value>(terms, rows, columns, factor, adds, sums);
-  });
-}
+// The one before for any number of columns, compiled once for all formulas.
 template <class T>
 HWY_NOINLINE void SpreadAnyRows(const T* values, std::int64_t rows, std::int64_t columns, T* to) {
   WithColumns(columns, [&](auto width) HWY_ATTR {
@@ -348,42 +366,104 @@ HWY_NOINLINE void CopyRows(const T* from, std::int64_t from_ld, std::int64_t row
   }
 }
 
-// The elements of a strip, with coefficients of each or, kUniform, one of each kind; terms
-// [kSums, kStrip].
-template <class Formula, bool kUniform, class T>
-HWY_INLINE void SweepElements(const Operands<Formula, T>& of, const T* const* coefficients,
-                              std::int64_t elements, T* terms) {
+// Coefficients of elements: one of each kind, or one for each element.
+template <class Formula, class T>
+struct ElementCoefficients {
+  const T* from[Formula::kCoefficients + 1];
+  bool uniform;
+};
+
+// Elements [first, last), whole vectors of D; terms [kSums, kStrip].
+template <class Formula, class D, class T = hn::TFromD<D>>
+HWY_INLINE void SweepElements(D d, const Operands<Formula, T>& of,
+                              const ElementCoefficients<Formula, T>& coefficients,
+                              std::int64_t first, std::int64_t last, T* terms) {
+  using V = hn::Vec<D>;
   const Operands<Formula, T> operands = of;  // which no store to an output can change
-  const auto sweep = [&](auto d, std::int64_t first, std::int64_t last) HWY_ATTR {
-    using V = hn::Vec<decltype(d)>;
-    const std::int64_t lanes = hn::Lanes(d);
-    V c[Formula::kCoefficients + 1];
-    for (int i = 0; i < Formula::kCoefficients && kUniform; ++i) {
-      c[i] = hn::Set(d, coefficients[i][0]);
-    }
-    const T* of_elements[Formula::kCoefficients + 1];
-    std::copy_n(coefficients, Formula::kCoefficients, of_elements);
-    for (std::int64_t e = first; e < last; e += lanes) {
-      V sums[Formula::kSums + 1];
+  const ElementCoefficients<Formula, T> given = coefficients;
+  const std::int64_t lanes = hn::Lanes(d);
+  V c[Formula::kCoefficients + 1];
+  for (int i = 0; i < Formula::kCoefficients; ++i) {
+    c[i] = hn::Set(d, given.from[i][0]);
+  }
+  for (std::int64_t e = first; e < last; e += lanes) {
+    V sums[Formula::kSums + 1];
+    if (!given.uniform) {
 #pragma GCC unroll 4
       for (int i = 0; i < Formula::kCoefficients; ++i) {
-        if constexpr (!kUniform) {
-          c[i] = hn::LoadU(d, of_elements[i] + e);
-        }
-      }
-      ApplyAt<Formula>(d, operands, e, c, sums);
-#pragma GCC unroll 4
-      for (int i = 0; i < Formula::kSums; ++i) {
-        hn::StoreU(sums[i], d, terms + i * kStrip + e);
+        c[i] = hn::LoadU(d, given.from[i] + e);
       }
     }
-  };
-  const hn::ScalableTag<T> d;
-  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const std::int64_t whole = elements / lanes * lanes;
-  sweep(d, 0, whole);
-  sweep(hn::CappedTag<T, 1>(), whole, elements);
+    ApplyAt<Formula>(d, operands, e, c, sums);
+#pragma GCC unroll 4
+    for (int i = 0; i < Formula::kSums; ++i) {
+      hn::StoreU(sums[i], d, terms + i * kStrip + e);
+    }
+  }
 }
+
+#if HWY_TARGET != HWY_SCALAR
+// As many rows as fill vectors of samples, and their sums while their terms are close at hand.
+// Returns their number.
+template <class Formula, int kColumns, class T>
+HWY_INLINE std::int64_t SweepVectorsOfRows(const RowSweep<T>& sweep, const Operands<Formula, T>& of,
+                                           const ElementCoefficients<Formula, T>& coefficients,
+                                           std::int64_t first, std::int64_t rows) {
+  const hn::ScalableTag<T> d;
+  const hn::ScalableTag<double> dd;
+  using V = hn::Vec<decltype(d)>;
+  const std::int64_t lanes = hn::Lanes(d);
+  const std::int64_t double_lanes = hn::Lanes(dd);
+  const Operands<Formula, T> operands = of;
+  const ElementCoefficients<Formula, T> given = coefficients;
+  const bool adds = sweep.adds;
+  double* sums[Formula::kSums + 1];
+  for (int i = 0; i < Formula::kSums; ++i) {
+    sums[i] = sweep.sums[i] == nullptr ? nullptr : sweep.sums[i] + first;
+  }
+  const double factor = sweep.factor;
+  V c[kColumns * Formula::kCoefficients + 1];
+#pragma GCC unroll 4
+  for (int v = 0; v < kColumns; ++v) {
+#pragma GCC unroll 4
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      c[v * Formula::kCoefficients + i] = hn::Set(d, given.from[i][0]);
+    }
+  }
+  HWY_ALIGN T terms[Formula::kSums + 1][kColumns * hn::MaxLanes(d)];
+  std::int64_t row = 0;
+  for (; row + lanes <= rows; row += lanes) {
+    if (!given.uniform) {
+#pragma GCC unroll 4
+      for (int v = 0; v < kColumns; ++v) {
+#pragma GCC unroll 4
+        for (int i = 0; i < Formula::kCoefficients; ++i) {
+          c[v * Formula::kCoefficients + i] =
+              hn::LoadU(d, given.from[i] + row * kColumns + v * lanes);
+        }
+      }
+    }
+    V of_sums[kColumns * Formula::kSums + 1];
+    ApplyMany<Formula, kColumns>(d, operands, row * kColumns, c, of_sums);
+#pragma GCC unroll 4
+    for (int i = 0; i < Formula::kSums; ++i) {
+      if (sums[i] == nullptr) {
+        continue;
+      }
+#pragma GCC unroll 4
+      for (int v = 0; v < kColumns; ++v) {
+        hn::Store(of_sums[v * Formula::kSums + i], d, terms[i] + v * lanes);
+      }
+#pragma GCC unroll 2
+      for (std::int64_t r = 0; r < lanes; r += double_lanes) {
+        AddRowsOfVector<kColumns>(dd, terms[i] + r * kColumns, i == 0 ? factor : 1, adds,
+                                  sums[i] + row + r);
+      }
+    }
+  }
+  return row;
+}
+#endif
 
 // A strip of short rows as one array. Matrices with gaps between rows are copied together first.
 template <class Formula, class T>
@@ -395,9 +475,10 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
   const std::int64_t elements = rows * columns;
   Operands<Formula, T> operands;
   for (int i = 0; i < Formula::kInputs; ++i) {
-    operands.inputs[i] = sweep.inputs[i] + first * sweep.input_lds[i];
-    if (sweep.input_lds[i] != columns) {
-      CopyRows<T>(operands.inputs[i], sweep.input_lds[i], rows, columns, packed[i], columns);
+    const int at = Places<Formula>::Input(i);
+    operands.inputs[i] = sweep.inputs[at] + first * sweep.input_lds[at];
+    if (sweep.input_lds[at] != columns) {
+      CopyRows<T>(operands.inputs[i], sweep.input_lds[at], rows, columns, packed[i], columns);
       operands.inputs[i] = packed[i];
     }
   }
@@ -407,18 +488,31 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
                                                            : sweep.outputs[i] + first * columns;
   }
   operands.SetStreams(sweep.streams);
-  for (int i = 0; i < Formula::kCoefficients && !sweep.uniform; ++i) {
-    SpreadAnyRows(sweep.coefficients[i] + first, rows, columns, spread[i]);
-  }
-  if (sweep.uniform) {
-    SweepElements<Formula, true>(operands, sweep.coefficients, elements, terms[0]);
-  } else {
-    const T* of_elements[Formula::kCoefficients + 1];
-    for (int i = 0; i < Formula::kCoefficients; ++i) {
-      of_elements[i] = spread[i];
+  ElementCoefficients<Formula, T> coefficients;
+  coefficients.uniform = sweep.uniform;
+  for (int i = 0; i < Formula::kCoefficients; ++i) {
+    const T* const of_rows = sweep.coefficients[Places<Formula>::Coefficient(i)];
+    coefficients.from[i] = of_rows;
+    if (!sweep.uniform) {
+      SpreadAnyRows(of_rows + first, rows, columns, spread[i]);
+      coefficients.from[i] = spread[i];
     }
-    SweepElements<Formula, false>(operands, of_elements, elements, terms[0]);
   }
+  std::int64_t done = 0;
+#if HWY_TARGET != HWY_SCALAR
+  WithColumns(columns, [&](auto width) HWY_ATTR {
+    if constexpr (decltype(width)::value > 0) {
+      done = SweepVectorsOfRows<Formula, decltype(width)::value>(sweep, operands, coefficients,
+                                                                 first, rows);
+    }
+  });
+#endif
+  const hn::ScalableTag<T> d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const std::int64_t begin = done * columns;
+  const std::int64_t whole = begin + (elements - begin) / lanes * lanes;
+  SweepElements<Formula>(d, operands, coefficients, begin, whole, terms[0]);
+  SweepElements<Formula>(hn::CappedTag<T, 1>(), operands, coefficients, whole, elements, terms[0]);
   for (int i = 0; i < Formula::kOutputs; ++i) {
     if (operands.outputs[i] == packed[Formula::kInputs + i]) {
       CopyRows<T>(operands.outputs[i], columns, rows, columns,
@@ -426,9 +520,9 @@ void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows)
     }
   }
   for (int i = 0; i < Formula::kSums; ++i) {
-    if (sweep.sums[i] != nullptr) {
-      AddAnyRows(terms[i], rows, columns, i == 0 ? sweep.factor : 1, sweep.adds,
-                 sweep.sums[i] + first);
+    if (sweep.sums[i] != nullptr && done < rows) {
+      AddRows(terms[i] + begin, rows - done, columns, i == 0 ? sweep.factor : 1, sweep.adds,
+              sweep.sums[i] + first + done);
     }
   }
 }

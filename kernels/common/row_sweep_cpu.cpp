@@ -20,7 +20,7 @@ namespace HWY_NAMESPACE {
 template <bool kNoise, bool kReference>
 struct Residual {
   static constexpr int kInputs = 1 + kNoise + kReference;
-  static constexpr int kCoefficients = 3;
+  static constexpr int kCoefficients = 1 + kNoise + kReference;
   static constexpr int kOutputs = 1;
   static constexpr int kSums = 1;
 
@@ -32,10 +32,18 @@ struct Residual {
     } else if constexpr (kNoise) {
       r = hn::Sub(r, hn::Mul(c[0], in[1]));
     } else if constexpr (kReference) {
-      r = hn::Sub(r, hn::Mul(c[1], in[1]));
+      r = hn::Sub(r, hn::Mul(c[0], in[1]));
     }
-    out[0] = hn::Mul(c[2], r);
+    out[0] = hn::Mul(c[kCoefficients - 1], r);
     terms[0] = hn::Mul(r, r);
+  }
+};
+
+template <bool kNoise, bool kReference>
+struct Places<Residual<kNoise, kReference>> {
+  static constexpr int Input(int i) { return i == 1 && !kNoise ? 2 : i; }
+  static constexpr int Coefficient(int i) {
+    return i == kNoise + kReference ? 2 : i + (kNoise ? 0 : 1);
   }
 };
 
@@ -49,13 +57,7 @@ void SweepResidual(const RowSweep<T>& sweep) {
   if (noise) {
     return Sweep<Residual<true, false>>(sweep);
   }
-  if (!reference) {
-    return Sweep<Residual<false, false>>(sweep);
-  }
-  RowSweep<T> moved = sweep;
-  moved.inputs[1] = sweep.inputs[2];
-  moved.input_lds[1] = sweep.input_lds[2];
-  Sweep<Residual<false, true>>(moved);
+  reference ? Sweep<Residual<false, true>>(sweep) : Sweep<Residual<false, false>>(sweep);
 }
 
 void SweepResidualF32(const CpuContext& context, const RowSweep<float>& sweep) {

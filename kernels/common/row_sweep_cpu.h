@@ -20,11 +20,13 @@ struct RowSweep {
   std::int64_t rows = 0;
   std::int64_t columns = 0;
   const T* inputs[kMostInputs] = {};
-  std::int64_t input_lds[kMostInputs] = {};
   T* outputs[kMost] = {};
-  std::int64_t output_lds[kMost] = {};
-  const T* coefficients[kMostCoefficients] = {};
   double* sums[kMost] = {};
+  // Not set where nothing reads them: clearing these too takes as long as sweeping over 100
+  // numbers.
+  std::int64_t input_lds[kMostInputs];
+  std::int64_t output_lds[kMost];
+  const T* coefficients[kMostCoefficients];
   // Sums are added to what is there, else set.
   bool adds = false;
   // What sum 0 is multiplied by, before it is added.

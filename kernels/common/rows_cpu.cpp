@@ -1,8 +1,9 @@
 // What becomes of the values of a block of rows: see rows_cpu.h.
 //
-// Two passes over values in the L1 cache, a vector at a time: one rounds them for the caller and
-// takes their mean, one the squares of their distances from it. The vectors of all targets add up
-// in the same order.
+// One pass over values in the L1 cache, a vector at a time, rounds them for the caller and adds up
+// their distances from the first value, and the squares of these. Where the mean is so far from
+// that value that the squares about it would cancel, a second pass takes them. The vectors of all
+// targets add up in the same order.
 #include "common/rows_cpu.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -47,6 +48,19 @@ class Chains {
       }
     }
   }
+  // The same, and the terms' squares to others; term(d, at, v) of the v-th of the vectors.
+  template <class Term>
+  HWY_INLINE void AddEight(std::int64_t first, Chains& squares, const Term& term) {
+    const std::int64_t lanes = hn::Lanes(D());
+#pragma GCC unroll 8
+    for (int v = 0; v < kMostVectors; ++v) {
+      if (v * lanes < kChains) {
+        const V of = term(D(), first + v * lanes, v);
+        sums_[v] = hn::Add(sums_[v], of);
+        squares.sums_[v] = hn::Add(squares.sums_[v], hn::Mul(of, of));
+      }
+    }
+  }
   HWY_INLINE void AddOne(double term) {
     rest_ += term;
   }
@@ -62,91 +76,104 @@ class Chains {
            rest_;
   }
 
- private:
   static constexpr int kMostVectors = kChains / static_cast<int>(hn::MaxLanes(D()));
 
+ private:
   V sums_[kMostVectors];
   double rest_ = 0;
 };
 
 template <class T, class D>
-HWY_INLINE auto RoundedVector(D d, const double* from) {
+HWY_INLINE auto RoundedVector(D /*d*/, hn::Vec<D> value) {
   if constexpr (sizeof(T) == sizeof(double)) {
-    return hn::LoadU(d, from);
+    return value;
   } else {
-    return hn::DemoteTo(hn::Rebind<T, D>(), hn::LoadU(d, from));
+    return hn::DemoteTo(hn::Rebind<T, D>(), value);
   }
 }
 
-// Rounds values to T for `out`, adds up how far they are from values[0], and returns whether all
-// are finite as T.
-template <class T>
-HWY_INLINE bool RoundValues(const double* values, std::int64_t count, T* out, double* sum) {
-  const double shift = values[0];
+// Sums over values of their distances from a number near them, and of the squares of these.
+struct Distances {
+  double sum;
+  double squares;
+};
+
+// Moments of finite values, from their distances from values[0].
+HWY_INLINE Moments MomentsOf(const double* values, std::int64_t count, const Distances& of) {
+  const auto n = static_cast<double>(count);
+  const double away = of.sum / n;
+  Moments moments;
+  moments.count = count;
+  moments.mean = values[0] + away;
+  moments.m2 = of.squares - of.sum * away;
+  // At least 1/8 of the squares is left: at most 3 bits are lost.
+  if (moments.m2 >= 0.125 * of.squares && of.squares <= std::numeric_limits<double>::max()) {
+    return moments;
+  }
   Chains chains;
-  const hn::Rebind<T, Chains::D> dt;
-  const auto most = hn::Set(dt, std::numeric_limits<T>::max());
-  auto finite = hn::Eq(most, most);
-  const auto round = [&](auto d, std::int64_t i) HWY_ATTR {
-    const auto rounded = RoundedVector<T>(d, values + i);
-    if (out != nullptr) {
-      hn::StoreU(rounded, dt, out + i);
-    }
-    finite = hn::And(finite, hn::Le(hn::Abs(rounded), most));
-    return hn::Sub(hn::LoadU(d, values + i), hn::Set(d, shift));
-  };
   std::int64_t i = 0;
   for (; i + Chains::kChains <= count; i += Chains::kChains) {
-    chains.AddEight(i, round);
+    chains.AddEight(i, [&](auto d, std::int64_t at) HWY_ATTR {
+      const auto from_mean = hn::Sub(hn::LoadU(d, values + at), hn::Set(d, moments.mean));
+      return hn::Mul(from_mean, from_mean);
+    });
   }
-  bool all = hn::AllTrue(dt, finite);
+  for (; i < count; ++i) {
+    const double from_mean = values[i] - moments.mean;
+    chains.AddOne(from_mean * from_mean);
+  }
+  moments.m2 = chains.Total();
+  return moments;
+}
+
+// Rounds values to T for `out`, takes their distances from values[0], and returns whether all are
+// finite as T. That keeps sums of large equal values in range and exact.
+template <class T>
+HWY_INLINE bool RoundValues(const double* values, std::int64_t count, T* out, Distances* of) {
+  const double shift = values[0];
+  Chains sums;
+  Chains squares;
+  const hn::Rebind<T, Chains::D> dt;
+  // 0 times what is finite, else NaN.
+  hn::Vec<decltype(dt)> nothing[Chains::kMostVectors];
+  for (auto& zeros : nothing) {
+    zeros = hn::Zero(dt);
+  }
+  std::int64_t i = 0;
+  for (; i + Chains::kChains <= count; i += Chains::kChains) {
+    sums.AddEight(i, squares, [&](auto d, std::int64_t at, int v) HWY_ATTR {
+      const auto value = hn::LoadU(d, values + at);
+      const auto rounded = RoundedVector<T>(d, value);
+      if (out != nullptr) {
+        hn::StoreU(rounded, dt, out + at);
+      }
+      nothing[v] = hn::MulAdd(rounded, hn::Zero(dt), nothing[v]);
+      return hn::Sub(value, hn::Set(d, shift));
+    });
+  }
+  bool all = true;
+  for (const auto& zeros : nothing) {
+    all = hn::AllTrue(dt, hn::Eq(zeros, hn::Zero(dt))) && all;
+  }
   for (; i < count; ++i) {
     const auto rounded = static_cast<T>(values[i]);
     if (out != nullptr) {
       out[i] = rounded;
     }
     all = std::abs(rounded) <= std::numeric_limits<T>::max() && all;
-    chains.AddOne(values[i] - shift);
+    const double away = values[i] - shift;
+    sums.AddOne(away);
+    squares.AddOne(away * away);
   }
-  *sum = chains.Total();
+  *of = {sums.Total(), squares.Total()};
   return all;
 }
 
-// The sum of the distances from values[0], which keeps that of large equal values in range and
-// exact.
-HWY_INLINE double SumOfShifted(const double* values, std::int64_t count) {
-  Chains chains;
-  std::int64_t i = 0;
-  for (; i + Chains::kChains <= count; i += Chains::kChains) {
-    chains.AddEight(i, [&](auto d, std::int64_t at) HWY_ATTR {
-      return hn::Sub(hn::LoadU(d, values + at), hn::Set(d, values[0]));
-    });
-  }
-  for (; i < count; ++i) {
-    chains.AddOne(values[i] - values[0]);
-  }
-  return chains.Total();
-}
-
-// Of finite values whose shifted sum is known.
-HWY_INLINE Moments MomentsOf(const double* values, std::int64_t count, double shifted_sum) {
-  Moments moments;
-  moments.count = count;
-  moments.mean = values[0] + shifted_sum / static_cast<double>(count);
-  Chains chains;
-  std::int64_t i = 0;
-  for (; i + Chains::kChains <= count; i += Chains::kChains) {
-    chains.AddEight(i, [&](auto d, std::int64_t at) HWY_ATTR {
-      const auto away = hn::Sub(hn::LoadU(d, values + at), hn::Set(d, moments.mean));
-      return hn::Mul(away, away);
-    });
-  }
-  for (; i < count; ++i) {
-    const double away = values[i] - moments.mean;
-    chains.AddOne(away * away);
-  }
-  moments.m2 = chains.Total();
-  return moments;
+// Of finite values.
+HWY_INLINE Moments MomentsOfFinite(double* values, std::int64_t count) {
+  Distances of = {};
+  (void)RoundValues<double>(values, count, nullptr, &of);
+  return MomentsOf(values, count, of);
 }
 
 // Moves the values that count and are finite in T to the front, and returns their number.
@@ -170,14 +197,14 @@ std::int64_t KeepFinite(double* values, const std::uint8_t* mask, std::int64_t r
 
 template <class T>
 Moments TakeValues(double* values, const std::uint8_t* mask, std::int64_t rows, T* out) {
-  double sum = 0;
-  if (RoundValues<T>(values, rows, out, &sum) && mask == nullptr) {
-    return MomentsOf(values, rows, sum);
+  Distances distances = {};
+  if (RoundValues<T>(values, rows, out, &distances) && mask == nullptr) {
+    return MomentsOf(values, rows, distances);
   }
   double special = 0;
   Moments moments;
   if (const std::int64_t kept = KeepFinite<T>(values, mask, rows, &special); kept > 0) {
-    moments = MomentsOf(values, kept, SumOfShifted(values, kept));
+    moments = MomentsOfFinite(values, kept);
   }
   moments.special = special;
   return moments;

@@ -2,7 +2,8 @@
 //
 // Rows are cut into tiles that hold about kTileElements elements of a matrix, so that what a tile
 // makes on the way, noise above all, stays in the L1 cache; a longer row is a tile of its own.
-// Tiles make parts of about 256 rows, whose values stay in the L1 cache until their moments are
+// An operation that makes nothing may take whole parts as its tiles.
+// Tiles make parts of at most 1024 rows, whose values stay in the L1 cache until their moments are
 // taken about their mean. Parts make blocks, the units of parallel work. All sizes depend on d
 // alone, values of a row on nothing but the row, and moments are merged in order: nothing depends
 // on the number of threads.
@@ -30,7 +31,7 @@ namespace scf {
 struct RowPlanCpu {
   static constexpr std::int64_t kTileElements = 1024;
   static constexpr std::int64_t kBlockElements = 16384;
-  static constexpr std::int64_t kPartRows = 256;
+  static constexpr std::int64_t kPartRows = 1024;
 
   RowPlanCpu(std::int64_t rows, std::int64_t columns) : m(rows), d(columns) {
     // Near the largest integer, where no workspace could be, nothing may overflow.
@@ -41,6 +42,14 @@ struct RowPlanCpu {
     part_rows = tile_rows * std::max<std::int64_t>(1, kPartRows / tile_rows);
     blocks = m / block_rows + (m % block_rows == 0 ? 0 : 1);
     stride = (padded * tile_rows + 63) / 64 * 64;
+  }
+
+  // The same for an operation that makes nothing on the way: each part is one tile, unless its rows
+  // are swept over in pieces.
+  [[nodiscard]] RowPlanCpu in_parts() const {
+    RowPlanCpu plan = *this;
+    plan.tile_rows = d <= kTileElements ? part_rows : tile_rows;
+    return plan;
   }
 
   std::int64_t m;

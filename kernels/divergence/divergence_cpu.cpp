@@ -33,44 +33,44 @@ class LogRatioOperation {
 
 // Fisher's values are 1/2 |r|^2.
 template <class T>
-void finish_values(const FisherRows<T>& /*rows*/, std::int64_t /*row*/, std::int64_t /*count*/,
-                   double* /*values*/) {}
+void finish_values(const CpuContext& /*context*/, const FisherRows<T>& /*rows*/,
+                   std::int64_t /*row*/, std::int64_t /*count*/, double* /*values*/) {}
 
 // JF's rows of one tile, whose weights are made beforehand, many at once. Only gradients make the
 // rows' coefficients differ.
 template <class T>
 struct MixtureTile {
   const MixtureRows<T>& rows;
-  bool gradient;
   std::int64_t first;
-  const double* shares;
+  const double* squares;
   const double* rests;
+  const T* gradients;  // null: there is no gradient
 
-  [[nodiscard]] bool uniform() const { return !gradient; }
-  // A value is weighted in the end.
-  [[nodiscard]] ResidualCoefficients<T> before(std::int64_t row) const {
-    ResidualCoefficients<T> coefficients = rows.coefficients(shares[row - first]);
-    coefficients.weight = 1;
-    return coefficients;
-  }
+  [[nodiscard]] bool uniform() const { return gradients == nullptr; }
   void clear(std::int64_t /*row*/) const {}
 };
 
+// A value is weighted in the end.
 template <class T>
-void finish_values(const MixtureTile<T>& tile, std::int64_t row, std::int64_t count,
-                   double* values) {
-  const double* const shares = tile.shares + (row - tile.first);
-  const double* const rests = tile.rests + (row - tile.first);
-  for (std::int64_t i = 0; i < count; ++i) {
-    values[i] *= shares[i] * shares[i];
+void set_coefficients(const MixtureTile<T>& tile, std::int64_t row, std::int64_t count,
+                      double* weights, T* noise, T* reference, T* gradient) {
+  std::fill_n(weights, count, 1.0);
+  std::fill_n(noise, count, T(0));
+  std::fill_n(reference, count, T(1));
+  if (tile.gradients == nullptr) {
+    std::fill_n(gradient, count, T(0));
+  } else {
+    std::copy_n(tile.gradients + (row - tile.first), count, gradient);
   }
-  if (tile.rows.log_q_gradient != nullptr) {
-    T* const gradient = tile.rows.log_q_gradient + row;
-    const double scale = 2 * tile.rows.slope_scale();
-    for (std::int64_t i = 0; i < count; ++i) {
-      gradient[i] = static_cast<T>(scale * (rests[i] * values[i]));
-    }
-  }
+}
+
+template <class T>
+void finish_values(const CpuContext& context, const MixtureTile<T>& tile, std::int64_t row,
+                   std::int64_t count, double* values) {
+  T* const gradient =
+      tile.rows.log_q_gradient == nullptr ? nullptr : tile.rows.log_q_gradient + row;
+  mixture_values(context, tile.squares + (row - tile.first), tile.rests + (row - tile.first), count,
+                 2 * tile.rows.slope_scale(), values, gradient);
 }
 
 template <class T>
@@ -80,12 +80,20 @@ class MixtureOperation {
                    const ResidualMatrices<T>& matrices, const MixtureRows<T>& rows)
       : context_(context), m_(m), d_(d), matrices_(matrices), rows_(rows) {}
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
-    double shares[RowPlanCpu::kTileElements / 4];
-    double rests[RowPlanCpu::kTileElements / 4];
-    mixture_shares(context_, rows_.from, rows_.log_p + row, rows_.log_q + row, rows, shares, rests);
-    const MixtureTile<T> tile = {rows_, matrices_.gradient.data != nullptr, row, shares, rests};
-    ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile, {}, m_)
-        .tile(row, rows, thread, values);
+    constexpr std::int64_t kMostRows = 256;  // whose weights stay in the L1 cache
+    double squares[kMostRows];
+    double rests[kMostRows];
+    T gradients[kMostRows];
+    T* const of_scores = matrices_.gradient.data == nullptr ? nullptr : gradients;
+    for (std::int64_t first = 0; first < rows; first += kMostRows) {
+      const std::int64_t count = std::min(kMostRows, rows - first);
+      const std::int64_t at = row + first;
+      mixture_weights(context_, rows_.from, rows_.log_p + at, rows_.log_q + at, count, rows_.scale,
+                      squares, rests, of_scores);
+      const MixtureTile<T> tile = {rows_, at, squares, rests, of_scores};
+      ResidualOperationCpu<T, MixtureTile<T>>(context_, d_, matrices_, tile, {}, m_)
+          .tile(at, count, thread, values + first);
+    }
   }
   void clear(std::int64_t /*row*/) const {}
 
@@ -108,7 +116,7 @@ class Set {
         from_(from),
         points_(points),
         scale_(gradient_scale_of(gradient_scale, points.m, share_of_set(divergence))),
-        plan_(points.m, points.d),
+        plan_(RowPlanCpu(points.m, points.d).in_parts()),
         workspace_(take_rows_cpu(arena, context, plan_)) {}
 
   [[nodiscard]] Moments run() const {

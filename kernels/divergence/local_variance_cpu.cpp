@@ -93,7 +93,7 @@ void local_variance_cpu(const CpuContext& context, const LocalVariancePoints<T>&
                         const Outputs<T>& outputs, void* workspace) {
   const std::int64_t m = points.m;
   // One plan for all, so that the workspace depends on the wider of the two alone.
-  const RowPlanCpu plan(m, std::max(points.d, points.c));
+  const RowPlanCpu plan = RowPlanCpu(m, std::max(points.d, points.c)).in_parts();
   Arena arena(workspace);
   const Workspace pieces(arena, context, plan);
   const Matrix<const T> displacement = {points.displacement, points.ld_displacement};

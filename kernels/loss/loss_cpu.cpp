@@ -72,12 +72,10 @@ void set_coefficients(const ResidualRows<T>& rows, std::int64_t row, std::int64_
 
 // What ResidualRows::after() gives, with its choices made once.
 template <class T>
-void finish_values(const ResidualRows<T>& rows, std::int64_t row, std::int64_t count,
-                   double* values) {
+void finish_values(const CpuContext& context, const ResidualRows<T>& rows, std::int64_t row,
+                   std::int64_t count, double* values) {
   if (rows.divergence != nullptr) {  // read before its gradient, which may lie on it, is written
-    for (std::int64_t i = 0; i < count; ++i) {
-      values[i] += rows.factor * static_cast<double>(rows.divergence[row + i]);
-    }
+    add_scaled(context, count, rows.factor, rows.divergence + row, values);
   }
   if (rows.divergence_gradient != nullptr) {
     std::fill_n(rows.divergence_gradient + row, count,
@@ -259,25 +257,19 @@ class SsmOperation {
       for (std::int64_t i = 0; i < rows; ++i) {
         values[i] += curvatures[i];
       }
-    } else {
-      for (std::int64_t i = 0; i < rows; ++i) {
-        values[i] += 0.5 * slopes[i] * slopes[i] + curvatures[i];
-      }
+      return;
     }
-    if (!settings.variance_reduced && arrays_.score_gradient.data != nullptr) {
-      add_to_gradient(k, v, slopes, row, rows, thread);
+    T factors[kMostRows];
+    probe_values(context_, rows, slopes, curvatures, share_ * scale_, values, factors);
+    if (arrays_.score_gradient.data != nullptr) {
+      add_to_gradient(k, v, factors, row, rows, thread);
     }
   }
 
   // The sum over probes lies in a buffer until the last: the gradient may lie on the score, which
   // the probes to come still need.
-  void add_to_gradient(std::int64_t k, const Matrix<const T>& v, const double* slopes,
-                       std::int64_t row, std::int64_t rows, int thread) const {
-    T factors[kMostRows];
-    const double share = share_ * scale_;
-    for (std::int64_t i = 0; i < rows; ++i) {
-      factors[i] = static_cast<T>(slopes[i] * share);
-    }
+  void add_to_gradient(std::int64_t k, const Matrix<const T>& v, const T* factors, std::int64_t row,
+                       std::int64_t rows, int thread) const {
     T* const sum = buffers_.get(thread, 1);
     const bool last = k + 1 == batch_.settings.projections;
     accumulate(v, k == 0 ? nullptr : sum, rows, factors,
@@ -465,10 +457,9 @@ void residual_loss_cpu(const CpuContext& context, ResidualLoss loss, const Batch
   const bool noisy = loss == ResidualLoss::kDde ||
                      (loss == ResidualLoss::kDsm && batch.settings.form != Form::kX0);
   const NoiseCpu<T> noise = noisy ? noise_of(context, batch.settings) : NoiseCpu<T>();
-  run(context, plan, batch,
-      ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>>(context, batch.d, matrices, rows, noise,
-                                                            batch.m),
-      workspace_of(context, plan, batch));
+  const ResidualOperationCpu<T, ResidualRows<T>, NoiseCpu<T>> operation(context, batch.d, matrices,
+                                                                        rows, noise, batch.m);
+  run(context, operation.plan(plan), batch, operation, workspace_of(context, plan, batch));
 }
 
 template <class T>
@@ -482,7 +473,7 @@ template <class T>
 void fdssm_energy_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                            const FdssmEnergyArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, 0);
-  run(context, plan, batch,
+  run(context, plan.in_parts(), batch,
       FdssmEnergyOperation<T>(context, FdssmEnergyRows<T>(batch, arrays, mean_scale(batch))),
       workspace_of(context, plan, batch));
 }

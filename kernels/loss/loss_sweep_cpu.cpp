@@ -219,6 +219,40 @@ void FddsmValues(const FddsmRows<T>& rows_of, std::int64_t row, std::int64_t row
   });
 }
 
+template <class T>
+void ProbeValues(std::int64_t rows, const double* slopes, const double* curvatures, double share,
+                 double* values, T* factors) {
+  ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
+    const auto slope = hn::LoadU(dd, slopes + i);
+    const auto square = hn::Mul(hn::Mul(hn::Set(dd, 0.5), slope), slope);
+    const auto value = hn::Add(square, hn::LoadU(dd, curvatures + i));
+    hn::StoreU(hn::Add(hn::LoadU(dd, values + i), value), dd, values + i);
+    StoreRounded(dd, hn::Mul(slope, hn::Set(dd, share)), factors, i);
+  });
+}
+void ProbeValuesF32(std::int64_t rows, const double* slopes, const double* curvatures, double share,
+                    double* values, float* factors) {
+  ProbeValues(rows, slopes, curvatures, share, values, factors);
+}
+void ProbeValuesF64(std::int64_t rows, const double* slopes, const double* curvatures, double share,
+                    double* values, double* factors) {
+  ProbeValues(rows, slopes, curvatures, share, values, factors);
+}
+
+template <class T>
+void AddScaled(std::int64_t rows, double factor, const T* from, double* values) {
+  ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
+    const auto term = hn::Mul(hn::Set(dd, factor), LoadDoubles(dd, from + i));
+    hn::StoreU(hn::Add(hn::LoadU(dd, values + i), term), dd, values + i);
+  });
+}
+void AddScaledF32(std::int64_t rows, double factor, const float* from, double* values) {
+  AddScaled(rows, factor, from, values);
+}
+void AddScaledF64(std::int64_t rows, double factor, const double* from, double* values) {
+  AddScaled(rows, factor, from, values);
+}
+
 void ScaleLengths(std::int64_t rows, double to, double* lengths) {
   ForSamples(rows, [&](auto dd, std::int64_t i) HWY_ATTR {
     const auto length = hn::Sqrt(hn::LoadU(dd, lengths + i));
@@ -271,6 +305,10 @@ HWY_EXPORT(EnergiesF64);
 HWY_EXPORT(FddsmValuesF32);
 HWY_EXPORT(FddsmValuesF64);
 HWY_EXPORT(ScaleLengths);
+HWY_EXPORT(AddScaledF32);
+HWY_EXPORT(AddScaledF64);
+HWY_EXPORT(ProbeValuesF32);
+HWY_EXPORT(ProbeValuesF64);
 
 template <>
 void loss_sweep(const CpuContext& context, LossSweep formula, const RowSweep<float>& sweep) {
@@ -305,6 +343,30 @@ void fddsm_sweep(const CpuContext& context, const FddsmRows<double>& of, std::in
                  std::int64_t rows, double* values, const double* squares) {
   HWY_DISPATCH_TABLE(FddsmValuesF64)
   [dispatch_index(context.targets())](context, of, row, rows, values, squares);
+}
+
+template <>
+void probe_values(const CpuContext& context, std::int64_t rows, const double* slopes,
+                  const double* curvatures, double share, double* values, float* factors) {
+  HWY_DISPATCH_TABLE(ProbeValuesF32)
+  [dispatch_index(context.targets())](rows, slopes, curvatures, share, values, factors);
+}
+template <>
+void probe_values(const CpuContext& context, std::int64_t rows, const double* slopes,
+                  const double* curvatures, double share, double* values, double* factors) {
+  HWY_DISPATCH_TABLE(ProbeValuesF64)
+  [dispatch_index(context.targets())](rows, slopes, curvatures, share, values, factors);
+}
+
+template <>
+void add_scaled(const CpuContext& context, std::int64_t rows, double factor, const float* from,
+                double* values) {
+  HWY_DISPATCH_TABLE(AddScaledF32)[dispatch_index(context.targets())](rows, factor, from, values);
+}
+template <>
+void add_scaled(const CpuContext& context, std::int64_t rows, double factor, const double* from,
+                double* values) {
+  HWY_DISPATCH_TABLE(AddScaledF64)[dispatch_index(context.targets())](rows, factor, from, values);
 }
 
 void scale_lengths(const CpuContext& context, std::int64_t rows, double to, double* lengths) {

@@ -35,6 +35,17 @@ template <class T>
 void fddsm_sweep(const CpuContext& context, const FddsmRows<T>& of, std::int64_t row,
                  std::int64_t rows, double* values, const double* squares);
 
+// Of a probe's v.s and v.Hv: values[i] += 1/2 slopes[i]^2 + curvatures[i], and factors[i] =
+// slopes[i] share, of the type of the data.
+template <class T>
+void probe_values(const CpuContext& context, std::int64_t rows, const double* slopes,
+                  const double* curvatures, double share, double* values, T* factors);
+
+// values[i] += factor from[i].
+template <class T>
+void add_scaled(const CpuContext& context, std::int64_t rows, double factor, const T* from,
+                double* values);
+
 // lengths[i] = to / sqrt(lengths[i]).
 void scale_lengths(const CpuContext& context, std::int64_t rows, double to, double* lengths);
 
