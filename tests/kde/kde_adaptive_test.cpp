@@ -38,7 +38,8 @@ template <class T>
 std::vector<KdeProblem<T>> adaptive_problems(std::int64_t d) {
   // The reference in long double takes its time.
   const std::int64_t m = sizeof(T) == sizeof(float) ? 40 : 24;
-  const Shape shape = d < 32 ? Shape{2000 + 37 * d, m, d} : Shape{600 + d, m / 2, d};
+  const Shape shape =
+      d < 32 ? Shape{2000 + 37 * d, m, d} : Shape{700 + d, std::min<std::int64_t>(m, 30), d};
   std::vector<KdeProblem<T>> problems;
   auto times = indexed(normal_problem<T>(shape, 31), "a batch of times");
   spread_bandwidths(times, 1e-3, 30);
