@@ -223,6 +223,7 @@ constexpr Trial kTrialOfScreens = {192, kGroupRows, 24};
 // Whether a list is long enough, for so many data, to be tried at all: setting out costs about as
 // much as three queries and thousands of data.
 constexpr std::int64_t kLeastWork = 32768;
+constexpr std::int64_t kLeastScreened = 16384;
 bool worth_trying(std::int64_t n, std::int64_t count) {
   return count > 0 && (count + 3) * n >= kLeastWork;
 }
@@ -357,12 +358,12 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
                       const Outputs<S>& outputs, Arena arena, std::int64_t* order,
                       std::int64_t count, std::int64_t served, Lists<S>& lists, QueryList* far) {
   const Method method = method_for(context, kde, queries, outputs);
-  // Screens are for long rows.
-  const std::int64_t work =
-      method == Method::kScreen ? kde.n * std::min<std::int64_t>(8, kde.d / 32) : kde.n;
+  // To map four queries takes as long as thousands of rows.
+  const bool trying =
+      method == Method::kScreen ? kde.n * served >= kLeastScreened : worth_trying(kde.n, served);
   // Queries that were flagged by the same method before are known to be worth it.
   const bool known = order == lists.flagged;
-  if (method == Method::kDense || served == 0 || !(known || worth_trying(work, served))) {
+  if (method == Method::kDense || served == 0 || !(known || trying)) {
     return evaluate_near<S, C>(context, kde, queries, outputs, arena, order, count, lists.flagged,
                                lists.crowded, far);
   }

@@ -46,7 +46,7 @@ std::vector<KdeProblem<T>> adaptive_problems(Backend backend, std::int64_t d) {
   const std::int64_t m = backend == Backend::kCuda ? 7 : sizeof(T) == sizeof(float) ? 40 : 24;
   const Shape shape = backend == Backend::kCuda ? Shape{d < 32 ? 1093 + 37 * d : 200 + d, m, d}
                       : d < 32                  ? Shape{2000 + 37 * d, m, d}
-                                                : Shape{600 + d, m / 2, d};
+                                                : Shape{700 + d, std::min<std::int64_t>(m, 30), d};
   std::vector<KdeProblem<T>> problems;
   auto times = indexed(normal_problem<T>(shape, 31), "a batch of times");
   spread_bandwidths(times, 1e-3, 30);
