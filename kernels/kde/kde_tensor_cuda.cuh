@@ -254,8 +254,13 @@ class TensorBlock {
     std::uint16_t* const to = tiles_ + (tile & 1) * L::kSharedSize;
     for (int at = static_cast<int>(threadIdx.x) * 8; at < L::kTileSize;
          at += Policy::kThreads * 8) {
-      const int gap = L::kStride - L::kColumns;  // after each row
-      copy_async(to + at + (gap == 0 ? 0 : at / L::kColumns * gap), from + at, true);
+      if constexpr (L::kStride == L::kColumns) {
+        copy_async(to + at, from + at, true);
+      } else {  // eight lanes take eight rows: with gaps, so they write different banks
+        const int row = at / (64 * L::kUnits) * 8 + at / 8 % 8;
+        const int unit = at / 64 % L::kUnits;
+        copy_async(to + row * L::kStride + unit * 8, from + row * L::kColumns + unit * 8, true);
+      }
     }
     if constexpr (kGeneral) {
       const int at = static_cast<int>(threadIdx.x) * 4;

@@ -27,8 +27,8 @@
 // its other rows. Squares, where they are wanted, are summed lane by lane, runs of 8, then tiles;
 // they are of p times the datum's weight, which the operand of the sums has.
 //
-// Memory traffic: 64 or 112 bytes a datum for each block, from L2. A pair costs 4 instructions for p
-// and its parts, and 1/2 + 1/2 (3/4 for three dimensions) products.
+// Memory traffic: 64 or 112 bytes a datum for each block, from L2. A pair costs 4 instructions for
+// p and its parts, and 1/2 + 1/2 (3/4 for three dimensions) products.
 #include "common/cuda_check.cuh"
 #include "common/in_register.cuh"
 #include "kde/kde_pass_cuda.cuh"
