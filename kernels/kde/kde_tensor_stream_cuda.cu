@@ -416,6 +416,7 @@ class StreamBlock {
   __device__ __forceinline__ void finish(bool touched) const {
     const Partials& partials = arguments_.pass.partials;
     const auto chunk = static_cast<int>(blockIdx.y);
+    const double unit = arguments_.data.unit;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int slot = slot_of(half);
