@@ -22,11 +22,11 @@ struct RowSweep {
   const T* inputs[kMostInputs] = {};
   T* outputs[kMost] = {};
   double* sums[kMost] = {};
-  // Not set where nothing reads them: clearing these too takes as long as sweeping over 100
+  const T* coefficients[kMostCoefficients] = {};
+  // Not set where nothing reads them: clearing these too takes as long as sweeping over 50
   // numbers.
   std::int64_t input_lds[kMostInputs];
   std::int64_t output_lds[kMost];
-  const T* coefficients[kMostCoefficients];
   // Sums are added to what is there, else set.
   bool adds = false;
   // What sum 0 is multiplied by, before it is added.

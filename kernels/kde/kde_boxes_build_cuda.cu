@@ -184,8 +184,9 @@ __global__ void __launch_bounds__(BuildPolicy::kThreads)
 // A warp a node of `level`: the box of its group of `children` below.
 template <class T>
 __global__ void __launch_bounds__(BuildPolicy::kThreads)
-    kde_boxes_level_kernel(std::int64_t d, const BoxView<T> boxes, const BoxTargets<T> to,
-                           int level, std::int64_t children, std::int64_t padded_nodes) {
+    kde_boxes_level_kernel(std::int64_t d, const __grid_constant__ BoxView<T> boxes,
+                           const __grid_constant__ BoxTargets<T> to, int level,
+                           std::int64_t children, std::int64_t padded_nodes) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const std::int64_t warps = static_cast<std::int64_t>(gridDim.x) * BuildPolicy::kWarps;
   for (std::int64_t node =

@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     kde_tensor_layout_kernel(const DataView<float> data, double unit, int dims, std::int64_t rows,
                              const std::int64_t* sources, std::uint16_t* tiles) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const int stride = held_stride(dims);
+  const int stride = tensor_columns(dims);
   const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
   for (std::int64_t row =
            static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
@@ -638,7 +638,7 @@ std::int64_t tensor_data_size(std::int64_t rows, std::int64_t d) {
   if (d <= kSmallTensorDimensions) {
     return padded_rows(rows) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
   }
-  return padded_rows(rows) * 2 * held_stride(held_dims(d));
+  return padded_rows(rows) * 2 * tensor_columns(held_dims(d));
 }
 
 std::int64_t tensor_operand_size(std::int64_t d) {

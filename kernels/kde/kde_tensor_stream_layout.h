@@ -16,13 +16,9 @@ inline constexpr std::int64_t kStreamedDimensions = 4096;
   return d > kTensorDimensions;
 }
 
-// Coordinates, with those that are 0, and elements from datum to datum: of any tensor kernel for
-// more than kSmallTensorDimensions.
+// Coordinates, with those that are 0, of any tensor kernel for more than kSmallTensorDimensions.
 [[nodiscard]] SCF_HOST_DEVICE constexpr int held_dims(std::int64_t d) {
   return is_streamed(d) ? static_cast<int>((d + 8 + 15) / 16 * 16 - 8) : tensor_dims(d);
-}
-[[nodiscard]] SCF_HOST_DEVICE constexpr int held_stride(int dims) {
-  return is_streamed(dims) ? tensor_columns(dims) : tensor_stride(dims);
 }
 
 struct StreamPolicy {

@@ -247,6 +247,11 @@ std::vector<std::string> read_ptx(const std::string& library) {
   return images;
 }
 
+// Kernels that CUB launches by itself: theirs are not for us to bound.
+bool is_of_cub(const KernelResources& kernel) {
+  return kernel.symbol.rfind("_ZN3cub", 0) == 0;
+}
+
 std::vector<KernelResources> parse_ptxas(const std::string& output, const std::string& ptx) {
   static const std::regex kEntry(R"(Compiling entry function '(\S+)' for 'sm_(\d+)')");
   std::vector<KernelResources> kernels;
@@ -260,7 +265,7 @@ std::vector<KernelResources> parse_ptxas(const std::string& output, const std::s
       kernel.kernel = readable_name(match[1]);
       kernel.symbol = match[1];
       kernel.architecture = std::stoi(match[2]);
-      kernel.threads = threads_of(ptx, match[1]);
+      kernel.threads = is_of_cub(kernel) ? 0 : threads_of(ptx, match[1]);
       kernel.dynamic_shared_bytes = dynamic_shared_bytes(kernel.kernel);
       kernels.push_back(kernel);
     } else if (!kernels.empty() && line.find("bytes stack frame") != std::string::npos) {
@@ -303,6 +308,7 @@ std::vector<KernelResources> read_ptx_resources(const std::string& ptx, const st
   if (kernels.empty() || kernels.size() != count_entries(ptx)) {
     throw std::runtime_error(command + " did not tell of every kernel:\n" + output);
   }
+  kernels.erase(std::remove_if(kernels.begin(), kernels.end(), is_of_cub), kernels.end());
   std::for_each(kernels.begin(), kernels.end(), add_occupancy);
   return kernels;
 }
