@@ -27,10 +27,11 @@
  * but for the ratio in the local variance, whose bias falls as 1/m; its standard error is that of a
  * ratio, by linearisation (delta method).
  *
- * Accuracy. Sums are in double, and log-ratios differences in double of the given log-densities. Of
- * the sum of the terms' absolute values, every number is within 1e-6 (f32) or 1e-14 (f64); of a
- * standard error, the same share of what it were with the mean at 0. An integrand that is not
- * finite is not averaged away: the value is that infinity, or NaN, and its standard error NaN.
+ * Accuracy. Sums are in double; log-ratios are differences of the given log-densities, in double or
+ * with their rounding errors beside them. Of the sum of the terms' absolute values, every number is
+ * within 1e-6 (f32) or 1e-14 (f64); of a standard error, the same share of what it were with the
+ * mean at 0. An integrand that is not finite is not averaged away: the value is that infinity, or
+ * NaN, and its standard error NaN.
  */
 #ifndef SCOREFIELD_DIVERGENCE_H_
 #define SCOREFIELD_DIVERGENCE_H_

@@ -35,9 +35,10 @@ extern "C" {
 #endif
 
 /* A dataset laid out once for many evaluations. Immutable; any number of threads and streams may
- * evaluate one at once. It keeps its own copy of the data: about twice n d elements (CUDA, f32, 4
- * <= d <= 64: n d, and besides 96 bytes a datum for d <= 16, 160 for d <= 32, 288 beyond), and up
- * to 48 bytes a datum for weights and labels. Since 0.1. */
+ * evaluate one at once. It keeps its own copy of the data, about twice n d elements, and up to 48
+ * bytes a datum for weights and labels. CUDA, f32, keeps n d elements, and besides for tensor cores
+ * 100 bytes a datum for d <= 2, 148 for d = 3, else 6 bytes a coordinate, d rounded up to 8, 16, 32
+ * or a multiple of 64, and 52 a datum; twice that at most where data have labels. Since 0.1. */
 typedef struct scf_kde scf_kde;
 
 typedef struct scf_kde_params {
@@ -111,9 +112,10 @@ typedef struct scf_kde_query_params {
  * largest distance between a datum and that m: the data's diameter at most. The promise of accuracy
  * above holds for that posterior. Each query chooses its own method, from what it would cost; one
  * whose data all count, or nearly, is evaluated dense. Jacobian products, quadratic forms and most
- * probable data, queries that see one label alone, queries that are far (10^6 bandwidths from all
- * data), and those whose divergence takes a second pass are dense always. CUDA has boxes, and for
- * float32 a screen of its own, of all coordinates in half precision.
+ * probable data, queries that see one label alone (but for screens on the CPU), queries that are
+ * far (10^6 bandwidths from all data), and those whose divergence takes a second pass are dense
+ * always. CUDA has boxes, and for float32 a screen of its own, of all coordinates in half
+ * precision.
  * Boxes and expansions need AVX2 where the processor is an x86-64. Series give log-densities,
  * scores and denoisers, and are for bandwidths of at least the distances of neighbouring data. */
 #define SCF_KDE_METHOD_DENSE 0     /* all data */

@@ -17,6 +17,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "common/narrow-inl.h"
 #include "common/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -88,7 +89,7 @@ HWY_INLINE auto RoundedVector(D /*d*/, hn::Vec<D> value) {
   if constexpr (sizeof(T) == sizeof(double)) {
     return value;
   } else {
-    return hn::DemoteTo(hn::Rebind<T, D>(), value);
+    return Narrow(hn::Rebind<T, D>(), value);
   }
 }
 

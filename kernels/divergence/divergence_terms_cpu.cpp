@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "common/narrow-inl.h"
 #include "common/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -27,15 +28,7 @@ HWY_INLINE Vector LoadDoubles(Doubles d, const T* from) {
   }
 }
 
-template <class T>
-HWY_INLINE void StoreRounded(Doubles d, Vector value, T* to) {
-  if constexpr (sizeof(T) == sizeof(double)) {
-    hn::StoreU(value, d, to);
-  } else {
-    const hn::Rebind<T, Doubles> narrow;
-    hn::StoreU(hn::DemoteTo(narrow, value), narrow, to);
-  }
-}
+using scf::HWY_NAMESPACE::StoreRounded;
 
 // The lesser of both, and NaN of NaN.
 HWY_INLINE Vector AtMost(Doubles d, Vector value, double most) {
@@ -72,7 +65,7 @@ HWY_INLINE V OrNan(V t, V result) {
 // ---- Mixtures ----------------------------------------------------------------------------------
 // Both functions of a log-ratio t come from e = exp(-|t|) and e - 1, where e - 1 keeps its digits
 // near t = 0: with |t| = -(n ln 2 + r), of q = exp(r) - 1 they are 2^n + 2^n q and 2^n q + (2^n -
-// 1). Beyond kMost e is 0 but for what is below the least normal number, which no gradient needs.
+// 1). Beyond kMost e counts as 0: it is below 2e-38, in double 1e-304.
 
 // Minimax polynomials, constant terms first: (exp(r) - 1 - r)/r^2 for |r| <= ln(2)/2, of relative
 // errors of exp(r) - 1 2.5e-8 and 4.1e-17; (atanh(s)/s - 1)/s^2 for |s| <= 3 - sqrt(8), of relative

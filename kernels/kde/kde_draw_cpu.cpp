@@ -17,6 +17,7 @@
 
 #include "common/cpu_context.h"
 #include "common/error.h"
+#include "common/narrow-inl.h"
 #include "common/simd.h"
 #include "kde/kde_cpu.h"
 #include "kde/kde_draw_datum.h"
@@ -73,11 +74,7 @@ HWY_INLINE void MoveRun(const T* y, double unit, double scale, double bandwidth,
     const auto datum = hn::Mul(load(y + j), hn::Set(d, unit));
     const auto noise = hn::Mul(load(z + j), hn::Set(d, bandwidth));
     const auto moved = hn::Add(hn::Mul(datum, hn::Set(d, scale)), noise);
-    if constexpr (sizeof(T) == 8) {
-      hn::StoreU(moved, d, out + j);
-    } else {
-      hn::StoreU(hn::DemoteTo(dt, moved), dt, out + j);
-    }
+    scf::HWY_NAMESPACE::StoreRounded(d, moved, out + j);
   }
   for (; j < count; ++j) {
     out[j] = static_cast<T>(scale * (static_cast<double>(y[j]) * unit) +

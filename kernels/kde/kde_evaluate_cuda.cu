@@ -246,10 +246,10 @@ class SubBatch {
     if (methods_.boxes) {
       boxes(std::log2(queries.tolerance));
     }
+    report();  // what boxes did, before other steps set flags of their own
     if (wants_moments(outputs)) {
       moments();
     }
-    report();
     if (wants_second_order(outputs)) {
       second_order();
     }
@@ -295,7 +295,7 @@ class SubBatch {
     }
     if (methods_.window > 0) {
       survivors(Listed::kAll);
-      compact(kOverflow);
+      compact(kOverflow | kSecondPass);
       listed = Listed::kFlagged;
     }
     if (methods_.tensor) {
@@ -386,8 +386,9 @@ class SubBatch {
   void report() const {
     if (methods_.boxes) {
       launch_box_report(count_, data_.n, workspace_.boxes.evaluated, workspace_.results.flags,
-                        kFar | kSecondPass, outputs_.evaluated, outputs_.method, stream_);
-    } else if (methods_.window == 0) {  // else survivors() did
+                        kDeclined | kFar | kSecondPass, outputs_.evaluated, outputs_.method,
+                        stream_);
+    } else if (methods_.window == 0) {  // else survivors() does
       launch_dense_report(count_, data_.n, outputs_.evaluated, outputs_.method, stream_);
     }
   }

@@ -1,8 +1,8 @@
 // Where coordinates are streamed: how kde_tensor_stream_cuda.cu holds data and queries, and its
 // sizes. Host code too, so that reports can tell its shared memory.
 //
-// As kde_tensor_layout.h says, but for three things: columns are a multiple of 16, nothing lies
-// between rows, and the norm's columns say nothing of levels and padding, which the kernel knows.
+// As kde_tensor_layout.h says, but for two things: columns are a multiple of 16, and the norm's
+// columns say nothing of levels and padding, which the kernel knows.
 #pragma once
 
 #include "kde/kde_tensor_layout.h"

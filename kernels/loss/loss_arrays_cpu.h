@@ -1,6 +1,7 @@
 // What the CPU kernels ask of the arrays of a call: checks, and noise tile by tile.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 
 #include "common/cpu_context.h"
@@ -34,7 +35,8 @@ class NoiseCpu {
   // Whether it is made, not the caller's.
   [[nodiscard]] bool is_made() const { return context_ != nullptr && given_.data == nullptr; }
 
-  // Whole rows may be longer than a tile: then so is the buffer.
+  // Whole rows may be longer than a tile: then so is the buffer. On the sphere, of norm
+  // sqrt(columns), rows are whole.
   Matrix<const T> tile(std::int64_t row, std::int64_t rows, std::int64_t column,
                        std::int64_t columns, T* buffer) const {
     return tile(row, rows, column, columns, buffer, columns);
@@ -47,8 +49,13 @@ class NoiseCpu {
     if (context_ == nullptr) {
       return {};
     }
-    random::random_tile_cpu(*context_, distribution_, words_, row, rows, column, columns, buffer,
-                            ld);
+    if (distribution_ == random::Distribution::kSphere) {
+      random::sphere_tile_cpu(*context_, words_, row, rows, columns,
+                              std::sqrt(static_cast<double>(columns)), buffer, ld);
+    } else {
+      random::random_tile_cpu(*context_, distribution_, words_, row, rows, column, columns, buffer,
+                              ld);
+    }
     return {buffer, ld};
   }
 
@@ -66,8 +73,8 @@ template <class T>
           settings.noise};
 }
 
-// Probe k of SSM for m samples in d dimensions, before it is put on the sphere; n of FD-DSM is that
-// of index 1, but its caller's rows are those of index 0.
+// Probe k of SSM for m samples in d dimensions; n of FD-DSM is that of index 1, but its caller's
+// rows are those of index 0.
 template <class T>
 [[nodiscard]] NoiseCpu<T> probe_of(const CpuContext& context, const Settings<T>& settings,
                                    random::Distribution distribution, std::int64_t index,

@@ -203,17 +203,7 @@ class SsmOperation {
     T* const buffer = buffers_.get(thread, 0);
     const NoiseCpu<T> noise =
         probe_of(context_, settings, settings.probe, k, batch_.d, k * batch_.m);
-    const Matrix<const T> v = noise.tile(row, rows, 0, batch_.d, buffer);
-    if (settings.probe != random::Distribution::kSphere || settings.probes.data != nullptr) {
-      return v;
-    }
-    double lengths[kMostRows];
-    T factors[kMostRows];
-    sum_squares(context_, v, rows, batch_.d, lengths);
-    scale_lengths(context_, rows, std::sqrt(static_cast<double>(batch_.d)), lengths);
-    std::copy_n(lengths, rows, factors);
-    accumulate(v, nullptr, rows, factors, {buffer, v.ld}, false);
-    return v;
+    return noise.tile(row, rows, 0, batch_.d, buffer);
   }
 
   // out = factors v (+ sum).

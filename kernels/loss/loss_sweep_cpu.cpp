@@ -7,6 +7,7 @@
 // foreach_target.h comes first
 #include <hwy/highway.h>
 
+#include "common/narrow-inl.h"
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
 
@@ -149,14 +150,8 @@ HWY_INLINE hn::Vec<DD> LoadDoubles(DD dd, const T* from) {
 // A null `to` is not wanted.
 template <class T, class DD>
 HWY_INLINE void StoreRounded(DD dd, hn::Vec<DD> value, T* to, std::int64_t at) {
-  if (to == nullptr) {
-    return;
-  }
-  if constexpr (sizeof(T) == sizeof(double)) {
-    hn::StoreU(value, dd, to + at);
-  } else {
-    const hn::Rebind<T, DD> d;
-    hn::StoreU(hn::DemoteTo(d, value), d, to + at);
+  if (to != nullptr) {
+    scf::HWY_NAMESPACE::StoreRounded(dd, value, to + at);
   }
 }
 

@@ -155,9 +155,9 @@ class Run {
 
   // ---- Methods on a grid: all samples side by side
   // Their time and step are the same, so that columns of them are kept for those alone who look at
-  // them: observers, and the log-density.
+  // them: observers, the log-density, and whoever may cancel and read how far each came.
   void run_on_grid() {
-    const bool keeps_columns = traced() || of_.observer != nullptr;
+    const bool keeps_columns = traced() || of_.observer != nullptr || of_.progress != nullptr;
     const auto steps = static_cast<double>(of_.steps);
     for (std::int64_t j = 0; j + 1 < n_times_; ++j) {
       const double from = of_.times[static_cast<std::size_t>(j)];

@@ -8,6 +8,7 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "common/narrow-inl.h"
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
 
@@ -143,11 +144,7 @@ void ScaleRows(const double* weights, int count, const double* h, std::int64_t r
     const auto of_rows = hn::LoadU(dd, h + i);
     for (int j = 0; j < count; ++j) {
       const auto product = hn::Mul(of_rows, hn::Set(dd, weights[j]));
-      if constexpr (sizeof(T) == sizeof(double)) {
-        hn::StoreU(product, d, to + j * stride + i);
-      } else {
-        hn::StoreU(hn::DemoteTo(d, product), d, to + j * stride + i);
-      }
+      scf::HWY_NAMESPACE::StoreRounded(dd, product, to + j * stride + i);
     }
   }
 #endif

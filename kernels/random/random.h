@@ -48,6 +48,10 @@ template <class T>
 void random_tile_cpu(const CpuContext& context, Distribution distribution, const Words& words,
                      std::int64_t row, std::int64_t rows, std::int64_t column, std::int64_t columns,
                      T* out, std::int64_t ld);
+// The same for whole rows on the sphere: the bits of random_fill_cpu.
+template <class T>
+void sphere_tile_cpu(const CpuContext& context, Words words, std::int64_t row, std::int64_t rows,
+                     std::int64_t d, double radius, T* out, std::int64_t ld);
 // Whether rows of normals are made as fast block by block, where they are used (ForNormals of
 // random-inl.h), as in tiles: blocks of up to 64 columns leave little of them over.
 [[nodiscard]] constexpr bool blocks_suit(const Words& words, std::int64_t columns) {

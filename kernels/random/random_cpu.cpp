@@ -19,6 +19,7 @@
 #include <cmath>
 
 #include "common/cpu_context.h"
+#include "common/narrow-inl.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
 #include "random/random_blocks.h"
@@ -77,7 +78,7 @@ HWY_INLINE void Scale(T* x, std::int64_t count, double factor) {
       hn::StoreU(hn::Mul(hn::LoadU(d, x + i), by), d, x + i);
     } else {
       const auto v = hn::PromoteTo(d, hn::LoadU(dt, x + i));
-      hn::StoreU(hn::DemoteTo(dt, hn::Mul(v, by)), dt, x + i);
+      scf::HWY_NAMESPACE::StoreRounded(d, hn::Mul(v, by), x + i);
     }
   }
   for (; i < count; ++i) {
@@ -219,17 +220,10 @@ class SphereRows {
     if (parts_ == 1) {
       const std::int64_t rows = std::max<std::int64_t>(1, FillPolicy::kTaskNumbers / d_);
       context_.parallel_for(ceil_divide(m, rows), [&](std::int64_t block, int) {
-        fill_short_rows(block * rows, std::min(rows, m - block * rows));
+        fill_rows(block * rows, std::min(rows, m - block * rows));
       });
     } else if (m >= FillPolicy::kManyRows) {
-      context_.parallel_for(m, [&](std::int64_t row, int) {
-        double sums[FillPolicy::kMaxParts];
-        for (std::int64_t part = 0; part < parts_; ++part) {
-          sums[part] = fill_part(row, part);
-        }
-        const double factor = factor_of(sums);
-        functions_.scale(out_ + row * ld_, d_, factor);
-      });
+      context_.parallel_for(m, [&](std::int64_t row, int) { fill_rows(row, 1); });
     } else {
       for (std::int64_t row = 0; row < m; ++row) {
         double sums[FillPolicy::kMaxParts];
@@ -240,6 +234,21 @@ class SphereRows {
           functions_.scale(part_of(row, part), part_size(part), factor);
         });
       }
+    }
+  }
+
+  // On the calling thread.
+  void fill_rows(std::int64_t first, std::int64_t rows) const {
+    if (parts_ == 1) {
+      fill_short_rows(first, rows);
+      return;
+    }
+    for (std::int64_t row = first; row < first + rows; ++row) {
+      double sums[FillPolicy::kMaxParts];
+      for (std::int64_t part = 0; part < parts_; ++part) {
+        sums[part] = fill_part(row, part);
+      }
+      functions_.scale(out_ + row * ld_, d_, factor_of(sums));
     }
   }
 
@@ -311,6 +320,13 @@ void random_tile_cpu(const CpuContext& context, Distribution distribution, const
   Functions<T>(context).fill(context, distribution, words, row, rows, column, columns, out, ld);
 }
 
+template <class T>
+void sphere_tile_cpu(const CpuContext& context, Words words, std::int64_t row, std::int64_t rows,
+                     std::int64_t d, double radius, T* out, std::int64_t ld) {
+  words.first_row += row;
+  SphereRows<T>(context, words, d, radius, out, ld).fill_rows(0, rows);
+}
+
 void random_bits_tile_cpu(const CpuContext& context, const Words& words, std::int64_t row,
                           std::int64_t rows, std::int64_t column, std::int64_t columns,
                           std::uint32_t* out, std::int64_t ld) {
@@ -356,6 +372,10 @@ template void random_tile_cpu(const CpuContext&, Distribution, const Words&, std
                               std::int64_t, std::int64_t, std::int64_t, float*, std::int64_t);
 template void random_tile_cpu(const CpuContext&, Distribution, const Words&, std::int64_t,
                               std::int64_t, std::int64_t, std::int64_t, double*, std::int64_t);
+template void sphere_tile_cpu(const CpuContext&, Words, std::int64_t, std::int64_t, std::int64_t,
+                              double, float*, std::int64_t);
+template void sphere_tile_cpu(const CpuContext&, Words, std::int64_t, std::int64_t, std::int64_t,
+                              double, double*, std::int64_t);
 template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,
                               std::int64_t, double, float*, std::int64_t);
 template void random_fill_cpu(const CpuContext&, Distribution, const Stream&, std::int64_t,

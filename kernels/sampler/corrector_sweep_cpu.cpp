@@ -16,6 +16,7 @@
 
 #include <algorithm>
 
+#include "common/narrow-inl.h"
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
@@ -198,7 +199,7 @@ HWY_INLINE hn::Vec<D> Rounded([[maybe_unused]] D d, const hn::Vec<DD>* parts) {
     return parts[0];
   } else {
 #if HWY_TARGET == HWY_SCALAR
-    return hn::DemoteTo(d, parts[0]);
+    return scf::HWY_NAMESPACE::Narrow(d, parts[0]);
 #else
     const hn::Half<D> half;
     return hn::Combine(d, hn::DemoteTo(half, parts[1]), hn::DemoteTo(half, parts[0]));

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <limits>
 #include <vector>
 
 #include "support/compare.h"
@@ -148,6 +149,11 @@ TEST_P(DivergenceOnCpu, AnyTarget) {
         const auto problem = normal_problem<T>(divergence, 150, 131, where.shape.d, 54);
         EXPECT_TRUE(keeps_promise(problem, diverge(context, problem)));
       }
+      auto infinite = normal_problem<T>(Divergence::kKl, 150, 131, where.shape.d, 54);
+      infinite.p.log_q[3] = -std::numeric_limits<T>::infinity();
+      const auto results = diverge(context, infinite);
+      EXPECT_EQ(results.p.integrand[3], std::numeric_limits<T>::infinity());
+      EXPECT_EQ(results.status_word, SCF_DIVERGENCE_STATUS_NOT_FINITE);
       const auto problem = normal_local_variance<T>(150, where.shape.d, 3, false, 54);
       EXPECT_TRUE(keeps_promise(problem, local_variance(context, problem)));
     }

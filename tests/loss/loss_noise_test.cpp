@@ -94,6 +94,11 @@ TEST_P(LossNoise, ProbesOfSsm) {
         const double within = probe == SCF_PROBE_SPHERE ? 3 * kNormalAccuracy<T> : 0;
         EXPECT_NEAR(probes[at], expected[at], within) << "probe " << probe << " at " << at;
       }
+      // Made again, they are the same to the bit.
+      auto given = problem;
+      given.probes = probes;
+      EXPECT_TRUE(same_results(evaluate_loss(context, problem), evaluate_loss(context, given)))
+          << "probe " << probe;
     }
   });
 }
