@@ -52,7 +52,8 @@
  *   FD-SSM of energies (d/eps^2) [ (|E+| + |E-|)^2/8 + 2|E0| + |E+| + |E-| ]
  *   FD-DSM [ sigma^2 (|L+| + |L-|)/2 + sigma sum |z| |n| ]^2 / (2 eps^2)
  * sums over dimensions. Noise that is regenerated is the same to the bit in perturb and loss on
- * one backend and SIMD target, else within what random.h states.
+ * one backend and SIMD target (CUDA: but for SSM's probes on the sphere, which differ by their
+ * rounding), else within what random.h states.
  */
 #ifndef SCOREFIELD_LOSS_H_
 #define SCOREFIELD_LOSS_H_

@@ -94,10 +94,15 @@ TEST_P(LossNoise, ProbesOfSsm) {
         const double within = probe == SCF_PROBE_SPHERE ? 3 * kNormalAccuracy<T> : 0;
         EXPECT_NEAR(probes[at], expected[at], within) << "probe " << probe << " at " << at;
       }
+      if (probe == SCF_PROBE_SPHERE && !on_cpu()) {
+        continue;  // which rounds the factor to the sphere where it makes them again
+      }
       // Made again, they are the same to the bit.
-      auto given = problem;
-      given.probes = probes;
-      EXPECT_TRUE(same_results(evaluate_loss(context, problem), evaluate_loss(context, given)))
+      auto made = problem_of<T>(Loss::kSsm, d);
+      made.probe = probe;
+      auto given = made;
+      given.probes = perturb(context, made)[0];
+      EXPECT_TRUE(same_results(evaluate_loss(context, made), evaluate_loss(context, given)))
           << "probe " << probe;
     }
   });

@@ -117,7 +117,7 @@ fn curves_and_debiased_densities() {
 fn a_tolerance_leaves_data_out() {
     let context = one_thread();
     let mut workspace = Workspace::new(&context);
-    let mut data = vec![0.0f64; 2 * 4000];
+    let mut data = vec![0.0f64; 2 * 10000];
     let to = MatrixMut::rows(&mut data, 2).unwrap();
     random_normal(&context, &RandomOptions::new(1), to).unwrap();
     let rows = Matrix::rows(&data, 2).unwrap();
@@ -138,7 +138,7 @@ fn a_tolerance_leaves_data_out() {
         kde.evaluate(&context, rows, &query, &mut outputs, &mut workspace).unwrap();
         *found = (log_density[0], evaluated[0], method[0]);
     }
-    assert_eq!((found[0].1, found[0].2), (4000, sys::SCF_KDE_METHOD_DENSE));
+    assert_eq!((found[0].1, found[0].2), (10000, sys::SCF_KDE_METHOD_DENSE));
     assert!(found[1].1 < 2000 && found[1].2 == sys::SCF_KDE_METHOD_BOXES);
     assert!((found[0].0 - found[1].0).abs() < 1e-6);
 }
