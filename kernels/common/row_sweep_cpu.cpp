@@ -29,9 +29,7 @@ struct Residual {
     V r = in[0];
     if constexpr (kNoise && kReference) {
       r = hn::Sub(r, hn::MulAdd(c[0], in[1], hn::Mul(c[1], in[2])));
-    } else if constexpr (kNoise) {
-      r = hn::Sub(r, hn::Mul(c[0], in[1]));
-    } else if constexpr (kReference) {
+    } else if constexpr (kNoise || kReference) {
       r = hn::Sub(r, hn::Mul(c[0], in[1]));
     }
     out[0] = hn::Mul(c[kCoefficients - 1], r);

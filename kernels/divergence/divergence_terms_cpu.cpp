@@ -420,7 +420,10 @@ struct MixtureWeights {
 
 template <class T>
 void MixtureWeightsOf(DrawnFrom from, const T* log_p, const T* log_q, std::int64_t count,
-                      double scale, double* squares, double* rests, T* gradients) {
+                      double scale,
+                      double* squares,  // NOLINT(readability-non-const-parameter)
+                      double* rests,    // NOLINT(readability-non-const-parameter)
+                      T* gradients) {
   ForRatios(log_p, log_q, count, from == DrawnFrom::kQ,
             MixtureWeights<T>{scale, squares, rests, gradients});
 }

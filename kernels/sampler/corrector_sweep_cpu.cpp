@@ -500,6 +500,7 @@ double RunNormStep(const NormRows<T>& of, const NormRule& rule, T* next, bool st
   return of.d == 2 ? StepPairs<kX>(of, rule, next, streams) : StepRows<kX>(of, rule, next, streams);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type
 #define SCF_CORRECTOR_SWEEPS(T, name)                                                           \
   void NormSweep##name(const CpuContext& context, const RowSweep<T>& sweep) {                   \
     context.note_target_ran(HWY_TARGET);                                                        \
@@ -526,6 +527,7 @@ double RunNormStep(const NormRows<T>& of, const NormRule& rule, T* next, bool st
 SCF_CORRECTOR_SWEEPS(float, F32)
 SCF_CORRECTOR_SWEEPS(double, F64)
 #undef SCF_CORRECTOR_SWEEPS
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace HWY_NAMESPACE
 }  // namespace scf::sampler
@@ -540,6 +542,7 @@ double sum_of_roots(const CpuContext& context, const double* squares, std::int64
   return HWY_DISPATCH_TABLE(SumOfRoots)[dispatch_index(context.targets())](squares, count);
 }
 
+// NOLINTBEGIN(bugprone-macro-parentheses): T is a type
 #define SCF_CORRECTOR_EXPORT(T, name)                                                             \
   HWY_EXPORT(NormSweep##name);                                                                    \
   HWY_EXPORT(Steps##name);                                                                        \
@@ -573,6 +576,7 @@ double sum_of_roots(const CpuContext& context, const double* squares, std::int64
 SCF_CORRECTOR_EXPORT(float, F32)
 SCF_CORRECTOR_EXPORT(double, F64)
 #undef SCF_CORRECTOR_EXPORT
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace scf::sampler
 #endif

@@ -494,7 +494,8 @@ class Corrector {
   // |z|^2 and |s|^2 of rows; noise_of(column, columns) gives tiles of z.
   template <class NoiseOf>
   void squares(const Scores& scores, std::int64_t row, std::int64_t rows, const NoiseOf& noise_of,
-               double* noise, double* score) const {
+               double* noise,          // NOLINT(readability-non-const-parameter)
+               double* score) const {  // NOLINT(readability-non-const-parameter)
     TileCoefficients<T> coefficients;
     for (std::int64_t i = 0; i < (same_level_ ? 1 : rows); ++i) {
       coefficients.values[0][i] = static_cast<T>(scores.x[i]);
