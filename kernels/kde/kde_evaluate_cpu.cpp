@@ -107,6 +107,9 @@ class Reach {
     const auto n = static_cast<double>(kde.n);
     const double tolerance = method == kNear ? kLog2Near : std::log2(queries.tolerance);
     bits_ = std::max(0.0, std::log2(n) - tolerance - 6);
+    if (method == kNear) {
+      bits_ *= 4;  // a datum that passes costs as much as four that are not looked for
+    }
     if (method == Method::kBoxes) {
       // A box counts where its nearest corner does: its size, were it a cube of evenly spread data.
       const auto d = static_cast<double>(kde.d);
