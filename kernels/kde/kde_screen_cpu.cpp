@@ -31,9 +31,7 @@
 #define SCF_KDE_SCREEN_CPU_ONCE_
 namespace scf::kde {
 
-inline constexpr std::int64_t kScreened = 4096;  // data at a time,
-// but fewer at first, most of which pass where a screen is of no use.
-inline constexpr std::int64_t kProbed = 512;
+inline constexpr std::int64_t kScreened = 4096;  // data at a time
 inline constexpr std::int64_t kListed = 256;  // data that are summed at a time, at most,
 inline constexpr std::int64_t kListedBytes =
     131072;  // and so many that the second cache holds them
@@ -526,7 +524,7 @@ void ScreenChunk(const ScreenTask<S, C>& task) {
   }
   const std::int64_t start = chunk.begin / kTile * kTile;
   for (std::int64_t base = start, next = 0; base < chunk.end; base = next) {
-    next = base + (base == start ? kProbed : kScreened);
+    next = base + kScreened;
     const double most = base == start ? task.most_probed : task.most;
     const std::int64_t first = std::max(base, chunk.begin);
     const std::int64_t last = std::min(next, chunk.end);
