@@ -32,7 +32,7 @@
 namespace scf::kde {
 
 inline constexpr std::int64_t kScreened = 4096;  // data at a time
-inline constexpr std::int64_t kListed = 256;  // data that are summed at a time, at most,
+inline constexpr std::int64_t kListed = 256;     // data that are summed at a time, at most,
 inline constexpr std::int64_t kListedBytes =
     131072;  // and so many that the second cache holds them
 
