@@ -21,6 +21,7 @@
 #define HWY_TARGET_INCLUDE "kde/kde_tile_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <cmath>
@@ -47,6 +48,29 @@ constexpr bool FitsFirstCache(std::int64_t d) {
   return CpuKde<S>::kTile * d * static_cast<std::int64_t>(sizeof(S)) <= kFirstCacheBytes;
 }
 
+// Whether data are asked for ahead of their use: tiles that do not fit the second cache, and data
+// that do not fit the third. They come as short runs, whose beginnings the hardware does not
+// foresee.
+inline constexpr std::int64_t kSecondCacheBytes = std::int64_t{1} << 18;
+inline constexpr std::int64_t kThirdCacheBytes = std::int64_t{1} << 24;
+
+template <class S>
+bool ComesFromAfar(const CpuKde<S>& kde) {
+  const std::int64_t row = kde.d * static_cast<std::int64_t>(sizeof(S));
+  return CpuKde<S>::kTile * row > kSecondCacheBytes || kde.n > kThirdCacheBytes / row;
+}
+
+inline constexpr std::int64_t kLineBytes = 64;
+
+// Asks for one share of `lines` cache lines from `from` on: a group of queries asks for its own.
+template <class S>
+HWY_INLINE void AskFor(const S* from, std::int64_t lines, int group) {
+  constexpr int kShares = kTileQueries / kGroupRows;
+  for (std::int64_t line = group; line < lines; line += kShares) {
+    hwy::Prefetch(from + line * (kLineBytes / static_cast<std::int64_t>(sizeof(S))));
+  }
+}
+
 // Stage 1 for the columns [c0, c1) of a tile, whole register tiles. R is the type of the distances.
 template <bool kScaled, class R, class S, class C>
 void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S* tile,
@@ -59,12 +83,18 @@ void TileDistances(const ChunkTask<S, C>& task, const QueryBlock& block, const S
   // Columns in one go where the whole tile stays in the first cache; else a register tile's, whose
   // data stay there while the queries go by.
   const std::int64_t columns = FitsFirstCache<S>(d) ? c1 - c0 : kVectors * lanes;
+  constexpr std::int64_t kPanel = CpuKde<S>::kPanel;
+  // A coordinate of a panel is a cache line, and the panel's next run, or the next panel, follows.
+  const bool asks = columns == kPanel && ComesFromAfar(*task.kde);
   for (std::int64_t c = c0; c < c1; c += columns) {
     for (std::int64_t j0 = 0; j0 < d; j0 += kDepth) {
       const std::int64_t j1 = std::min(d, j0 + kDepth);
       const auto rows = [&](auto count, int q) {
         R* const out = distances + (q - block.begin) * kTile;
         const bool first = j0 == 0;
+        if (asks && (j1 < d || c + columns < c1)) {
+          AskFor(PanelColumn(tile, d, c) + j1 * kPanel, j1 - j0, q / kGroupRows);
+        }
         SquaredDistances<kScaled, decltype(count)::value, kVectors>(
             dc, tile, d, c, c + columns, task.x + q / kGroupRows * kGroupRows * d + q % kGroupRows,
             task.scale + q, j0, j1, [=](std::int64_t column, int r, hn::Vec<decltype(dc)> sum) {
@@ -389,11 +419,16 @@ class TileOfData {
     };
     constexpr std::integral_constant<int, kGroupRows> kRows;
     const std::int64_t slab = SumVectors<true>() * lanes;
+    const bool asks = ComesFromAfar(*task_.kde);
     for (std::int64_t begin = 0; begin < used; begin += slab) {
       const std::int64_t end = std::min(used, begin + slab);
       for (int q = block.begin; q < block.end; q += kGroupRows) {
         if (!counts[q / kGroupRows]) {
           continue;
+        }
+        if (asks) {
+          constexpr std::int64_t kLine = kLineBytes / static_cast<std::int64_t>(sizeof(S));
+          AskFor(rows_ + end * kTile, std::min(used - end, slab) * kTile / kLine, q / kGroupRows);
         }
         if (q + 1 == block.end) {  // a single query left
           for (std::int64_t at = begin; at < end;) {
