@@ -19,6 +19,7 @@
 #include <limits>
 
 #include "common/cpu_context.h"
+#include "common/flush_subnormals.h"
 #include "kde/kde_chunk_cpu.h"
 #include "kde/kde_detection.h"
 #include "kde/kde_evaluate_cpu.h"
@@ -514,6 +515,8 @@ class Evaluation {
     task.partials = partial_of(tile_index * kTileQueries, chunk);
     task.stride = layout_.size();
     pack(tile, tile_index * kTileQueries, scratch, pass, task);
+    // Far data weigh next to nothing, and their squares and products less than that.
+    const FlushSubnormals flush;
     if constexpr (kExact) {
       if (pass == Pass::kSecond) {
         return kde_second_chunk(context_.targets(), task);
