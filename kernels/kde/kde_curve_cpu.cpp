@@ -161,6 +161,7 @@ class CurveEvaluation {
         to[j * kGroupRows] = static_cast<T>(to_stored(static_cast<double>(x[j])));
       }
     }
+    const FlushSubnormals flush;
     kde_curve_chunk(context_.targets(), task, rates_, count);
   }
 

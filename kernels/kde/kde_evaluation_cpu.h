@@ -19,6 +19,7 @@
 #include <limits>
 
 #include "common/cpu_context.h"
+#include "common/flush_subnormals.h"
 #include "kde/kde_chunk_cpu.h"
 #include "kde/kde_detection.h"
 #include "kde/kde_evaluate_cpu.h"
@@ -87,7 +88,7 @@ inline constexpr int kTilesPerThread = 4;
 // Shares of the data: where boxes sum more, or screens let more pass, dense is faster.
 inline constexpr double kMostSummed = 0.4;
 inline constexpr double kMostListed = 0.25;
-inline constexpr double kMostProbed = 0.6;  // of the first data, next to the nearest of few
+inline constexpr double kMostListedAlone = 0.6;  // where the nearest of few data says how near
 // A dense evaluation in double without what it would not notice: reported as dense.
 inline constexpr Method kNear = static_cast<Method>(-1);
 // What it may leave out: README.md, Near data. From so many dimensions
@@ -95,7 +96,8 @@ inline constexpr Method kNear = static_cast<Method>(-1);
 inline constexpr double kLog2Near = -60;
 inline constexpr double kLog2NearSpread = -28;
 inline constexpr double kMostNear = 0.15;  // shares: one costs as much as four dense pairs
-inline constexpr double kMostNearProbed = 0.2;
+inline constexpr double kMostNearAlone = 0.2;
+inline constexpr double kNearAgain = 0.125;
 inline constexpr std::int64_t kLeastNearDimension = kSmallDimension + 1;
 inline constexpr std::int64_t kLeastNearData = 512;
 // Of the median leaf, a times its radius in bandwidths: where it is wider, boxes sum leaves faster
@@ -513,6 +515,8 @@ class Evaluation {
     task.partials = partial_of(tile_index * kTileQueries, chunk);
     task.stride = layout_.size();
     pack(tile, tile_index * kTileQueries, scratch, pass, task);
+    // Far data weigh next to nothing, and their squares and products less than that.
+    const FlushSubnormals flush;
     if constexpr (kExact) {
       if (pass == Pass::kSecond) {
         return kde_second_chunk(context_.targets(), task);
@@ -601,8 +605,12 @@ class Evaluation {
     task.numbers = index.mapped();
     task.log2_tolerance = pad.tolerance;
     task.visible = tile.of->weight;
-    task.most_probed = kMostProbed;
-    task.most = kMostListed;
+    // Of a dense pair's 3 d operations, 2 for each mapped number; a datum that passes costs as much
+    // as 2.5 pairs, and 0.8 of them all are to be worth it.
+    const double mapped = static_cast<double>(index.mapped()) / (1.5 * static_cast<double>(d));
+    task.most = std::min(kMostListed, (0.8 - mapped) / 2.5);
+    task.most_alone = kMostListedAlone;
+    task.again = 1.5 * mapped / 2.5;
     task.mapped = pad.mapped;
     task.scale = pad.scale;
     task.slack = scratch.slack;
@@ -640,8 +648,9 @@ class Evaluation {
     task.numbers = kde_.d;
     task.log2_tolerance = pad.tolerance;
     task.visible = tile.of->weight;
-    task.most_probed = kMostNearProbed;
     task.most = kMostNear;
+    task.most_alone = kMostNearAlone;
+    task.again = kNearAgain;
     task.mapped = pad.mapped;
     task.scale = pad.scale;
     task.slack = scratch.slack;

@@ -2,14 +2,17 @@
 //
 //   in   a tile of up to 48 queries, a range of the data;   out  its PartialLayout per query
 //
-// Per kScreened data, in the caches of a core:
+// Per block of kScreened data, in the caches of a core:
 //   1. distances of the k + 1 mapped numbers, register tiles of 6 queries x 2 (4) vectors of data:
-//      (k + 1) / d of what distances cost, from data that are as much smaller;
+//      (k + 1) / d of what distances cost, from data that are as much smaller; of each grain of 16
+//      data and more the least is kept;
 //   2. per query, the datum that is nearest so is summed, if it may count: what the sum is at least
-//      then says how near the others must be;
+//      then says how near the others must be. Where too many are, the block waits;
 //   3. those that are, in lists: distances in d dimensions, a row of the data at a time and no
 //      further than it takes to see that a datum does not count, weights, and sums of p (y - rho)
 //      over what still counts.
+// Then, with what all blocks say of the sum, 3. for the blocks that wait: mapped distances of those
+// grains alone whose least one is near enough.
 //
 // README.md beside this file proves what is left out. A query's arithmetic does not depend on the
 // other queries of its tile.
@@ -17,6 +20,7 @@
 #define HWY_TARGET_INCLUDE "kde/kde_screen_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <cmath>
@@ -31,26 +35,52 @@
 #define SCF_KDE_SCREEN_CPU_ONCE_
 namespace scf::kde {
 
-inline constexpr std::int64_t kScreened = 4096;  // data at a time
+inline constexpr std::int64_t kScreened = 4096;  // data of a block
 inline constexpr std::int64_t kListed = 256;     // data that are summed at a time, at most,
 inline constexpr std::int64_t kListedBytes =
-    131072;  // and so many that the second cache holds them
+    131072;                                        // and so many that the second cache holds them
+inline constexpr std::int64_t kMostGrains = 4096;  // of a query
+inline constexpr std::int64_t kProbed = 64;        // data that say what measuring others takes
+
+// Grains of a block: data side by side whose least mapped distance is kept. They are as many as
+// fit kMostGrains in all, whole panels each.
+struct Grains {
+  explicit Grains(std::int64_t n) {
+    const std::int64_t all = (n + kScreened - 1) / kScreened;
+    blocks = std::min(all, kMostGrains);
+    while (blocks * (kScreened / size) > kMostGrains) {
+      size *= 2;
+    }
+    a_block = kScreened / size;
+    stride = (blocks + (all > blocks ? 1 : 0)) * a_block;
+  }
+  std::int64_t size = CpuKde<float>::kPanel;  // data
+  std::int64_t a_block;
+  std::int64_t blocks;  // that may wait: the first
+  std::int64_t stride;  // grains of a query; one block more holds those of the last
+};
 
 // Scratch of a thread.
 template <class C>
 struct ScreenScratch {
-  ScreenScratch(void* base, std::int64_t padded) {
+  ScreenScratch(void* base, std::int64_t n, std::int64_t padded) : grains(n) {
     Arena arena(base);
     distances = arena.take<float>(kTileQueries * kScreened);
+    least = arena.take<float>(kTileQueries * grains.stride);
+    waiting = arena.take<std::int16_t>(kTileQueries * grains.blocks);
     list = arena.take<std::int64_t>(kScreened);
     x = arena.take<C>(padded);
     sums = arena.take<C>(padded);
     bytes = arena.used();
   }
-  float* distances;    // [kTileQueries][kScreened], mapped and squared
-  std::int64_t* list;  // positions
-  C* x;                // the query, padded
-  C* sums;             // of a run of data
+  Grains grains;
+  float* distances;       // [kTileQueries][kScreened], mapped and squared
+  float* least;           // [kTileQueries][grains.stride], of each grain
+  std::int16_t* waiting;  // [kTileQueries][grains.blocks]: the datum of a block that has been
+                          // summed, where the others wait; else -1
+  std::int64_t* list;     // positions
+  C* x;                   // the query, padded
+  C* sums;                // of a run of data
   std::size_t bytes;
 };
 
@@ -235,6 +265,79 @@ std::int64_t ListNearer(const float* HWY_RESTRICT distances, std::int64_t count,
   return listed;
 }
 
+// ---- Grains ------------------------------------------------------------------------------------
+
+// The least of each `size` of distances[0, grains * size), whole panels.
+HWY_INLINE void LeastOf(const float* HWY_RESTRICT distances, std::int64_t grains, std::int64_t size,
+                        float* HWY_RESTRICT least) {
+  const hn::CappedTag<float, CpuKde<float>::kPanel> df;
+  const std::int64_t lanes = hn::Lanes(df);
+  for (std::int64_t g = 0; g < grains; ++g) {
+    const float* const from = distances + g * size;
+    auto smallest = hn::LoadU(df, from);
+    for (std::int64_t i = lanes; i < size; i += lanes) {
+      smallest = hn::Min(smallest, hn::LoadU(df, from + i));
+    }
+    least[g] = hn::GetLane(hn::MinOfLanes(df, smallest));
+  }
+}
+void LeastOfGrains(const float* distances, std::int64_t grains, std::int64_t size, float* least) {
+  constexpr std::int64_t kPanel = CpuKde<float>::kPanel;
+  if (size == kPanel) {
+    return LeastOf(distances, grains, kPanel, least);
+  }
+  LeastOf(distances, grains, size, least);
+}
+
+// Mapped distances of one query, `x` in its group, to whole panels of data.
+template <bool kScaled>
+void PanelDistances(const float* HWY_RESTRICT panels, std::int64_t numbers,
+                    const float* HWY_RESTRICT x, float scale, std::int64_t count,
+                    float* HWY_RESTRICT distances) {
+  constexpr std::int64_t kPanel = CpuKde<float>::kPanel;
+  constexpr int kChains = 4;  // sums that do not wait for one another
+  const hn::CappedTag<float, kPanel> df;
+  using V = hn::Vec<decltype(df)>;
+  const std::int64_t lanes = hn::Lanes(df);
+  const V a = hn::Set(df, scale);
+  for (std::int64_t c = 0; c < count; c += lanes) {
+    const float* const y = panels + c / kPanel * kPanel * numbers + c % kPanel;
+    V sums[kChains];
+#pragma GCC unroll 4
+    for (int i = 0; i < kChains; ++i) {
+      sums[i] = hn::Zero(df);
+    }
+    const auto add = [&](std::int64_t j, int chain) HWY_ATTR {
+      const V xj = hn::Set(df, x[j * kGroupRows]);
+      const V yj = hn::LoadU(df, y + j * kPanel);
+      const V difference = kScaled ? hn::MulSub(a, yj, xj) : hn::Sub(xj, yj);
+      sums[chain] = hn::MulAdd(difference, difference, sums[chain]);
+    };
+    std::int64_t j = 0;
+    for (; j + kChains <= numbers; j += kChains) {
+#pragma GCC unroll 4
+      for (int i = 0; i < kChains; ++i) {
+        add(j + i, i);
+      }
+    }
+    for (; j < numbers; ++j) {
+      add(j, 0);
+    }
+    hn::StoreU(hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3])), df, distances + c);
+  }
+}
+
+// Of the data [at, at + count), those outside [begin, end) and `skip` are infinitely far.
+void Hide(std::int64_t at, std::int64_t count, std::int64_t begin, std::int64_t end,
+          std::int64_t skip, float* distances) {
+  constexpr float kFar = std::numeric_limits<float>::infinity();
+  std::fill(distances, distances + std::clamp<std::int64_t>(begin - at, 0, count), kFar);
+  std::fill(distances + std::clamp<std::int64_t>(end - at, 0, count), distances + count, kFar);
+  if (skip >= at && skip < at + count) {
+    distances[skip - at] = kFar;
+  }
+}
+
 // ---- One query ---------------------------------------------------------------------------------
 
 // kLines: the data are read from CpuKde::lines, else from CpuKde::rows.
@@ -297,10 +400,15 @@ class ScreenQuery {
   }
 
   [[nodiscard]] std::int64_t evaluated() const { return evaluated_; }
+  // Coordinates of data, as many as were read.
+  [[nodiscard]] std::int64_t read() const { return read_; }
+  // Whether a datum that does not count may cost less than its d coordinates.
+  [[nodiscard]] bool StopsEarly() const { return kLines && task_.layout.padded > kFlushed; }
 
  private:
   static constexpr std::int64_t kFlushed = 128;  // dimensions whose squares are summed in type C,
   static constexpr int kParts = 4;               // in as many sums, none of which waits for another
+  static constexpr std::int64_t kAhead = 4;      // data that are asked for before they are read
 
   // A datum's coordinate j lies Offset(j) behind its first; those of a panel side by side.
   const S* Row(std::int64_t at) const {
@@ -317,6 +425,17 @@ class ScreenQuery {
     return kLines ? j : j / kPanel * kPanel * CpuKde<S>::kTile + j % kPanel;
   }
 
+  // Asks for what is read of a datum at least.
+  void Prefetch(std::int64_t at) const {
+    if constexpr (kLines) {
+      const S* const row = Row(at);
+      const std::int64_t count = std::min(kFlushed, task_.layout.padded);
+      for (std::int64_t j = 0; j < count; j += CpuKde<S>::kPanel) {
+        hwy::Prefetch(row + j);
+      }
+    }
+  }
+
   double LogWeight(std::int64_t at) const {
     const auto& log2_weights = task_.kde->log2_weights;
     return log2_weights.empty() ? 0 : log2_weights[at];
@@ -330,13 +449,14 @@ class ScreenQuery {
   }
 
   // The squared distance, or what of it is no less than `enough`.
-  HWY_INLINE double SquaredDistance(std::int64_t at, double enough) const {
+  HWY_INLINE double SquaredDistance(std::int64_t at, double enough) {
     const D dc;
     const std::int64_t lanes = hn::Lanes(dc);
     const S* const row = Row(at);
     const std::int64_t padded = task_.layout.padded;
     double total = 0;
-    for (std::int64_t j = 0; j < padded && total < enough;) {
+    std::int64_t j = 0;
+    while (j < padded && total < enough) {
       const std::int64_t end = std::min(padded, j + kFlushed);
       V sums[kParts];
 #pragma GCC unroll 4
@@ -357,6 +477,7 @@ class ScreenQuery {
       const V sum = hn::Add(hn::Add(sums[0], sums[1]), hn::Add(sums[2], sums[3]));
       total += static_cast<double>(hn::GetLane(hn::SumOfLanes(dc, sum)));
     }
+    read_ += j;
     return total;
   }
 
@@ -367,8 +488,14 @@ class ScreenQuery {
     std::int64_t kept = 0;
     double largest = -std::numeric_limits<double>::infinity();
     const double enough = Enough();
+    for (std::int64_t i = 0; i < std::min(kAhead, count); ++i) {
+      Prefetch(list[i]);
+    }
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t at = list[i];
+      if (i + kAhead < count) {
+        Prefetch(list[i + kAhead]);
+      }
       if (at == task_.skip[q_]) {
         continue;
       }
@@ -506,69 +633,208 @@ class ScreenQuery {
   double log2_visible_;
   double cut_ = -std::numeric_limits<double>::infinity();
   std::int64_t evaluated_ = 0;
+  std::int64_t read_ = 0;
+};
+
+// ---- A tile of queries -------------------------------------------------------------------------
+
+template <bool kLines, class S, class C>
+class Screen {
+ public:
+  explicit Screen(const ScreenTask<S, C>& task)
+      : task_(task),
+        chunk_(*task.chunk),
+        scratch_(task.scratch, task.chunk->kde->n, task.chunk->kde->padded()),
+        grains_(scratch_.grains),
+        start_(chunk_.begin / CpuKde<S>::kTile * CpuKde<S>::kTile),
+        blocks_((chunk_.end - start_ + kScreened - 1) / kScreened),
+        queries_(reinterpret_cast<Query*>(storage_)) {
+    for (int q = 0; q < chunk_.queries; ++q) {
+      new (queries_ + q) Query(task_, scratch_, q);
+      task_.evaluated[q] = 0;
+      std::fill_n(scratch_.waiting + q * grains_.blocks, std::min(blocks_, grains_.blocks),
+                  std::int16_t{-1});
+    }
+  }
+
+  void Run() {
+    for (std::int64_t b = 0; b < blocks_; ++b) {
+      const std::int64_t base = start_ + b * kScreened;
+      const std::int64_t tiles =
+          (LastOf(b) - base + CpuKde<float>::kTile - 1) / CpuKde<float>::kTile;
+      const auto measure = chunk_.scaled ? MappedDistances<true> : MappedDistances<false>;
+      measure(task_.panels, task_.numbers, task_.mapped, task_.scale, chunk_.queries, base, tiles,
+              scratch_.distances);
+      for (int q = 0; q < chunk_.queries; ++q) {
+        if (task_.evaluated[q] >= 0) {
+          Look(b, q);
+        }
+      }
+    }
+    // A block's data stay in a cache while the queries go by.
+    for (std::int64_t b = 0; some_wait_ && b < std::min(blocks_, grains_.blocks); ++b) {
+      for (int q = 0; q < chunk_.queries; ++q) {
+        if (task_.evaluated[q] >= 0 && WaitingOf(b, q) >= 0) {
+          LookAgain(b, q);
+        }
+      }
+    }
+    for (int q = 0; q < chunk_.queries; ++q) {
+      const std::int64_t evaluated = queries_[q].evaluated();
+      task_.evaluated[q] = task_.evaluated[q] < 0 || (kLines && evaluated == 0) ? -1 : evaluated;
+    }
+  }
+
+ private:
+  using Query = ScreenQuery<S, C, kLines>;
+
+  [[nodiscard]] std::int64_t LastOf(std::int64_t b) const {
+    return std::min(start_ + (b + 1) * kScreened, chunk_.end);
+  }
+  // Data of a block.
+  [[nodiscard]] std::int64_t CountOf(std::int64_t b) const {
+    return LastOf(b) - std::max(start_ + b * kScreened, chunk_.begin);
+  }
+  [[nodiscard]] std::int64_t GrainsOf(std::int64_t b) const {
+    return (LastOf(b) - start_ - b * kScreened + grains_.size - 1) / grains_.size;
+  }
+  [[nodiscard]] float* LeastIn(std::int64_t b, int q) const {
+    return scratch_.least + q * grains_.stride + std::min(b, grains_.blocks) * grains_.a_block;
+  }
+  [[nodiscard]] std::int16_t& WaitingOf(std::int64_t b, int q) const {
+    return scratch_.waiting[q * grains_.blocks + b];
+  }
+  void Decline(int q) const { task_.evaluated[q] = -1; }
+
+  // A block whose mapped distances have been made: its nearest datum, and the others if they are
+  // few.
+  void Look(std::int64_t b, int q) {
+    Query& query = queries_[q];
+    const std::int64_t base = start_ + b * kScreened;
+    const std::int64_t count = GrainsOf(b);
+    float* const distances = scratch_.distances + q * kScreened;
+    float* const least = LeastIn(b, q);
+    Hide(base, count * grains_.size, chunk_.begin, chunk_.end, chunk_.skip[q], distances);
+    LeastOfGrains(distances, count, grains_.size, least);
+    float nearest = 0;
+    const std::int64_t grain = Nearest(least, count, &nearest);
+    if (!(nearest < query.Limit())) {
+      return;
+    }
+    const std::int64_t place =
+        grain * grains_.size + Nearest(distances + grain * grains_.size, grains_.size, &nearest);
+    const std::int64_t position = base + place;
+    query.Enter();
+    query.Add(&position, 1);
+    distances[place] = std::numeric_limits<float>::infinity();
+    const float limit = query.Limit();
+    std::int64_t nearer = 0;
+    for (std::int64_t g = 0; g < count; ++g) {
+      if (least[g] < limit) {
+        nearer += CountNearer(distances + g * grains_.size, grains_.size, limit);
+      }
+    }
+    const double many = Bound(b, blocks_ > 1 ? task_.most : task_.most_alone);
+    if (static_cast<double>(nearer) > many) {
+      if (blocks_ > 1 && b < grains_.blocks) {
+        WaitingOf(b, q) = static_cast<std::int16_t>(place);
+        some_wait_ = true;
+        return;
+      }
+      if (!query.StopsEarly()) {
+        return Decline(q);
+      }
+    }
+    std::int64_t listed = 0;
+    for (std::int64_t g = 0; g < count; ++g) {
+      if (least[g] < limit) {
+        listed += ListNearer(distances + g * grains_.size, grains_.size, limit,
+                             base + g * grains_.size, scratch_.list + listed);
+      }
+    }
+    Add(q, listed, many, Bound(b, task_.most));
+  }
+
+  // A block that waited.
+  void LookAgain(std::int64_t b, int q) {
+    constexpr std::int64_t kPanel = CpuKde<float>::kPanel;
+    Query& query = queries_[q];
+    const std::int64_t base = start_ + b * kScreened;
+    const std::int64_t last = LastOf(b);
+    const float* const least = LeastIn(b, q);
+    const float* const x =
+        task_.mapped + q / kGroupRows * kGroupRows * task_.numbers + q % kGroupRows;
+    const auto measure = chunk_.scaled ? PanelDistances<true> : PanelDistances<false>;
+    float* const distances = scratch_.distances;
+    const float limit = query.Limit();
+    const std::int64_t summed = base + WaitingOf(b, q);
+    const double most = Bound(b, task_.most);
+    std::int64_t listed = 0;
+    double again = 0;  // what making distances again has cost, in data that pass
+    for (std::int64_t g = 0; g < GrainsOf(b); ++g) {
+      if (!(least[g] < limit)) {
+        continue;
+      }
+      const std::int64_t at = base + g * grains_.size;
+      const std::int64_t count = std::min(grains_.size, (last - at + kPanel - 1) / kPanel * kPanel);
+      measure(task_.panels + at * task_.numbers, task_.numbers, x, task_.scale[q], count,
+              distances);
+      Hide(at, count, chunk_.begin, chunk_.end, chunk_.skip[q], distances);
+      Hide(at, count, at, at + count, summed, distances);
+      listed += ListNearer(distances, count, limit, at, scratch_.list + listed);
+      again += task_.again * static_cast<double>(count);
+      if (!query.StopsEarly() && static_cast<double>(listed) + again > most) {
+        return Decline(q);
+      }
+    }
+    if (listed > 0) {
+      query.Enter();
+      Add(q, listed, most - again, most - again);
+    }
+  }
+
+  // Data of a block that a share comes to.
+  [[nodiscard]] double Bound(std::int64_t b, double share) const {
+    return share * static_cast<double>(CountOf(b)) + 8;
+  }
+
+  // Sums the data on the list, unless they are more than `many` and cost, as the first ones tell,
+  // more than `most` that are measured in all d dimensions.
+  void Add(int q, std::int64_t listed, double many, double most) {
+    Query& query = queries_[q];
+    std::int64_t done = 0;
+    if (static_cast<double>(listed) > many) {
+      if (!query.StopsEarly()) {
+        return Decline(q);
+      }
+      done = std::min(kProbed, listed);
+      const std::int64_t before = query.read();
+      query.Add(scratch_.list, done);
+      const double each = static_cast<double>(query.read() - before) /
+                          static_cast<double>(done * chunk_.layout.padded);
+      if (each * static_cast<double>(listed) > most) {
+        return Decline(q);
+      }
+    }
+    query.Add(scratch_.list + done, listed - done);
+  }
+
+  const ScreenTask<S, C>& task_;
+  const ChunkTask<S, C>& chunk_;
+  const ScreenScratch<C> scratch_;
+  const Grains& grains_;
+  std::int64_t start_;
+  std::int64_t blocks_;
+  bool some_wait_ = false;
+  // As many as there are queries; they hold no memory of their own.
+  alignas(64) unsigned char storage_[sizeof(Query) * kTileQueries];
+  Query* queries_;
 };
 
 template <bool kLines, class S, class C>
 void ScreenChunk(const ScreenTask<S, C>& task) {
-  using Query = ScreenQuery<S, C, kLines>;
-  const ChunkTask<S, C>& chunk = *task.chunk;
-  chunk.context->note_target_ran(HWY_TARGET);
-  constexpr std::int64_t kTile = CpuKde<S>::kTile;
-  const ScreenScratch<C> scratch(task.scratch, chunk.kde->padded());
-  // As many as there are queries; they hold no memory of their own.
-  alignas(64) unsigned char storage[sizeof(Query) * kTileQueries];
-  auto* const queries = reinterpret_cast<Query*>(storage);
-  for (int q = 0; q < chunk.queries; ++q) {
-    new (queries + q) Query(task, scratch, q);
-    task.evaluated[q] = 0;
-  }
-  const std::int64_t start = chunk.begin / kTile * kTile;
-  for (std::int64_t base = start, next = 0; base < chunk.end; base = next) {
-    next = base + kScreened;
-    const double most = base == start ? task.most_probed : task.most;
-    const std::int64_t first = std::max(base, chunk.begin);
-    const std::int64_t last = std::min(next, chunk.end);
-    const std::int64_t tiles = (last - base + kTile - 1) / kTile;
-    if (chunk.scaled) {
-      MappedDistances<true>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries, base,
-                            tiles, scratch.distances);
-    } else {
-      MappedDistances<false>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries,
-                             base, tiles, scratch.distances);
-    }
-    for (int q = 0; q < chunk.queries; ++q) {
-      if (task.evaluated[q] < 0) {
-        continue;
-      }
-      Query& query = queries[q];
-      float* const distances = scratch.distances + q * kScreened + (first - base);
-      const std::int64_t count = last - first;
-      if (chunk.skip[q] >= first && chunk.skip[q] < last) {
-        distances[chunk.skip[q] - first] = std::numeric_limits<float>::infinity();
-      }
-      float least = 0;
-      const std::int64_t nearest = Nearest(distances, count, &least);
-      if (nearest < 0 || !(least < query.Limit())) {
-        continue;
-      }
-      query.Enter();
-      const std::int64_t position = first + nearest;
-      query.Add(&position, 1);
-      distances[nearest] = std::numeric_limits<float>::infinity();
-      const float limit = query.Limit();
-      const std::int64_t nearer = CountNearer(distances, count, limit);
-      if (static_cast<double>(nearer) > most * static_cast<double>(count) + 8) {
-        task.evaluated[q] = -1;
-        continue;
-      }
-      const std::int64_t listed = ListNearer(distances, count, limit, first, scratch.list);
-      query.Add(scratch.list, listed);
-    }
-  }
-  for (int q = 0; q < chunk.queries; ++q) {
-    const std::int64_t evaluated = queries[q].evaluated();
-    task.evaluated[q] = task.evaluated[q] < 0 || (kLines && evaluated == 0) ? -1 : evaluated;
-  }
+  task.chunk->context->note_target_ran(HWY_TARGET);
+  Screen<kLines, S, C>(task).Run();
 }
 
 void ScreenChunkF32(const ScreenTask<float, float>& task) {
@@ -609,7 +875,7 @@ void kde_screen_accumulate(std::int64_t targets, const ScreenIndex& index, const
 
 template <class S>
 std::size_t kde_screen_scratch(const CpuKde<S>& kde) {
-  return ScreenScratch<double>(nullptr, kde.padded()).bytes;
+  return ScreenScratch<double>(nullptr, kde.n, kde.padded()).bytes;
 }
 template std::size_t kde_screen_scratch(const CpuKde<float>&);
 template std::size_t kde_screen_scratch(const CpuKde<double>&);

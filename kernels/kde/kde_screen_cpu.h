@@ -62,8 +62,10 @@ struct ScreenTask {
   const float* panels = nullptr;  // v of the data, or CpuKde::panels,
   std::int64_t numbers = 0;       // k + 1, or d
   double visible = 0;             // the weight of all data in the range, relative to the largest
-  double most_probed = 0;         // shares of the first few data, and of those that follow, beyond
-  double most = 0;                // which a query is declined
+  double most = 0;        // share of a block of data beyond which those that pass wait for what
+                          // other blocks say, and a query is declined if they still do;
+  double most_alone = 0;  // where one block is all there is
+  double again = 0;       // what making a mapped distance again costs, in data that pass
   const double* log2_tolerance = nullptr;  // per query
   const float* mapped = nullptr;  // v of the queries, packed [kTileQueries / 6][numbers][6]
   const float* scale = nullptr;   // a, [kTileQueries]

@@ -225,6 +225,17 @@ TEST_P(KdeOnCpu, PreparedByAnotherContext) {
   });
 }
 
+// Kernels flush results below the least normal number: their own, not the caller's afterwards.
+TEST(KdeArithmetic, IsTheCallersOwnAgain) {
+  const Context context(Backend::kCpu, {1, ""});
+  const auto problem = normal_problem<float>({600, 5, 16}, 27);
+  (void)evaluate(context, problem, possible_outputs(problem));
+  volatile float least = std::numeric_limits<float>::min();
+  volatile double least_double = std::numeric_limits<double>::min();
+  EXPECT_GT(least / 2, 0.0F);
+  EXPECT_GT(least_double / 2, 0.0);
+}
+
 INSTANTIATE_TEST_SUITE_P(Kde, KdeOnCpu, ::testing::ValuesIn(cpu_cases()),
                          parameter_name<ShapeCase>);
 
