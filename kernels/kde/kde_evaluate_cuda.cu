@@ -9,12 +9,11 @@
 //   screened     [f32, with a tolerance, what skips_data() says] a screen of all data, the moments
 //                in double over the data that it keeps, merge; flags queries of too many, which
 //                alone go on
-//   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
+//   tensor       [where moments_kernel() is a tensor kernel] the queries that are fit for it: a
 //                list, a pass over the data, merge; flags those that need more
-//   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
-//   tiled,
-//                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
-//                whose result does not keep the promise
+//   moments      all others: a pass in T's precision by direct_kernel(), merge: log-density, score,
+//                denoiser, divergence, sample size; flags [f32] queries whose result does not keep
+//                the promise
 //   survivors    [f32] those: a list, a screen of all data, the moments in double over the data
 //                that it keeps, merge; flags queries of too many, for which a list and a pass in
 //                double over all data
@@ -33,10 +32,10 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_boxes_launch_cuda.h"
+#include "kde/kde_choice_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
-#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -89,14 +88,12 @@ bool wants_top(const Outputs<T>& outputs) {
   return outputs.top > 0 && (outputs.top_indices != nullptr || outputs.top_weights != nullptr);
 }
 
-// Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged. The streamed one leaves no data out and gives no sample sizes.
+// Whether a tensor kernel is to give what the first pass gives; then each query is judged.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
-  const bool general = queries.skip != nullptr || outputs.effective_sample_size != nullptr;
-  return kde.tensor().tiles != nullptr && wants_moments(outputs) &&
-         !(general && is_streamed(kde.view().d)) &&
-         (queries.labels == nullptr || kde.tensor().class_tiles != nullptr);
+  const RequestTraits request = {queries.skip != nullptr, queries.labels != nullptr,
+                                 outputs.effective_sample_size != nullptr};
+  return wants_moments(outputs) && is_tensor(moments_kernel(kde.traits(), request));
 }
 
 // Whether boxes are to be tried, for the outputs of the first pass.

@@ -1,7 +1,7 @@
 // Prepares data and queries for the screen of the exact repair: operands of half precision, and the
 // norms from which its error is bounded (README.md, "Survivors").
 //
-// data [n, pitch] -> rows [round_up(n, kPaddedRows), columns], read twice and written once in half
+// data [n, pitch] -> rows [padded_rows(n), columns], read twice and written once in half
 // precision; queries of a list [m, pitch] -> operands [m, columns]. A warp takes a row, in double.
 #include <cuda_fp16.h>
 
@@ -226,8 +226,7 @@ double screen_unit(double range) {
 void launch_screen_layout(const DataView<float>& data, double unit, std::uint16_t* rows,
                           float* norms, float* log_weights, ScreenBounds* bounds, void* stream) {
   cuda_check(cudaMemsetAsync(bounds, 0, sizeof(*bounds), as_stream(stream)), "cudaMemsetAsync");
-  const auto padded =
-      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(data.n), kPaddedRows));
+  const std::int64_t padded = padded_rows(data.n);
   cuda_launch("kde_screen_layout_kernel", kde_screen_layout_kernel, row_blocks(padded),
               ScreenPreparePolicy::kThreads, 0, stream, data, unit, screen_columns(data.d), padded,
               rows, norms, log_weights, bounds);
