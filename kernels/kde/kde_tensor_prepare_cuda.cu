@@ -3,12 +3,11 @@
 //
 // data [n, pitch] -> tiles [rows / 128][2][128][columns] of half precision, read twice and written
 // once; queries [m, pitch] -> operands [m][2][columns]. A warp takes a row, all in double.
-#include <cuda_fp16.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "common/cuda_check.cuh"
+#include "kde/kde_half_rows_cuda.cuh"
 #include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
 #include "kde/kde_tensor_instructions.cuh"
@@ -19,10 +18,8 @@
 namespace scf::kde {
 namespace {
 
-struct TensorPreparePolicy {
-  static constexpr int kThreads = 128;
-  static constexpr int kRows = kThreads / 32;  // a warp each
-  static constexpr std::int64_t kMostBlocks = 4096;
+struct TensorPreparePolicy : HalfRowsPolicy {
+  static constexpr int kQueryBlocks = 4;  // a multiprocessor, at least; stated, or ptxas spills
   // Levels: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
   static constexpr std::int64_t kSampled = 32;
   static constexpr std::int64_t kFewestGroups = 8;
@@ -34,13 +31,6 @@ struct TensorPreparePolicy {
 
 constexpr double kLargestHalf = 65504;
 constexpr std::int32_t kBelowAll = INT32_MIN / 2;
-
-__device__ std::uint16_t to_half(double value) {
-  return __half_as_ushort(__double2half(value));
-}
-__device__ double from_half(std::uint16_t value) {
-  return static_cast<double>(__half2float(__ushort_as_half(value)));
-}
 
 // An integer and what is left of value, |value| <= 2048.
 struct Split {
@@ -62,14 +52,11 @@ __device__ double to_tensor_float(double value) {
 }
 
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
-    kde_tensor_radius_kernel(const DataView<float> data, unsigned long long* squares) {
+    kde_tensor_radius_kernel(const DataView<float> data, double* squares) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
   double radius = 0;
   double range = 0;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
-       row < data.n; row += step) {
+  for (std::int64_t row = first_row(); row < data.n; row += row_step()) {
     double sum = 0;
     for (std::int64_t column = lane; column < data.d; column += 32) {
       const double offset =
@@ -80,9 +67,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     radius = max(radius, warp_sum(sum));
   }
   range = warp_maximum(range);
-  if (lane == 0) {  // of numbers that are not negative, the larger has the larger bits
-    atomicMax(squares, static_cast<unsigned long long>(__double_as_longlong(radius)));
-    atomicMax(squares + 1, static_cast<unsigned long long>(__double_as_longlong(range)));
+  if (lane == 0) {
+    raise(squares, radius);
+    raise(squares + 1, range);
   }
 }
 
@@ -97,10 +84,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int stride = tensor_columns(dims);
   const bool streamed = tensor_kernel(data.d) == MomentsKernel::kStreamedTensor;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
-       row < rows; row += step) {
+  for (std::int64_t row = first_row(); row < rows; row += row_step()) {
     std::uint16_t* const high =
         tiles + row / kTensorTile * (2 * kTensorTile * stride) + row % kTensorTile * stride;
     std::uint16_t* const low = high + kTensorTile * stride;
@@ -249,21 +233,17 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
 // The smallest power of two, 2^*exponent times `least`, in which radius and range fit.
 __host__ __device__ double unit_for(double radius, double range, double least, int* exponent) {
   const double wanted = max(radius / kTensorRadius, range / kTensorRange) / least;
-  *exponent = 0;
-  if (wanted > 1 && wanted <= 1e300) {
-    (void)frexp(wanted, exponent);
-  }
+  *exponent = wanted > 1 && wanted <= 1e300 ? exponent_above(wanted) : 0;
   return ldexp(least, *exponent);
 }
 
-__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads, TensorPreparePolicy::kQueryBlocks)
     kde_tensor_queries_kernel(const __grid_constant__ PassArguments<float> pass,
                               const TensorData data, const TensorQueries queries, int dims,
                               std::uint8_t* flags) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const QueryList<float>& list = pass.queries;
-  const std::int64_t slot =
-      static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
+  const std::int64_t slot = first_row();
   if (slot >= (list.list == nullptr ? list.count : *list.list_size)) {
     return;
   }
@@ -439,8 +419,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
@@ -505,8 +484,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
@@ -560,8 +538,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
@@ -599,12 +576,6 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
-unsigned row_blocks(std::int64_t rows) {
-  constexpr std::int64_t kRows = TensorPreparePolicy::kRows;
-  return static_cast<unsigned>(
-      std::min<std::int64_t>((rows + kRows - 1) / kRows, TensorPreparePolicy::kMostBlocks));
-}
-
 }  // namespace
 
 std::int64_t tensor_data_size(std::int64_t rows, std::int64_t d) {
@@ -622,8 +593,7 @@ void launch_tensor_radius(const DataView<float>& data, double* squares, void* st
   cuda_check(cudaMemsetAsync(squares, 0, 2 * sizeof(*squares), as_stream(stream)),
              "cudaMemsetAsync");
   cuda_launch("kde_tensor_radius_kernel", kde_tensor_radius_kernel, row_blocks(data.n),
-              TensorPreparePolicy::kThreads, 0, stream, data,
-              reinterpret_cast<unsigned long long*>(squares));
+              TensorPreparePolicy::kThreads, 0, stream, data, squares);
 }
 
 double tensor_unit(double radius, double range) {
