@@ -6,9 +6,9 @@
 //   boxes        [with a tolerance and an index, d <= 6] the queries of which boxes leave out most
 //                data: choice, a list, sums, merge, [f32] in double those that need it; the other
 //                steps are for the rest
-//   screened     [f32, with a tolerance, what skips_data() says] a screen of all data, the moments
-//                in double over the data that it keeps, merge; flags queries of too many, which
-//                alone go on
+//   screened     [f32, with a tolerance, what skips_data() says] the queries of which a screen may
+//                leave out most data: a list, a screen of all data, the moments in double over the
+//                data that it keeps, merge; flags queries of too many, which go on with the others
 //   tensor       [where moments_kernel() is a tensor kernel] the queries that are fit for it: a
 //                list, a pass over the data, merge; flags those that need more
 //   moments      all others: a pass in T's precision by direct_kernel(), merge: log-density, score,
@@ -291,8 +291,8 @@ class SubBatch {
       listed = Listed::kFlagged;
     }
     if (methods_.window > 0) {
-      survivors(Listed::kAll);
-      compact(kOverflow | kSecondPass);
+      screened();
+      compact(kDeclined | kOverflow | kSecondPass);
       listed = Listed::kFlagged;
     }
     if (methods_.tensor) {
@@ -304,20 +304,29 @@ class SubBatch {
     if (kSingle) {
       compact(kRefine);
       if (workspace_.screen.queries != nullptr) {
-        survivors(Listed::kFlagged);
+        survivors(0);
         compact(kOverflow);
       }
       moments(Listed::kFlagged, Precision::kDouble);
     }
   }
 
-  // Flags those that are left to do. All queries: by the tolerance; a list: as the promise asks.
-  void survivors(Listed listed) const {
+  // The queries of which a screen may leave out most data.
+  void screened() const {
     if constexpr (kSingle) {
-      const bool all = listed == Listed::kAll;
-      ScreenArguments arguments = {pass(listed), screen_data_, workspace_.screen, 0, data_.n};
-      if (all) {
-        arguments.window = methods_.window;
+      launch_screen_choice(pass(Listed::kAll), methods_.window, workspace_.results.flags, stream_);
+      compact(kChosen);
+      survivors(methods_.window);
+    }
+  }
+
+  // The queries that are listed; flags those that are left to do. window > 0: by the tolerance, and
+  // says so; 0: as the promise asks.
+  void survivors(double window) const {
+    if constexpr (kSingle) {
+      ScreenArguments arguments = {pass(Listed::kFlagged), screen_data_, workspace_.screen, window,
+                                   data_.n};
+      if (window > 0) {
         arguments.most = static_cast<std::int64_t>(kMostSurviving * static_cast<double>(data_.n));
       }
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
@@ -325,8 +334,8 @@ class SubBatch {
       launch_survivors(arguments, visibility_, count_, stream_);
       launch_merge_moments(arguments.pass, count_, Precision::kSurvivors, TensorMerge{}, outputs_,
                            workspace_.results, stream_);
-      if (all) {
-        launch_survivors_report(arguments, workspace_.results.flags, outputs_.evaluated,
+      if (window > 0) {
+        launch_survivors_report(arguments, count_, workspace_.results.flags, outputs_.evaluated,
                                 outputs_.method, stream_);
       }
     }
@@ -372,7 +381,7 @@ class SubBatch {
       launch_list(launch_sort(order, count_, kBoxKeyBits, stream_), count_, kDeclinedKey,
                   workspace_.list, workspace_.list_size, stream_);
     } else {
-      compact(kBoxed);
+      compact(kChosen);
     }
     set_pass(Listed::kFlagged);
     run_box_sums(arguments, precision, count_, stream_);
@@ -380,12 +389,13 @@ class SubBatch {
                          workspace_.results, stream_);
   }
 
+  // Of queries that go through the screen, survivors() says what became of them.
   void report() const {
     if (methods_.boxes) {
       launch_box_report(count_, data_.n, workspace_.boxes.evaluated, workspace_.results.flags,
                         kDeclined | kFar | kSecondPass, outputs_.evaluated, outputs_.method,
                         stream_);
-    } else if (methods_.window == 0) {  // else survivors() does
+    } else {
       launch_dense_report(count_, data_.n, outputs_.evaluated, outputs_.method, stream_);
     }
   }

@@ -9,6 +9,7 @@
 #include "kde/kde_choice_cuda.h"
 #include "kde/kde_detection.h"
 #include "kde/kde_half_rows_cuda.cuh"
+#include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
 #include "kde/kde_survivors_cuda.cuh"
 
@@ -192,6 +193,32 @@ __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads)
   arguments.screen.queries[slot.slot] = query;
 }
 
+// What a screen of all data cannot leave out, from their mean and variance alone: where the root
+// mean squared distance of the data from the query is within the window, half of them or so are,
+// and more survive than pays. Of data with weights that says nothing.
+__global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePolicy::kBlocks)
+    kde_screen_choice_kernel(const __grid_constant__ PassArguments<float> pass, double window,
+                             std::uint8_t* flags) {
+  const DataView<float>& data = pass.data;
+  Slot slot;
+  if (!find_slot(pass.queries, slot)) {
+    return;
+  }
+  const QueryState& state = pass.queries.states[slot.query];
+  const float* const x = pass.queries.x + slot.query * data.pitch;
+  const double spread = state.scale * state.scale;
+  double away = 0;  // the mean squared distance
+  for (std::int64_t column = slot.lane; column < data.d; column += 32) {
+    const double offset = fma(-state.scale, data.mean[column], static_cast<double>(x[column]));
+    away = fma(offset, offset, fma(spread, data.variance[column], away));
+  }
+  away = warp_sum(away);
+  if (slot.lane == 0) {
+    const bool covered = data.weight_factors == nullptr && state.rate * away <= window;
+    flags[slot.query] = covered ? kDeclined : kChosen;
+  }
+}
+
 }  // namespace
 
 double screen_unit(double range) {
@@ -211,6 +238,13 @@ void launch_screen_queries(const ScreenArguments& arguments, std::int64_t most, 
   static_assert(MergePolicy::kThreads == ScreenPreparePolicy::kThreads);
   cuda_launch("kde_screen_queries_kernel", kde_screen_queries_kernel, merge_blocks(most),
               MergePolicy::kThreads, 0, stream, arguments);
+}
+
+void launch_screen_choice(const PassArguments<float>& pass, double window, std::uint8_t* flags,
+                          void* stream) {
+  cuda_launch("kde_screen_choice_kernel", kde_screen_choice_kernel,
+              merge_blocks(pass.queries.count), MergePolicy::kThreads, 0, stream, pass, window,
+              flags);
 }
 
 }  // namespace scf::kde
