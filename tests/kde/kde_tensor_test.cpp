@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "kde_accuracy_problems.h"
+#include "support/compare.h"
 #include "support/kde_call.h"
 #include "support/kde_data.h"
 #include "support/kde_promise.h"
@@ -42,6 +43,22 @@ KdeResults<float> evaluate_directly(const Context& context, KdeProblem<float> pr
   std::iota(problem.labels.begin(), problem.labels.end(), 0);
   problem.query_labels.assign(static_cast<std::size_t>(problem.m), SCF_KDE_ANY_LABEL);
   return evaluate(context, problem, wanted);
+}
+
+// The scores of the same data in double, rounded.
+KdeResults<float> evaluate_in_double(const Context& context, const KdeProblem<float>& problem) {
+  KdeProblem<double> wide;
+  wide.n = problem.n;
+  wide.m = problem.m;
+  wide.d = problem.d;
+  wide.bandwidth = problem.bandwidth;
+  wide.data.assign(problem.data.begin(), problem.data.end());
+  wide.queries.assign(problem.queries.begin(), problem.queries.end());
+  KdeResults<float> rounded;
+  for (const double s : evaluate(context, wide, kScores).score) {
+    rounded.score.push_back(static_cast<float>(s));
+  }
+  return rounded;
 }
 
 // Queries whose score is not, bit for bit, that of the kernels of direct differences.
@@ -83,6 +100,36 @@ TEST_P(KdeTensor, EverySizeServesMostQueriesAndKeepsThePromise) {
           *std::max_element(density.log_density.begin(), density.log_density.end());
       EXPECT_TRUE(std::isfinite(largest));
     }
+  }
+}
+
+// Two clusters so far apart that no query is fit for a tensor kernel: direct differences in single
+// precision without weights, skips and labels, which give the bits of those with all of them, and
+// not those of double.
+TEST_P(KdeTensor, DirectDifferencesServeWhatIsNotFit) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {1, 2, 3, 4, 5, 40, 72}) {
+    auto problem = around_data({161, 37, d}, 1.5);
+    const float apart = d <= 64 ? 60 : 330;  // 40 and 220 bandwidths
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      problem.data[static_cast<std::size_t>(k * d)] += k % 2 == 0 ? apart : -apart;
+    }
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      problem.queries[static_cast<std::size_t>(i * d)] += i % 2 == 0 ? apart : -apart;
+    }
+    SCOPED_TRACE(describe(problem));
+    for (const OutputSet& wanted : {kScores, kScores | Output::kDenoised}) {
+      const auto results = evaluate(context, problem, wanted);
+      EXPECT_TRUE(keeps_promise(problem, results));
+      const auto direct = evaluate_directly(context, problem, wanted);
+      EXPECT_EQ(count_other_scores(problem, results, direct), 0);
+      EXPECT_TRUE(same_bits(results.log_density, direct.log_density));
+      EXPECT_GT(count_other_scores(problem, results, evaluate_in_double(context, problem)),
+                problem.m / 2);
+    }
+    const auto density = evaluate(context, problem, Output::kLogDensity);
+    EXPECT_TRUE(
+        same_bits(density.log_density, evaluate_directly(context, problem, kScores).log_density));
   }
 }
 
