@@ -4,12 +4,12 @@
 //   kernel           data                                        d           queries a warp
 //   kSmallTensor     f32, no weight below 2^-60 of the largest   1 to 3      32
 //   kTensor          f32                                         4 to 64     32; 16 from 33 on
-//   kStreamedTensor  f32, no weights                             65 to 4096  16
+//   kStreamedTensor  f32                                         65 to 4096  16
 //   kSmall           all that is left                            1 to 4
 //   kTiled                                                       from 5 on
 //
-// The streamed kernel leaves no data out and sums no squares. Where queries have labels, tensor
-// kernels take data whose labels have tiles of their own.
+// Where queries have labels, tensor kernels take data whose labels have tiles of their own, which
+// those of the streamed kernel never have.
 //
 // A tensor kernel takes of a batch the queries that is_fit() accepts. Those that are not, and those
 // that its estimate of the error rejects (kde_tensor_detection.h), are a list for direct_kernel().
@@ -32,18 +32,12 @@ inline constexpr std::int64_t kSmallDimensions = 4;
 // take part in sums alone: of none that is smaller could the product with p be relied on.
 inline constexpr int kLeastSmallTensorWeight = -60;
 
-// What the rule asks of a dataset, and of a request.
+// What the rule asks of a dataset; of a request, whether queries have labels.
 struct DataTraits {
   std::int64_t d = 0;
-  bool single = false;    // f32
-  bool weighted = false;  // has weights
-  bool light = false;     // some weight is less than 2^kLeastSmallTensorWeight, and not 0
-  bool class_tiles = false;
-};
-struct RequestTraits {
-  bool skips = false;
-  bool labels = false;
-  bool squares = false;  // sum p^2, for the sample size
+  bool single = false;       // f32
+  bool light = false;        // some weight is less than 2^kLeastSmallTensorWeight, and not 0
+  bool class_tiles = false;  // labels have tiles of their own
 };
 
 [[nodiscard]] SCF_HOST_DEVICE constexpr bool is_tensor(MomentsKernel kernel) {
@@ -63,16 +57,12 @@ struct RequestTraits {
                                      : direct_kernel(d);
 }
 
-// Data are held for what this gives of the plainest request.
-[[nodiscard]] constexpr MomentsKernel moments_kernel(const DataTraits& data,
-                                                     const RequestTraits& request) {
+// Data are held for what this gives without labels of queries.
+[[nodiscard]] constexpr MomentsKernel moments_kernel(const DataTraits& data, bool labels) {
   const MomentsKernel tensor = tensor_kernel(data.d);
-  const bool general = data.weighted || request.skips || request.squares;
-  const bool serves = tensor == MomentsKernel::kSmallTensor
-                          ? !data.light
-                          : tensor != MomentsKernel::kStreamedTensor || !general;
-  const bool seen = !request.labels || data.class_tiles;
-  return data.single && serves && seen ? tensor : direct_kernel(data.d);
+  const bool weighs = tensor != MomentsKernel::kSmallTensor || !data.light;
+  const bool sees = !labels || data.class_tiles;
+  return data.single && weighs && sees ? tensor : direct_kernel(data.d);
 }
 
 // Coordinates that kTensor's instantiation for d dimensions is compiled for, and the queries of a

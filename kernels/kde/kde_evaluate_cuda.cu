@@ -91,9 +91,8 @@ bool wants_top(const Outputs<T>& outputs) {
 // Whether a tensor kernel is to give what the first pass gives; then each query is judged.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
-  const RequestTraits request = {queries.skip != nullptr, queries.labels != nullptr,
-                                 outputs.effective_sample_size != nullptr};
-  return wants_moments(outputs) && is_tensor(moments_kernel(kde.traits(), request));
+  return wants_moments(outputs) &&
+         is_tensor(moments_kernel(kde.traits(), queries.labels != nullptr));
 }
 
 // Whether boxes are to be tried, for the outputs of the first pass.

@@ -513,7 +513,6 @@ DataTraits traits_of(const DataView<T>& view, const HostClasses<T>& host) {
   DataTraits traits;
   traits.d = view.d;
   traits.single = sizeof(T) == sizeof(float);
-  traits.weighted = view.weight_factors != nullptr;
   const std::vector<T>& exponents = host.exponents();
   traits.light = std::any_of(exponents.begin(), exponents.end(), [](T exponent) {
     return !std::isinf(exponent) && exponent < kLeastSmallTensorWeight;
@@ -533,7 +532,7 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   const std::vector<double> found = to_host(squares.data(), 2, stream);
   tensor.radius = std::sqrt(found[0]);
   tensor.range = std::sqrt(found[1]);
-  const MomentsKernel kernel = moments_kernel(traits, RequestTraits{});
+  const MomentsKernel kernel = moments_kernel(traits, /*labels=*/false);
   if (!is_tensor(kernel)) {
     return tensor;
   }
@@ -546,7 +545,7 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   tensor.places = arrays.tensor_places.data();
   tensor.class_tiles = arrays.tensor_class_tiles.data();
   std::vector<float> log_weights;
-  if (traits.weighted && kernel != MomentsKernel::kSmallTensor) {
+  if (view.weight_factors != nullptr && kernel != MomentsKernel::kSmallTensor) {
     log_weights.resize(static_cast<std::size_t>(padded_rows(rows.rows)));
     for (std::size_t row = 0; row < log_weights.size(); ++row) {
       const std::int64_t datum =

@@ -490,11 +490,13 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
   std::int64_t query[2];
   const std::uint16_t* operand[2];
+  SampledQuery sampled[2];
   float largest[2] = {kBelowAll, kBelowAll};
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    sampled[half] = SampledQuery(arguments.queries.states[query[half]]);
     operand[half] = arguments.queries.operands + query[half] * 2 * columns + lane % 4 * 2;
   }
   const auto pair_at = [](const std::uint16_t* from) {
@@ -518,9 +520,14 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     }
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-      const bool inside = datum + i / 4 * 8 + lane % 4 * 2 + i % 2 < pass.data.n;
+      const std::int64_t own = datum + i / 4 * 8 + lane % 4 * 2 + i % 2;
       const int half = i % 4 / 2;
-      largest[half] = fmaxf(largest[half], inside ? e[i / 4][i % 4] : kBelowAll);
+      if (own < pass.data.n) {
+        const float* const weights = arguments.data.log_weights;
+        largest[half] = fmaxf(
+            largest[half],
+            sampled[half].level_of(e[i / 4][i % 4], weights == nullptr ? 0 : weights[own], own));
+      }
     }
   }
 #pragma unroll
