@@ -6,9 +6,9 @@
 #include <cstdint>
 
 #include "common/memory.h"
+#include "kde/kde_choice_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_launch_cuda.h"
-#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -24,13 +24,12 @@ inline ChunkPlan chunk_plan(std::int64_t n, std::int64_t d) {
   constexpr std::int64_t kTiledLength = 512;
   constexpr std::int64_t kTiledChunks = 32;
   constexpr std::int64_t kVectorElements = 131072;  // of a query's partial vectors, about
-  const bool small = d <= kSmallDimensions;
+  const bool small = direct_kernel(d) == MomentsKernel::kSmall;
   const std::int64_t most =
       small ? kMaxChunks : std::clamp<std::int64_t>(kVectorElements / d, 4, kTiledChunks);
   const std::int64_t least = small ? kSmallLength : kTiledLength;
   const std::int64_t wanted = std::max(least, (n + most - 1) / most);
-  const auto length = static_cast<std::int64_t>(
-      round_up(static_cast<std::size_t>(wanted), static_cast<std::size_t>(kPaddedRows)));
+  const std::int64_t length = padded_rows(wanted);
   return {length, static_cast<int>((n + length - 1) / length)};
 }
 
@@ -62,7 +61,7 @@ std::int64_t sub_batch_size(const DataView<T>& data, const ChunkPlan& plan, std:
   const std::int64_t a_query = plan.chunks * a_chunk +
                                4 * static_cast<std::int64_t>(sizeof(T)) * data.pitch + 128 +
                                needs.query_bytes;
-  const std::int64_t bytes = is_streamed(data.d) && data.d <= kStreamedDimensions
+  const std::int64_t bytes = tensor_kernel(data.d) == MomentsKernel::kStreamedTensor
                                  ? SubBatchPolicy::kStreamedBytes
                                  : SubBatchPolicy::kBytes;
   const std::int64_t fits = bytes / a_query / SubBatchPolicy::kStep;
@@ -100,11 +99,11 @@ PreparedQueries<T> take_queries(Arena& arena, std::int64_t count, std::int64_t p
   return prepared;
 }
 
-// Runs the moments pass in the precision asked for; the choice of kernel depends on d alone.
+// Runs the moments pass by direct differences, in the precision asked for.
 template <class T>
 void run_moments(const PassArguments<T>& pass, Precision precision, Visibility visibility,
                  std::int64_t most, void* stream) {
-  const bool small = pass.data.d <= kSmallDimensions;
+  const bool small = direct_kernel(pass.data.d) == MomentsKernel::kSmall;
   if constexpr (sizeof(T) == sizeof(float)) {
     if (precision == Precision::kSingle) {
       return small ? launch_small_moments_single(pass, visibility, most, stream)

@@ -343,7 +343,7 @@ __device__ QueryFlag choose(const BoxArguments<T>& arguments, const BoxWarp<T, C
     leaves += __popc(bits);
     return leaves <= most;
   });
-  return leaves <= most ? kBoxed : kDeclined;
+  return leaves <= most ? kChosen : kDeclined;
 }
 
 template <class T, class C, int D>
@@ -361,11 +361,11 @@ __global__ void __launch_bounds__(BoxPolicy::kThreads, BoxBlocks<C, D>::kChoice)
   }
   arguments.flags[slot.query] = flag;
   arguments.queries[slot.query] = chosen;
-  if (flag != kBoxed) {
+  if (flag != kChosen) {
     arguments.evaluated[slot.query] = -1;
   }
   if (arguments.keys != nullptr) {
-    arguments.keys[slot.query] = flag == kBoxed ? warp.key() : kDeclinedKey;
+    arguments.keys[slot.query] = flag == kChosen ? warp.key() : kDeclinedKey;
     arguments.values[slot.query] = slot.query;
   }
 }

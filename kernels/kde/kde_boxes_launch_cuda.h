@@ -22,7 +22,7 @@ struct BoxArguments {
   BoxView<T> boxes;
   double log2_tolerance;
   BoxQuery* queries;
-  std::uint8_t* flags;            // kBoxed, kDeclined; in single precision also kRefine
+  std::uint8_t* flags;            // kChosen, kDeclined; in single precision also kRefine
   std::int64_t* evaluated;        // data that were summed; -1: declined
   std::uint64_t* keys = nullptr;  // of an order of the queries, declined last; or null
   std::int64_t* values = nullptr;

@@ -6,6 +6,7 @@
 
 #include "kde/kde.h"
 #include "kde/kde_boxes_cuda.h"
+#include "kde/kde_choice_cuda.h"
 #include "kde/kde_draw.h"
 #include "kde/kde_survivors_layout.h"
 #include "kde/kde_tensor_layout.h"
@@ -51,14 +52,16 @@ struct CudaKdeArrays;
 template <class T>
 class CudaKde {
  public:
-  CudaKde(int device, const DataView<T>& view, const TensorData& tensor, const BoxView<T>& boxes,
-          const ScreenData& screen, const DrawView& draws,
+  CudaKde(int device, const DataView<T>& view, const DataTraits& traits, const TensorData& tensor,
+          const BoxView<T>& boxes, const ScreenData& screen, const DrawView& draws,
           std::unique_ptr<CudaKdeArrays<T>> arrays);
   ~CudaKde();
   CudaKde(const CudaKde&) = delete;
   CudaKde& operator=(const CudaKde&) = delete;
 
   [[nodiscard]] const DataView<T>& view() const noexcept { return view_; }
+  // What the choice of kernels knows of the data.
+  [[nodiscard]] const DataTraits& traits() const noexcept { return traits_; }
   // The same data for the tensor kernels, where they are held for those.
   [[nodiscard]] const TensorData& tensor() const noexcept { return tensor_; }
   // What evaluations with a tolerance skip data by; null where there is no index.
@@ -73,6 +76,7 @@ class CudaKde {
  private:
   int device_;
   DataView<T> view_;
+  DataTraits traits_;
   TensorData tensor_;
   BoxView<T> boxes_;
   ScreenData screen_;

@@ -6,15 +6,14 @@
 //   boxes        [with a tolerance and an index, d <= 6] the queries of which boxes leave out most
 //                data: choice, a list, sums, merge, [f32] in double those that need it; the other
 //                steps are for the rest
-//   screened     [f32, with a tolerance, what skips_data() says] a screen of all data, the moments
-//                in double over the data that it keeps, merge; flags queries of too many, which
-//                alone go on
-//   tensor       [f32, what uses_tensor() says] the queries that are fit for the tensor kernels: a
+//   screened     [f32, with a tolerance, what skips_data() says] the queries of which a screen may
+//                leave out most data: a list, a screen of all data, the moments in double over the
+//                data that it keeps, merge; flags queries of too many, which go on with the others
+//   tensor       [where moments_kernel() is a tensor kernel] the queries that are fit for it: a
 //                list, a pass over the data, merge; flags those that need more
-//   moments      all others: a pass in T's precision, small kernel (d <= kSmallDimensions) or
-//   tiled,
-//                merge: log-density, score, denoiser, divergence, sample size; flags [f32] queries
-//                whose result does not keep the promise
+//   moments      all others: a pass in T's precision by direct_kernel(), merge: log-density, score,
+//                denoiser, divergence, sample size; flags [f32] queries whose result does not keep
+//                the promise
 //   survivors    [f32] those: a list, a screen of all data, the moments in double over the data
 //                that it keeps, merge; flags queries of too many, for which a list and a pass in
 //                double over all data
@@ -33,10 +32,10 @@
 #include "common/cuda_check.cuh"
 #include "kde/kde_batch_cuda.h"
 #include "kde/kde_boxes_launch_cuda.h"
+#include "kde/kde_choice_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
-#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 namespace {
@@ -89,14 +88,11 @@ bool wants_top(const Outputs<T>& outputs) {
   return outputs.top > 0 && (outputs.top_indices != nullptr || outputs.top_weights != nullptr);
 }
 
-// Whether the tensor kernels can give all that the first pass is to give; then each query is
-// judged. The streamed one leaves no data out and gives no sample sizes.
+// Whether a tensor kernel is to give what the first pass gives; then each query is judged.
 template <class T>
 bool uses_tensor(const CudaKde<T>& kde, const Queries<T>& queries, const Outputs<T>& outputs) {
-  const bool general = queries.skip != nullptr || outputs.effective_sample_size != nullptr;
-  return kde.tensor().tiles != nullptr && wants_moments(outputs) &&
-         !(general && is_streamed(kde.view().d)) &&
-         (queries.labels == nullptr || kde.tensor().class_tiles != nullptr);
+  return wants_moments(outputs) &&
+         is_tensor(moments_kernel(kde.traits(), queries.labels != nullptr));
 }
 
 // Whether boxes are to be tried, for the outputs of the first pass.
@@ -294,8 +290,8 @@ class SubBatch {
       listed = Listed::kFlagged;
     }
     if (methods_.window > 0) {
-      survivors(Listed::kAll);
-      compact(kOverflow | kSecondPass);
+      screened();
+      compact(kDeclined | kOverflow | kSecondPass);
       listed = Listed::kFlagged;
     }
     if (methods_.tensor) {
@@ -307,20 +303,29 @@ class SubBatch {
     if (kSingle) {
       compact(kRefine);
       if (workspace_.screen.queries != nullptr) {
-        survivors(Listed::kFlagged);
+        survivors(0);
         compact(kOverflow);
       }
       moments(Listed::kFlagged, Precision::kDouble);
     }
   }
 
-  // Flags those that are left to do. All queries: by the tolerance; a list: as the promise asks.
-  void survivors(Listed listed) const {
+  // The queries of which a screen may leave out most data.
+  void screened() const {
     if constexpr (kSingle) {
-      const bool all = listed == Listed::kAll;
-      ScreenArguments arguments = {pass(listed), screen_data_, workspace_.screen, 0, data_.n};
-      if (all) {
-        arguments.window = methods_.window;
+      launch_screen_choice(pass(Listed::kAll), methods_.window, workspace_.results.flags, stream_);
+      compact(kChosen);
+      survivors(methods_.window);
+    }
+  }
+
+  // The queries that are listed; flags those that are left to do. window > 0: by the tolerance, and
+  // says so; 0: as the promise asks.
+  void survivors(double window) const {
+    if constexpr (kSingle) {
+      ScreenArguments arguments = {pass(Listed::kFlagged), screen_data_, workspace_.screen, window,
+                                   data_.n};
+      if (window > 0) {
         arguments.most = static_cast<std::int64_t>(kMostSurviving * static_cast<double>(data_.n));
       }
       double* const vectors = wants_vectors(outputs_) ? workspace_.partials.vectors : nullptr;
@@ -328,8 +333,8 @@ class SubBatch {
       launch_survivors(arguments, visibility_, count_, stream_);
       launch_merge_moments(arguments.pass, count_, Precision::kSurvivors, TensorMerge{}, outputs_,
                            workspace_.results, stream_);
-      if (all) {
-        launch_survivors_report(arguments, workspace_.results.flags, outputs_.evaluated,
+      if (window > 0) {
+        launch_survivors_report(arguments, count_, workspace_.results.flags, outputs_.evaluated,
                                 outputs_.method, stream_);
       }
     }
@@ -375,7 +380,7 @@ class SubBatch {
       launch_list(launch_sort(order, count_, kBoxKeyBits, stream_), count_, kDeclinedKey,
                   workspace_.list, workspace_.list_size, stream_);
     } else {
-      compact(kBoxed);
+      compact(kChosen);
     }
     set_pass(Listed::kFlagged);
     run_box_sums(arguments, precision, count_, stream_);
@@ -383,12 +388,13 @@ class SubBatch {
                          workspace_.results, stream_);
   }
 
+  // Of queries that go through the screen, survivors() says what became of them.
   void report() const {
     if (methods_.boxes) {
       launch_box_report(count_, data_.n, workspace_.boxes.evaluated, workspace_.results.flags,
                         kDeclined | kFar | kSecondPass, outputs_.evaluated, outputs_.method,
                         stream_);
-    } else if (methods_.window == 0) {  // else survivors() does
+    } else {
       launch_dense_report(count_, data_.n, outputs_.evaluated, outputs_.method, stream_);
     }
   }

@@ -70,7 +70,7 @@ enum QueryFlag : std::uint8_t {
   kFar = 4,         // exponents are too large; in double only
   kTensor = 8,      // fit for the tensor kernels
   kDirect = 16,     // not fit for them, or they did not keep the promise
-  kBoxed = 32,      // to be summed by boxes
+  kChosen = 32,     // to be summed by boxes, or to go through the screen with a tolerance
   kDeclined = 64,   // not to be
   kOverflow = 128,  // too many survivors, or none were looked for
 };

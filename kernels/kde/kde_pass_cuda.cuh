@@ -97,9 +97,6 @@ struct PassArguments {
   std::int64_t chunk_length;  // a multiple of kPaddedRows
 };
 
-// Up to this d the kernel that keeps a query in registers computes the moments.
-constexpr std::int64_t kSmallDimensions = 4;
-
 constexpr int kMaxChunks = 64;
 
 // ---- Scalars ------------------------------------------------------------------------------------

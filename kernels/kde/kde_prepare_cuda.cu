@@ -1,7 +1,7 @@
 // Prepares a dataset for the CUDA kernels: padded rows, bounds and moments, split weights, class
 // totals.
 //
-// data [n, ld] -> rows [round_up(n, kPaddedRows), pitch], pitch = d rounded up to 16 bytes. One
+// data [n, ld] -> rows [padded_rows(n), pitch], pitch = d rounded up to 16 bytes. One
 // read and one write of the data, and one more read for each column's bounds and moments. Weights
 // and labels, n elements each, are checked and totalled on the host, once, in long double: the
 // totals enter every log-density.
@@ -16,11 +16,10 @@
 
 #include "common/cuda_check.cuh"
 #include "kde/kde_boxes_build_cuda.h"
+#include "kde/kde_choice_cuda.h"
 #include "kde/kde_cuda.h"
 #include "kde/kde_survivors_launch_cuda.h"
 #include "kde/kde_tensor_launch_cuda.h"
-#include "kde/kde_tensor_small_layout.h"
-#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -80,11 +79,12 @@ struct CudaKdeArrays {
 };
 
 template <class T>
-CudaKde<T>::CudaKde(int device, const DataView<T>& view, const TensorData& tensor,
-                    const BoxView<T>& boxes, const ScreenData& screen, const DrawView& draws,
-                    std::unique_ptr<CudaKdeArrays<T>> arrays)
+CudaKde<T>::CudaKde(int device, const DataView<T>& view, const DataTraits& traits,
+                    const TensorData& tensor, const BoxView<T>& boxes, const ScreenData& screen,
+                    const DrawView& draws, std::unique_ptr<CudaKdeArrays<T>> arrays)
     : device_(device),
       view_(view),
+      traits_(traits),
       tensor_(tensor),
       boxes_(boxes),
       screen_(screen),
@@ -269,7 +269,7 @@ class HostClasses {
   }
 
   void pad() {
-    const auto rows = round_up(static_cast<std::size_t>(n_), kPaddedRows);
+    const auto rows = static_cast<std::size_t>(padded_rows(n_));
     if (!factors_.empty()) {
       exponents_.resize(rows, 0);
       factors_.resize(rows, 1);
@@ -399,8 +399,7 @@ class HostClasses {
 template <class T>
 DeviceArray<T> lay_out(const CudaContext& context, const Dataset<T>& data, std::int64_t pitch,
                        void* stream) {
-  const auto rows =
-      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(data.n), kPaddedRows));
+  const std::int64_t rows = padded_rows(data.n);
   DeviceArray<T> padded(context.allocator(), rows * pitch, stream);
   DeviceArray<unsigned long long> first_bad(context.allocator(), 1, stream);
   const std::vector<unsigned long long> none{kNoElement};
@@ -492,7 +491,7 @@ TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
     return rows;
   }
   rows.rows = tiles * kTensorTile;
-  rows.sources.assign(round_up(static_cast<std::size_t>(rows.rows), kPaddedRows), -1);
+  rows.sources.assign(static_cast<std::size_t>(padded_rows(rows.rows)), -1);
   rows.class_tiles.push_back(0);
   std::vector<std::int64_t> next;
   for (const std::int64_t size : sizes) {
@@ -508,11 +507,24 @@ TensorRows tensor_rows(const HostClasses<float>& host, std::int64_t n) {
   return rows;
 }
 
-// The data once more, for the tensor kernels where they are fit for them, and in any case how far
-// they lie from their mean; view has its summaries.
+// All but whether labels have tiles of their own, which comes of laying data out.
+template <class T>
+DataTraits traits_of(const DataView<T>& view, const HostClasses<T>& host) {
+  DataTraits traits;
+  traits.d = view.d;
+  traits.single = sizeof(T) == sizeof(float);
+  const std::vector<T>& exponents = host.exponents();
+  traits.light = std::any_of(exponents.begin(), exponents.end(), [](T exponent) {
+    return !std::isinf(exponent) && exponent < kLeastSmallTensorWeight;
+  });
+  return traits;
+}
+
+// The data once more, for the tensor kernel that takes the plainest requests, if one does, and in
+// any case how far they lie from their mean; view has its summaries.
 TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& view,
-                          const HostClasses<float>& host, CudaKdeArrays<float>& arrays,
-                          void* stream) {
+                          const DataTraits& traits, const HostClasses<float>& host,
+                          CudaKdeArrays<float>& arrays, void* stream) {
   TensorData tensor;
   const AllocatorCallbacks& allocator = context.allocator();
   const DeviceArray<double> squares(allocator, 2, stream);
@@ -520,17 +532,12 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   const std::vector<double> found = to_host(squares.data(), 2, stream);
   tensor.radius = std::sqrt(found[0]);
   tensor.range = std::sqrt(found[1]);
-  const std::vector<float>& exponents = host.exponents();
-  const bool small = view.d <= kSmallTensorDimensions;
-  const bool fit = std::all_of(exponents.begin(), exponents.end(), [](float exponent) {
-    return std::isinf(exponent) || exponent >= kLeastSmallTensorWeight;
-  });
-  const bool streamed = is_streamed(view.d);
-  if (view.d > kStreamedDimensions || (small && !fit) ||
-      (streamed && view.weight_factors != nullptr)) {
+  const MomentsKernel kernel = moments_kernel(traits, /*labels=*/false);
+  if (!is_tensor(kernel)) {
     return tensor;
   }
-  const TensorRows rows = streamed ? TensorRows{view.n, {}, {}, {}} : tensor_rows(host, view.n);
+  const TensorRows rows = kernel == MomentsKernel::kStreamedTensor ? TensorRows{view.n, {}, {}, {}}
+                                                                   : tensor_rows(host, view.n);
   tensor.rows = rows.rows;
   const DeviceArray<std::int64_t> sources = to_device(allocator, rows.sources, stream);
   arrays.tensor_places = to_device(allocator, rows.places, stream);
@@ -538,14 +545,14 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   tensor.places = arrays.tensor_places.data();
   tensor.class_tiles = arrays.tensor_class_tiles.data();
   std::vector<float> log_weights;
-  if (view.weight_factors != nullptr && !small) {
-    log_weights.resize(round_up(static_cast<std::size_t>(rows.rows), kPaddedRows));
+  if (view.weight_factors != nullptr && kernel != MomentsKernel::kSmallTensor) {
+    log_weights.resize(static_cast<std::size_t>(padded_rows(rows.rows)));
     for (std::size_t row = 0; row < log_weights.size(); ++row) {
       const std::int64_t datum =
           rows.sources.empty() ? static_cast<std::int64_t>(row) : rows.sources[row];
       if (datum >= 0 && datum < view.n) {
         const auto at = static_cast<std::size_t>(datum);
-        log_weights[row] = static_cast<float>(static_cast<double>(exponents[at]) +
+        log_weights[row] = static_cast<float>(static_cast<double>(host.exponents()[at]) +
                                               std::log2(static_cast<double>(host.factors()[at])));
       }
     }
@@ -561,8 +568,8 @@ TensorData lay_out_tensor(const CudaContext& context, const DataView<float>& vie
   return tensor;
 }
 TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>& /*view*/,
-                          const HostClasses<double>& /*host*/, CudaKdeArrays<double>& /*arrays*/,
-                          void* /*stream*/) {
+                          const DataTraits& /*traits*/, const HostClasses<double>& /*host*/,
+                          CudaKdeArrays<double>& /*arrays*/, void* /*stream*/) {
   return {};
 }
 
@@ -570,8 +577,7 @@ TensorData lay_out_tensor(const CudaContext& /*context*/, const DataView<double>
 ScreenData lay_out_screen(const CudaContext& context, const DataView<float>& view, double range,
                           CudaKdeArrays<float>& arrays, void* stream) {
   const AllocatorCallbacks& allocator = context.allocator();
-  const auto rows =
-      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(view.n), kPaddedRows));
+  const std::int64_t rows = padded_rows(view.n);
   ScreenData screen;
   screen.unit = screen_unit(range);
   screen.columns = screen_columns(view.d);
@@ -631,7 +637,9 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   view.totals = arrays->totals.data();
   const DrawView draws = upload_draws(allocator, host, data.n, *arrays, stream);
   summarise(context, view, *arrays, stream);
-  const TensorData tensor = lay_out_tensor(context, view, host, *arrays, stream);
+  DataTraits traits = traits_of(view, host);
+  const TensorData tensor = lay_out_tensor(context, view, traits, host, *arrays, stream);
+  traits.class_tiles = tensor.class_tiles != nullptr;
   BoxView<T> boxes;
   if (data.index == Index::kBuilt && data.d <= BoxLayout::kMostDimensions) {
     boxes = build_boxes(context, view, host.seen(), to_host(view.lower, data.d, stream),
@@ -641,8 +649,8 @@ std::shared_ptr<const CudaKde<T>> kde_prepare_cuda(const CudaContext& context,
   screen.indexed = data.index != Index::kNone;
   cuda_stream_synchronize(stream);
   arrays->outlive_stream();
-  return std::make_shared<const CudaKde<T>>(context.device(), view, tensor, boxes, screen, draws,
-                                            std::move(arrays));
+  return std::make_shared<const CudaKde<T>>(context.device(), view, traits, tensor, boxes, screen,
+                                            draws, std::move(arrays));
 }
 
 template class CudaKde<float>;

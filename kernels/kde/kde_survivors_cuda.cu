@@ -591,14 +591,14 @@ double screen_window(std::int64_t n, double tolerance) {
   return std::log2(static_cast<double>(n)) - std::log2(tolerance) + kSpare;
 }
 
-void launch_survivors_report(const ScreenArguments& arguments, const std::uint8_t* flags,
-                             std::int64_t* evaluated, std::int32_t* method, void* stream) {
+void launch_survivors_report(const ScreenArguments& arguments, std::int64_t most,
+                             const std::uint8_t* flags, std::int64_t* evaluated,
+                             std::int32_t* method, void* stream) {
   if (evaluated == nullptr && method == nullptr) {
     return;
   }
-  cuda_launch("kde_survivors_report_kernel", kde_survivors_report_kernel,
-              merge_blocks(arguments.pass.queries.count), SurvivorsPolicy::kThreads, 0, stream,
-              arguments, flags, evaluated, method);
+  cuda_launch("kde_survivors_report_kernel", kde_survivors_report_kernel, merge_blocks(most),
+              SurvivorsPolicy::kThreads, 0, stream, arguments, flags, evaluated, method);
 }
 
 }  // namespace scf::kde

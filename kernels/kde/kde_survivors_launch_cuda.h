@@ -52,6 +52,11 @@ void launch_screen_layout(const DataView<float>& data, double unit, std::uint16_
 
 void launch_screen_queries(const ScreenArguments& arguments, std::int64_t most, void* stream);
 
+// Flags all queries of a pass: kChosen, or kDeclined where as many data lie within `window` log2
+// units of the query itself that the screen would leave out too few.
+void launch_screen_choice(const PassArguments<float>& pass, double window, std::uint8_t* flags,
+                          void* stream);
+
 // ---- kde_survivors_cuda.cu ----------------------------------------------------------------------
 
 // Finds the survivors of the queries of a list, and leaves the partial results of a moments pass in
@@ -59,9 +64,10 @@ void launch_screen_queries(const ScreenArguments& arguments, std::int64_t most, 
 void launch_survivors(const ScreenArguments& arguments, Visibility visibility, std::int64_t most,
                       void* stream);
 
-// Says of all queries of a pass how many data were summed, after the merge has set flags: where
+// Says of the queries of a list how many data were summed, after the merge has set flags: where
 // those ask for more, all of them, dense. Null outputs are not written.
-void launch_survivors_report(const ScreenArguments& arguments, const std::uint8_t* flags,
-                             std::int64_t* evaluated, std::int32_t* method, void* stream);
+void launch_survivors_report(const ScreenArguments& arguments, std::int64_t most,
+                             const std::uint8_t* flags, std::int64_t* evaluated,
+                             std::int32_t* method, void* stream);
 
 }  // namespace scf::kde

@@ -1,33 +1,29 @@
 // Prepares data and queries for the screen of the exact repair: operands of half precision, and the
 // norms from which its error is bounded (README.md, "Survivors").
 //
-// data [n, pitch] -> rows [round_up(n, kPaddedRows), columns], read twice and written once in half
+// data [n, pitch] -> rows [padded_rows(n), columns], read twice and written once in half
 // precision; queries of a list [m, pitch] -> operands [m, columns]. A warp takes a row, in double.
-#include <cuda_fp16.h>
-
-#include <algorithm>
 #include <cmath>
 
 #include "common/cuda_check.cuh"
+#include "kde/kde_choice_cuda.h"
+#include "kde/kde_detection.h"
+#include "kde/kde_half_rows_cuda.cuh"
+#include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
 #include "kde/kde_survivors_cuda.cuh"
 
 namespace scf::kde {
 namespace {
 
-struct ScreenPreparePolicy {
-  static constexpr int kThreads = 128;
-  static constexpr int kRows = kThreads / 32;  // a warp each
-  static constexpr std::int64_t kMostBlocks = 4096;
+struct ScreenPreparePolicy : HalfRowsPolicy {
   static constexpr int kBlocks = 4;  // a multiprocessor, at least; stated, or ptxas spills
 };
 
-constexpr double kLargestSlope = 1.2676506e+30;        // 2^100: slopes and their inverses are float
 constexpr double kLeastShare = 8.673617379884035e-19;  // 2^-60
 constexpr double kMostLogWeight = 278;                 // |log2 w| of single precision
 constexpr double kUpwards = 1 + 1.0 / (1 << 20);       // more than all that double rounds here
-constexpr double kRoundingDouble = 4.440892098500626e-16;   // 2^-51
-constexpr double kRoundingSingle = 5.9604644775390625e-08;  // 2^-24
+constexpr double kOffsetRounding = 4 * kUnitDouble;    // of x / a and of differences to the mean
 // Of the largest partial sum, for a product of kScreenStep columns.
 constexpr double kTensorStepError = 1.0 / (1 << 18);
 
@@ -41,12 +37,10 @@ struct Halves {
 };
 __device__ Halves halves_of(double value, bool split) {
   Halves halves;
-  const __half high = __double2half(value);
-  halves.high = __half_as_ushort(high);
-  halves.high_value = static_cast<double>(__half2float(high));
-  const __half low = __double2half(split ? value - halves.high_value : 0.0);
-  halves.low = __half_as_ushort(low);
-  halves.low_value = static_cast<double>(__half2float(low));
+  halves.high = to_half(value);
+  halves.high_value = from_half(halves.high);
+  halves.low = to_half(split ? value - halves.high_value : 0.0);
+  halves.low_value = from_half(halves.low);
   halves.rest = value - halves.high_value - halves.low_value;
   return halves;
 }
@@ -84,24 +78,15 @@ __device__ void write_columns(std::uint16_t* row, std::int64_t column, std::int6
   }
 }
 
-// Of numbers that are not negative, the larger has the larger bits.
-__device__ void raise(double* to, double value) {
-  atomicMax(reinterpret_cast<unsigned long long*>(to),
-            static_cast<unsigned long long>(__double_as_longlong(value)));
-}
-
 __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePolicy::kBlocks)
     kde_screen_layout_kernel(const DataView<float> data, double unit, int columns,
                              std::int64_t rows, std::uint16_t* to, float* norms, float* log_weights,
                              ScreenBounds* bounds) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * ScreenPreparePolicy::kRows;
   const bool split = data.d <= kScreenSplitDimensions;
   const std::int64_t used = split ? 3 * data.d : data.d;
   Squares largest;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * ScreenPreparePolicy::kRows + threadIdx.x / 32;
-       row < rows; row += step) {
+  for (std::int64_t row = first_row(); row < rows; row += row_step()) {
     std::uint16_t* const operand = to + row * columns;
     Squares squares;
     for (std::int64_t column = lane; column < data.d; column += 32) {
@@ -133,7 +118,7 @@ __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePo
   if (lane == 0) {
     const double radius = sqrt(largest.value) * kUpwards;
     raise(&bounds->radius, radius);
-    raise(&bounds->rest, fma(kRoundingDouble, radius, sqrt(largest.rest)) * kUpwards);
+    raise(&bounds->rest, fma(kOffsetRounding, radius, sqrt(largest.rest)) * kUpwards);
     raise(&bounds->low, sqrt(largest.low) * kUpwards);
     raise(&bounds->operand, sqrt(largest.operand) * kUpwards);
   }
@@ -141,9 +126,7 @@ __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePo
 
 // The power of two in which `range` is at most kScreenRange.
 __host__ __device__ double unit_of(double range) {
-  int exponent = 0;
-  (void)frexp(range / kScreenRange, &exponent);
-  return range > 0 ? ldexp(1.0, exponent) : 0.0;
+  return range > 0 ? ldexp(1.0, exponent_above(range / kScreenRange)) : 0.0;
 }
 
 __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads)
@@ -167,7 +150,7 @@ __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads)
     uncertain = fma(size, size, uncertain);
   }
   const double unit = max(arguments.data.unit, unit_of(warp_maximum(range)));
-  uncertain = kRoundingDouble * sqrt(warp_sum(uncertain)) / unit;
+  uncertain = kOffsetRounding * sqrt(warp_sum(uncertain)) / unit;
   std::uint16_t* const operand = arguments.screen.operands + slot.slot * columns;
   Squares squares;
   for (std::int64_t column = slot.lane; column < data.d; column += 32) {
@@ -201,20 +184,39 @@ __global__ void __launch_bounds__(ScreenPreparePolicy::kThreads)
       rest * bounds.radius + (length + rest) * bounds.rest + sqrt(squares.low) * bounds.low;
   const double stages = ScreenPolicy::kFlushStages * ScreenPolicy::kDepth / kScreenStep;
   const double cut_off = min(steps, stages) * kTensorStepError * product;
-  const double summed = (steps / stages + 6) * kRoundingSingle * (product + norm);
-  const double weighed = arguments.data.log_weights == nullptr
-                             ? 0.0
-                             : 4 * kRoundingSingle * kMostLogWeight / query.slope;
+  const double summed = (steps / stages + 6) * kUnitSingle * (product + norm);
+  const double weighed =
+      arguments.data.log_weights == nullptr ? 0.0 : 4 * kUnitSingle * kMostLogWeight / query.slope;
   query.error = (rounded + cut_off + summed + weighed) * kUpwards;
-  query.declined = !(query.slope < kLargestSlope && query.slope > 1 / kLargestSlope &&
-                     share >= kLeastShare && query.error < kLargestSlope);
+  query.declined = !(query.slope < kMostSlope && query.slope > 1 / kMostSlope &&
+                     share >= kLeastShare && query.error < kMostSlope);
   arguments.screen.queries[slot.slot] = query;
 }
 
-unsigned row_blocks(std::int64_t rows) {
-  constexpr std::int64_t kRows = ScreenPreparePolicy::kRows;
-  return static_cast<unsigned>(
-      std::min<std::int64_t>((rows + kRows - 1) / kRows, ScreenPreparePolicy::kMostBlocks));
+// What a screen of all data cannot leave out, from their mean and variance alone: where the root
+// mean squared distance of the data from the query is within the window, half of them or so are,
+// and more survive than pays. Of data with weights that says nothing.
+__global__ void __launch_bounds__(ScreenPreparePolicy::kThreads, ScreenPreparePolicy::kBlocks)
+    kde_screen_choice_kernel(const __grid_constant__ PassArguments<float> pass, double window,
+                             std::uint8_t* flags) {
+  const DataView<float>& data = pass.data;
+  Slot slot;
+  if (!find_slot(pass.queries, slot)) {
+    return;
+  }
+  const QueryState& state = pass.queries.states[slot.query];
+  const float* const x = pass.queries.x + slot.query * data.pitch;
+  const double spread = state.scale * state.scale;
+  double away = 0;  // the mean squared distance
+  for (std::int64_t column = slot.lane; column < data.d; column += 32) {
+    const double offset = fma(-state.scale, data.mean[column], static_cast<double>(x[column]));
+    away = fma(offset, offset, fma(spread, data.variance[column], away));
+  }
+  away = warp_sum(away);
+  if (slot.lane == 0) {
+    const bool covered = data.weight_factors == nullptr && state.rate * away <= window;
+    flags[slot.query] = covered ? kDeclined : kChosen;
+  }
 }
 
 }  // namespace
@@ -226,8 +228,7 @@ double screen_unit(double range) {
 void launch_screen_layout(const DataView<float>& data, double unit, std::uint16_t* rows,
                           float* norms, float* log_weights, ScreenBounds* bounds, void* stream) {
   cuda_check(cudaMemsetAsync(bounds, 0, sizeof(*bounds), as_stream(stream)), "cudaMemsetAsync");
-  const auto padded =
-      static_cast<std::int64_t>(round_up(static_cast<std::size_t>(data.n), kPaddedRows));
+  const std::int64_t padded = padded_rows(data.n);
   cuda_launch("kde_screen_layout_kernel", kde_screen_layout_kernel, row_blocks(padded),
               ScreenPreparePolicy::kThreads, 0, stream, data, unit, screen_columns(data.d), padded,
               rows, norms, log_weights, bounds);
@@ -237,6 +238,13 @@ void launch_screen_queries(const ScreenArguments& arguments, std::int64_t most, 
   static_assert(MergePolicy::kThreads == ScreenPreparePolicy::kThreads);
   cuda_launch("kde_screen_queries_kernel", kde_screen_queries_kernel, merge_blocks(most),
               MergePolicy::kThreads, 0, stream, arguments);
+}
+
+void launch_screen_choice(const PassArguments<float>& pass, double window, std::uint8_t* flags,
+                          void* stream) {
+  cuda_launch("kde_screen_choice_kernel", kde_screen_choice_kernel,
+              merge_blocks(pass.queries.count), MergePolicy::kThreads, 0, stream, pass, window,
+              flags);
 }
 
 }  // namespace scf::kde

@@ -48,17 +48,18 @@ constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in
 // What each weight may lose, where the largest is 2^11 at least. The small kernels' weights have
 // the range of single precision.
 [[nodiscard]] SCF_HOST_DEVICE inline double tensor_lost(std::int64_t d) {
-  return d <= kSmallTensorDimensions ? 0 : kTensorLost;
+  return tensor_kernel(d) == MomentsKernel::kSmallTensor ? 0 : kTensorLost;
 }
 
 // Additions to a pair's e after its high parts, each cut off by the tensor core. Most of many are
 // of parts of 2^-11, so that a third of them count; of the small kernels' three, all may. Streamed
 // ones are summed apart and added once, which is rounded: two that count, with the exponent's own.
 [[nodiscard]] SCF_HOST_DEVICE inline double tensor_blocks(std::int64_t d) {
-  return d <= kSmallTensorDimensions ? 3
-         : d <= 8                    ? 4
-         : d <= kTensorDimensions    ? 1 + 6 * std::ceil(static_cast<double>(d) / 16)
-                                     : 6;
+  const MomentsKernel kernel = tensor_kernel(d);
+  return kernel == MomentsKernel::kSmallTensor      ? 3
+         : kernel == MomentsKernel::kStreamedTensor ? 6
+         : tensor_dims(d) == 8                      ? 4
+                               : 1 + 6 * std::ceil(static_cast<double>(d) / 16);
 }
 
 [[nodiscard]] SCF_HOST_DEVICE inline bool needs_direct(const TensorError& error,
@@ -71,9 +72,10 @@ constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in
   const double distance = std::sqrt(2 * exponent);                      // in units of h
   // Beyond the data's range units are coarser than norms' low parts.
   const bool coarse = error.query_unit > error.data_unit;
-  const bool small = d <= kSmallTensorDimensions;
+  const bool small = tensor_kernel(d) == MomentsKernel::kSmallTensor;
   // Low parts add up to thousands, of which each of d / 4 additions cuts off 2^-12 at most.
-  const double streamed = is_streamed(d) ? dimensions / 64 : 1.0;
+  const double streamed =
+      tensor_kernel(d) == MomentsKernel::kStreamedTensor ? dimensions / 64 : 1.0;
   const double fine = small ? 1.0 / 1024 : streamed / 256;
   const double pieces = error.slope * (coarse ? larger(1.0, fine) : fine);
   const double data_unit = small ? 0 : error.data_unit;

@@ -1,7 +1,5 @@
-// The tensor kernels of the moments, and which of them takes how many dimensions.
+// The instantiations of the tensor kernel, and the launch of all of them.
 #include "kde/kde_tensor_cuda.cuh"
-#include "kde/kde_tensor_small_layout.h"
-#include "kde/kde_tensor_stream_layout.h"
 
 namespace scf::kde {
 
@@ -21,10 +19,11 @@ void launch(const TensorArguments& arguments, std::int64_t most, void* stream) {
 }  // namespace
 
 void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream) {
-  if (arguments.pass.data.d <= kSmallTensorDimensions) {
+  const MomentsKernel kernel = tensor_kernel(arguments.pass.data.d);
+  if (kernel == MomentsKernel::kSmallTensor) {
     return launch_small_tensor_moments(arguments, most, stream);
   }
-  if (is_streamed(arguments.pass.data.d)) {
+  if (kernel == MomentsKernel::kStreamedTensor) {
     return launch_streamed_tensor_moments(arguments, most, stream);
   }
   switch (tensor_dims(arguments.pass.data.d)) {

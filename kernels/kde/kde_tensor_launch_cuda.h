@@ -29,7 +29,7 @@ void launch_tensor_moments(const TensorArguments& arguments, std::int64_t most, 
 // kde_tensor_small_cuda.cu: the same for d <= kSmallTensorDimensions.
 void launch_small_tensor_moments(const TensorArguments& arguments, std::int64_t most, void* stream);
 
-// kde_tensor_stream_cuda.cu: the same for d > kTensorDimensions, of nothing general.
+// kde_tensor_stream_cuda.cu: the same for d > kTensorDimensions, but for labels.
 void launch_streamed_tensor_moments(const TensorArguments& arguments, std::int64_t most,
                                     void* stream);
 

@@ -11,18 +11,13 @@
 #include <cstdint>
 
 #include "common/host_device.h"
+#include "kde/kde_choice_cuda.h"
 
 namespace scf::kde {
-
-// From here on to kTensorDimensions a dataset in single precision is held for the tensor kernels
-// too; below, as kde_tensor_small_layout.h says.
-inline constexpr std::int64_t kFirstTensorDimension = 4;
-inline constexpr std::int64_t kTensorDimensions = 64;
 
 inline constexpr double kTensorRange = 2047;     // largest coordinate of h
 inline constexpr double kTensorRadius = 4094;    // largest norm
 inline constexpr double kTensorNormUnit = 4096;  // of n1
-inline constexpr int kTensorMostCoarse = 12;     // largest v: 2^-v must be exact in half precision
 inline constexpr std::int32_t kTensorMostLevel = 1 << 23;
 
 // Columns of a datum or query for kernels compiled for `dims` coordinates, and elements from datum
@@ -59,7 +54,7 @@ template <int kDims, bool kGeneral>
 struct TensorPolicy {
   static constexpr int kWarps = 4;
   static constexpr int kThreads = 32 * kWarps;
-  static constexpr int kRowTiles = kDims <= 32 ? 2 : 1;  // of 16 queries a warp
+  static constexpr int kRowTiles = rows_a_warp(kDims) / 16;
   static constexpr int kBlocks =
       kDims <= (kGeneral ? 8 : 16) ? 3 : 2;  // a multiprocessor, at least
   static constexpr int kQueries = kWarps * kRowTiles * 16;
@@ -80,11 +75,6 @@ struct TensorPolicy {
 [[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_chunk_begin(std::int64_t rows, int chunk,
                                                                int chunks) {
   return static_cast<int>(tensor_tiles(rows) * chunk / chunks);
-}
-
-// Coordinates that the kernel for d dimensions is compiled for.
-[[nodiscard]] SCF_HOST_DEVICE constexpr int tensor_dims(std::int64_t d) {
-  return d <= 8 ? 8 : d <= 16 ? 16 : d <= 32 ? 32 : 64;
 }
 
 // Largest weight, log2, where a reference is set; less than a factor 2 more.

@@ -3,12 +3,11 @@
 //
 // data [n, pitch] -> tiles [rows / 128][2][128][columns] of half precision, read twice and written
 // once; queries [m, pitch] -> operands [m][2][columns]. A warp takes a row, all in double.
-#include <cuda_fp16.h>
-
 #include <algorithm>
 #include <cmath>
 
 #include "common/cuda_check.cuh"
+#include "kde/kde_half_rows_cuda.cuh"
 #include "kde/kde_launch_cuda.h"
 #include "kde/kde_merge_cuda.cuh"
 #include "kde/kde_tensor_instructions.cuh"
@@ -19,10 +18,8 @@
 namespace scf::kde {
 namespace {
 
-struct TensorPreparePolicy {
-  static constexpr int kThreads = 128;
-  static constexpr int kRows = kThreads / 32;  // a warp each
-  static constexpr std::int64_t kMostBlocks = 4096;
+struct TensorPreparePolicy : HalfRowsPolicy {
+  static constexpr int kQueryBlocks = 4;  // a multiprocessor, at least; stated, or ptxas spills
   // Levels: one group of 16 data in so many, but at least kFewestGroups, over so many blocks.
   static constexpr std::int64_t kSampled = 32;
   static constexpr std::int64_t kFewestGroups = 8;
@@ -32,23 +29,8 @@ struct TensorPreparePolicy {
   static constexpr std::int64_t kSplit = 8;
 };
 
-// Distances from the data's mean in units of h beyond which a query is not tried.
-constexpr double kMostReach = 4096;  // of rate (|z| + R)^2, log2 units
-// Of many dimensions all distances are long, and products of low parts are summed apart.
-constexpr double kMostStreamedReach = 131072;
-// Of a query from the data's mean, in units of h / a: beyond that sums about the mean lose what a
-// score needs (kde_tensor_detection.h), where the other terms of its estimate are small.
-constexpr double kMostOffset = 16;
 constexpr double kLargestHalf = 65504;
-constexpr double kMostSlope = 1.2676506e+30;  // 2^100: slopes and their inverses are float
 constexpr std::int32_t kBelowAll = INT32_MIN / 2;
-
-__device__ std::uint16_t to_half(double value) {
-  return __half_as_ushort(__double2half(value));
-}
-__device__ double from_half(std::uint16_t value) {
-  return static_cast<double>(__half2float(__ushort_as_half(value)));
-}
 
 // An integer and what is left of value, |value| <= 2048.
 struct Split {
@@ -70,14 +52,11 @@ __device__ double to_tensor_float(double value) {
 }
 
 __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
-    kde_tensor_radius_kernel(const DataView<float> data, unsigned long long* squares) {
+    kde_tensor_radius_kernel(const DataView<float> data, double* squares) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
   double radius = 0;
   double range = 0;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
-       row < data.n; row += step) {
+  for (std::int64_t row = first_row(); row < data.n; row += row_step()) {
     double sum = 0;
     for (std::int64_t column = lane; column < data.d; column += 32) {
       const double offset =
@@ -88,9 +67,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     radius = max(radius, warp_sum(sum));
   }
   range = warp_maximum(range);
-  if (lane == 0) {  // of numbers that are not negative, the larger has the larger bits
-    atomicMax(squares, static_cast<unsigned long long>(__double_as_longlong(radius)));
-    atomicMax(squares + 1, static_cast<unsigned long long>(__double_as_longlong(range)));
+  if (lane == 0) {
+    raise(squares, radius);
+    raise(squares + 1, range);
   }
 }
 
@@ -104,10 +83,8 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
                              const std::int64_t* sources, std::uint16_t* tiles) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const int stride = tensor_columns(dims);
-  const std::int64_t step = static_cast<std::int64_t>(gridDim.x) * TensorPreparePolicy::kRows;
-  for (std::int64_t row =
-           static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
-       row < rows; row += step) {
+  const bool streamed = tensor_kernel(data.d) == MomentsKernel::kStreamedTensor;
+  for (std::int64_t row = first_row(); row < rows; row += row_step()) {
     std::uint16_t* const high =
         tiles + row / kTensorTile * (2 * kTensorTile * stride) + row % kTensorTile * stride;
     std::uint16_t* const low = high + kTensorTile * stride;
@@ -145,7 +122,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
           first = 1;
           break;
         case kPadding:
-          first = datum >= 0 || is_streamed(data.d) ? 0 : static_cast<double>(INFINITY);
+          first = datum >= 0 || streamed ? 0 : static_cast<double>(INFINITY);
           break;
         default:
           break;
@@ -256,41 +233,17 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
 // The smallest power of two, 2^*exponent times `least`, in which radius and range fit.
 __host__ __device__ double unit_for(double radius, double range, double least, int* exponent) {
   const double wanted = max(radius / kTensorRadius, range / kTensorRange) / least;
-  *exponent = 0;
-  if (wanted > 1 && wanted <= 1e300) {
-    (void)frexp(wanted, exponent);
-  }
+  *exponent = wanted > 1 && wanted <= 1e300 ? exponent_above(wanted) : 0;
   return ldexp(least, *exponent);
 }
 
-// Where x / a lies about the data's mean.
-struct Position {
-  double unit;  // V
-  int coarse;   // v
-  bool is_fit;
-};
-
-__device__ Position position_of(const QueryState& state, const TensorData& data, double size,
-                                double range, double most_reach, bool far_matters) {
-  Position position;
-  position.unit = unit_for(size, range, data.unit, &position.coarse);
-  const double rate = state.rate * state.scale * state.scale;
-  const double slope = 2 * rate * data.unit * position.unit;
-  const double reach = size + data.radius;
-  position.is_fit = position.coarse <= kTensorMostCoarse && slope < kMostSlope &&
-                    slope > 1 / kMostSlope && rate * reach * reach <= most_reach &&
-                    (!far_matters || size * state.scale <= kMostOffset * state.bandwidth);
-  return position;
-}
-
-__global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
+__global__ void __launch_bounds__(TensorPreparePolicy::kThreads, TensorPreparePolicy::kQueryBlocks)
     kde_tensor_queries_kernel(const __grid_constant__ PassArguments<float> pass,
                               const TensorData data, const TensorQueries queries, int dims,
                               std::uint8_t* flags) {
   const int lane = static_cast<int>(threadIdx.x) % 32;
   const QueryList<float>& list = pass.queries;
-  const std::int64_t slot =
-      static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32;
+  const std::int64_t slot = first_row();
   if (slot >= (list.list == nullptr ? list.count : *list.list_size)) {
     return;
   }
@@ -307,16 +260,22 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     square = fma(offset, offset, square);
     range = max(range, fabs(offset));
   }
-  const bool small = pass.data.d <= kSmallTensorDimensions;
-  const double most_reach = is_streamed(pass.data.d) ? kMostStreamedReach : kMostReach;
-  const Position position = position_of(state, data, sqrt(warp_sum(square)), warp_maximum(range),
-                                        most_reach, small && pass.partials.vectors != nullptr);
+  const double distance = sqrt(warp_sum(square));
+  const double rate = state.rate * state.scale * state.scale;
+  int coarse = 0;
+  const double unit = unit_for(distance, warp_maximum(range), data.unit, &coarse);
+  const double slope = 2 * rate * data.unit * unit;
+  const MomentsKernel kernel = tensor_kernel(pass.data.d);
+  const bool fit =
+      is_fit({rate, state.scale, state.bandwidth, distance, data.radius, slope, coarse}, kernel,
+             pass.partials.vectors != nullptr);
   if (lane == 0) {
-    flags[query] = position.is_fit ? kTensor : kDirect;
+    flags[query] = fit ? kTensor : kDirect;
   }
-  if (!position.is_fit) {
+  if (!fit) {
     return;
   }
+  const bool small = kernel == MomentsKernel::kSmallTensor;
   std::uint16_t* const high = queries.operands + query * 2 * tensor_columns(dims);
   std::uint16_t* const low = high + tensor_columns(dims);
   square = 0;
@@ -324,7 +283,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     Split split = {0, 0, 0};
     double value = 0;
     if (column < pass.data.d) {
-      value = offset_of(column) / position.unit;
+      value = offset_of(column) / unit;
       split = split_of(value);
     }
     // What even the low part leaves, in the place of the low parts' norm; of few coordinates.
@@ -337,9 +296,9 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     value = split.sum() + from_half(rest);
     square = fma(value, value, square);
   }
-  const double own = ldexp(warp_sum(square) / 2, position.coarse);
+  const double own = ldexp(warp_sum(square) / 2, coarse);
   if (lane < 8) {
-    const double share = ldexp(1.0, -position.coarse);
+    const double share = ldexp(1.0, -coarse);
     const double weight = lane == kNormHigh  ? kTensorNormUnit * share
                           : lane == kNormLow ? share
                           : lane == kPadding ? 1.0
@@ -347,9 +306,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     high[dims + lane] = to_half(-weight);
   }
   if (lane == 0) {
-    const double rate = state.rate * state.scale * state.scale;
-    TensorQuery prepared = {own, position.unit,
-                            static_cast<float>(2 * rate * data.unit * position.unit), kBelowAll};
+    TensorQuery prepared = {own, unit, static_cast<float>(slope), kBelowAll};
     prepared.end_tile = static_cast<std::int32_t>(tensor_tiles(data.rows));
     if (state.label != kAnyLabel) {
       const std::int64_t index = class_of(pass.data, state.label) - 1;
@@ -462,8 +419,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
@@ -528,18 +484,19 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
   std::int64_t query[2];
   const std::uint16_t* operand[2];
+  SampledQuery sampled[2];
   float largest[2] = {kBelowAll, kBelowAll};
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const std::int64_t slot = min(first + half * 8 + lane / 4, count - 1);
     query[half] = pass.queries.list == nullptr ? slot : pass.queries.list[slot];
+    sampled[half] = SampledQuery(arguments.queries.states[query[half]]);
     operand[half] = arguments.queries.operands + query[half] * 2 * columns + lane % 4 * 2;
   }
   const auto pair_at = [](const std::uint16_t* from) {
@@ -563,9 +520,14 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
     }
 #pragma unroll
     for (int i = 0; i < 8; ++i) {
-      const bool inside = datum + i / 4 * 8 + lane % 4 * 2 + i % 2 < pass.data.n;
+      const std::int64_t own = datum + i / 4 * 8 + lane % 4 * 2 + i % 2;
       const int half = i % 4 / 2;
-      largest[half] = fmaxf(largest[half], inside ? e[i / 4][i % 4] : kBelowAll);
+      if (own < pass.data.n) {
+        const float* const weights = arguments.data.log_weights;
+        largest[half] = fmaxf(
+            largest[half],
+            sampled[half].level_of(e[i / 4][i % 4], weights == nullptr ? 0 : weights[own], own));
+      }
     }
   }
 #pragma unroll
@@ -583,8 +545,7 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   const std::int64_t count =
       pass.queries.list == nullptr ? pass.queries.count : *pass.queries.list_size;
   const int lane = static_cast<int>(threadIdx.x) % 32;
-  const std::int64_t first =
-      (static_cast<std::int64_t>(blockIdx.x) * TensorPreparePolicy::kRows + threadIdx.x / 32) * 16;
+  const std::int64_t first = first_row() * 16;
   if (first >= count) {
     return;
   }
@@ -622,20 +583,10 @@ __global__ void __launch_bounds__(TensorPreparePolicy::kThreads)
   }
 }
 
-unsigned row_blocks(std::int64_t rows) {
-  constexpr std::int64_t kRows = TensorPreparePolicy::kRows;
-  return static_cast<unsigned>(
-      std::min<std::int64_t>((rows + kRows - 1) / kRows, TensorPreparePolicy::kMostBlocks));
-}
-
-std::int64_t padded_rows(std::int64_t n) {
-  return static_cast<std::int64_t>(round_up(static_cast<std::size_t>(n), kPaddedRows));
-}
-
 }  // namespace
 
 std::int64_t tensor_data_size(std::int64_t rows, std::int64_t d) {
-  if (d <= kSmallTensorDimensions) {
+  if (tensor_kernel(d) == MomentsKernel::kSmallTensor) {
     return padded_rows(rows) / SmallTensorLayout<2>::kStep * small_tensor_step_size(d);
   }
   return padded_rows(rows) * 2 * tensor_columns(held_dims(d));
@@ -649,8 +600,7 @@ void launch_tensor_radius(const DataView<float>& data, double* squares, void* st
   cuda_check(cudaMemsetAsync(squares, 0, 2 * sizeof(*squares), as_stream(stream)),
              "cudaMemsetAsync");
   cuda_launch("kde_tensor_radius_kernel", kde_tensor_radius_kernel, row_blocks(data.n),
-              TensorPreparePolicy::kThreads, 0, stream, data,
-              reinterpret_cast<unsigned long long*>(squares));
+              TensorPreparePolicy::kThreads, 0, stream, data, squares);
 }
 
 double tensor_unit(double radius, double range) {
@@ -662,7 +612,7 @@ double tensor_unit(double radius, double range) {
 void launch_tensor_layout(const DataView<float>& data, const TensorData& tensor,
                           const std::int64_t* sources, std::uint16_t* tiles, void* stream) {
   const std::int64_t rows = padded_rows(tensor.rows);
-  if (data.d <= kSmallTensorDimensions) {
+  if (tensor_kernel(data.d) == MomentsKernel::kSmallTensor) {
     auto* const kernel = small_tensor_dims(data.d) == 2 ? kde_small_tensor_layout_kernel<2>
                                                         : kde_small_tensor_layout_kernel<3>;
     const auto blocks = static_cast<unsigned>((rows + TensorPreparePolicy::kThreads - 1) /
@@ -694,7 +644,8 @@ void launch_tensor_order(const PassArguments<float>& pass, std::int32_t* counts,
 void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, void* stream) {
   using Policy = TensorPreparePolicy;
   const std::int64_t all = (arguments.data.rows + 15) / 16;
-  const bool small = arguments.pass.data.d <= kSmallTensorDimensions;
+  const MomentsKernel kernel = tensor_kernel(arguments.pass.data.d);
+  const bool small = kernel == MomentsKernel::kSmallTensor;
   // Of labelled data, as many of each class as else of all; of each of its tiles the first, at
   // least.
   const bool labelled = arguments.data.class_tiles != nullptr;
@@ -717,7 +668,7 @@ void launch_tensor_levels(const TensorArguments& arguments, std::int64_t most, v
                 small_tensor_step_size(arguments.pass.data.d), groups, every);
     return;
   }
-  if (is_streamed(arguments.pass.data.d)) {
+  if (kernel == MomentsKernel::kStreamedTensor) {
     cuda_launch("kde_streamed_tensor_levels_kernel", kde_streamed_tensor_levels_kernel, grid,
                 Policy::kThreads, 0, stream, arguments,
                 tensor_columns(held_dims(arguments.pass.data.d)), groups, every);

@@ -6,12 +6,6 @@
 
 namespace scf::kde {
 
-inline constexpr std::int64_t kSmallTensorDimensions = kFirstTensorDimension - 1;
-
-// Exponent of the least weight that such data may have, where the largest has 0. Weights take part
-// in sums alone: of none that is smaller could the product with p be relied on.
-inline constexpr int kLeastSmallTensorWeight = -60;
-
 // Data of up to kDims = 2 or 3 coordinates, in steps of 16 as the operands of products, so that
 // what a lane loads lies beside what its neighbours load.
 //

@@ -22,6 +22,10 @@
 // References. A query's is raised, before its weights are made, where a tile has an exponent 12
 // above it: p stays below 2^12.
 //
+// The general kernel takes weights and left-out data, and sums squares. A weight's logarithm is
+// added to the exponent, and a tile with a datum that some row of the warp leaves out has that
+// pair's e set to -inf. Squares are of hi + lo, a row's sum in the chunk's partial result.
+//
 // Memory traffic: for a pair of tiles 4 * 256 bytes a dimension, from L2, and half of it again,
 // with a read and a write of 8 bytes a dimension for each query whose warp has weights. A pair
 // costs 7 multiply-adds a dimension, 4 where its tile has no weights.
@@ -49,6 +53,7 @@ __device__ __forceinline__ int piece_at(int row, int piece) {
   return piece ^ (row / 2 % 4);
 }
 
+template <bool kGeneral>
 class StreamBlock {
  public:
   __device__ __forceinline__ StreamBlock(const TensorArguments& arguments, int columns, int count,
@@ -92,11 +97,14 @@ class StreamBlock {
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
     return static_cast<int>(block * Policy::kQueries + thread / 32 * 16);
   }
-  [[nodiscard]] __device__ __forceinline__ int end_tile() const {
+  [[nodiscard]] static __device__ __forceinline__ int own_chunk() {
     unsigned chunk;
     asm volatile("mov.u32 %0, %%ctaid.y;" : "=r"(chunk));
+    return static_cast<int>(chunk);
+  }
+  [[nodiscard]] __device__ __forceinline__ int end_tile() const {
     const PassArguments<float>& pass = arguments_.pass;
-    const std::int64_t end = min((chunk + 1) * pass.chunk_length, pass.data.n);
+    const std::int64_t end = min((own_chunk() + 1) * pass.chunk_length, pass.data.n);
     return static_cast<int>((end + kTile - 1) / kTile);
   }
 
@@ -127,12 +135,30 @@ class StreamBlock {
     return arguments_.queries.states[query_of(slot_of(half))];
   }
 
+  // Of the general kernel: the chunk's sum p^2, of a row that is written.
+  [[nodiscard]] __device__ __forceinline__ double& square_of(int half) const {
+    const Partials& partials = arguments_.pass.partials;
+    return partials.scalars[partials.scalar_at(kSumSquare, own_chunk(), slot_of(half))];
+  }
+  [[nodiscard]] __device__ __forceinline__ bool sums_squares(int half) const {
+    return kGeneral && arguments_.squares && lane_ % 4 == 0 && slot_of(half) < count_;
+  }
+  // Log2 of the weights of the thread's two of eight data.
+  [[nodiscard]] __device__ __forceinline__ float2 log_weights_of(int tile, int n) const {
+    const float* const all = arguments_.data.log_weights;
+    const std::int64_t at = static_cast<std::int64_t>(tile) * kTile + n * 8 + lane_ % 4 * 2;
+    return all == nullptr ? float2{0, 0} : *reinterpret_cast<const float2*>(all + at);
+  }
+
   __device__ __forceinline__ void begin() {
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       if (lane_ % 4 == 0) {
         reference_of(half) = kFirstReference;
         total_of(half, 0) = total_of(half, 1) = 0;
+      }
+      if (sums_squares(half)) {
+        square_of(half) = 0;
       }
     }
     __syncwarp();
@@ -271,7 +297,14 @@ class StreamBlock {
     if (left < kTile) {
       hide(static_cast<int>(left), e);
     }
-    return weigh(e, high, low);
+    if constexpr (kGeneral) {
+      leave_out(tile, e);
+    }
+    const bool seen = weigh(tile, e, high, low);
+    if (kGeneral && arguments_.squares && seen) {
+      add_squares(high, low);
+    }
+    return seen;
   }
 
   // Of the last tile, what lies beyond the data.
@@ -285,24 +318,57 @@ class StreamBlock {
     }
   }
 
-  __device__ __forceinline__ bool weigh(const float (&e)[2 * kSteps][4],
+  // Of the tile, the data that the warp's queries leave out.
+  __device__ __forceinline__ void leave_out(int tile, float (&e)[2 * kSteps][4]) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const std::int64_t out = state_of(half).left_out - static_cast<std::int64_t>(tile) * kTile;
+      const bool here = out >= 0 && out < kTile;
+      if (!__any_sync(~0u, here)) {
+        continue;
+      }
+      // From the lane's first datum on; of no other lane's is it n * 8 + i.
+      const int own = here ? static_cast<int>(out) - lane_ % 4 * 2 : -1;
+#pragma unroll
+      for (int n = 0; n < 2 * kSteps; ++n) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          float& pair = e[n][2 * half + i];
+          pair = own == n * 8 + i ? minus_infinity<float>() : pair;
+        }
+      }
+    }
+  }
+
+  __device__ __forceinline__ bool weigh([[maybe_unused]] int tile, const float (&e)[2 * kSteps][4],
                                         unsigned (&high)[kSteps][4], unsigned (&low)[kSteps][4]) {
     unsigned any = 0;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float largest = minus_infinity<float>();
+      const float slope = state_of(half).slope;
+      float largest = minus_infinity<float>();  // e, or in the general kernel the exponent
 #pragma unroll
       for (int n = 0; n < 2 * kSteps; ++n) {
-        largest = fmaxf(largest, fmaxf(e[n][2 * half], e[n][2 * half + 1]));
+        if constexpr (kGeneral) {
+          const float2 weights = log_weights_of(tile, n);
+          largest = fmaxf(largest, fmaxf(fmaf(slope, e[n][2 * half], weights.x),
+                                         fmaf(slope, e[n][2 * half + 1], weights.y)));
+        } else {
+          largest = fmaxf(largest, fmaxf(e[n][2 * half], e[n][2 * half + 1]));
+        }
       }
       largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 1));
       largest = fmaxf(largest, __shfl_xor_sync(~0u, largest, 2));
-      const float slope = state_of(half).slope;
-      const float reference = raise_reference(half, slope * largest);
+      const float base = -raise_reference(half, kGeneral ? largest : slope * largest);
 #pragma unroll
       for (int n = 0; n < 2 * kSteps; ++n) {
-        const float first = exp2_of(fmaf(slope, e[n][2 * half], -reference));
-        const float second = exp2_of(fmaf(slope, e[n][2 * half + 1], -reference));
+        float2 above = {base, base};
+        if constexpr (kGeneral) {
+          const float2 weights = log_weights_of(tile, n);
+          above = {base + weights.x, base + weights.y};
+        }
+        const float first = exp2_of(fmaf(slope, e[n][2 * half], above.x));
+        const float second = exp2_of(fmaf(slope, e[n][2 * half + 1], above.y));
         const unsigned packed = pack_halves(first, second);
         const float2 rounded = unpack_halves(packed);
         high[n / 2][n % 2 * 2 + half] = packed;
@@ -328,10 +394,36 @@ class StreamBlock {
     if (lane_ % 4 < 2) {
       total_of(half, lane_ % 4) *= factor;
     }
+    if (sums_squares(half)) {
+      square_of(half) *= factor * factor;
+    }
     if (lane_ % 4 == 0) {
       reference_of(half) = raised;
     }
     return raised;
+  }
+
+  // Adds the squares of the tile's weights to the chunk's.
+  __device__ __forceinline__ void add_squares(const unsigned (&high)[kSteps][4],
+                                              const unsigned (&low)[kSteps][4]) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float sum = 0;
+#pragma unroll
+      for (int n = 0; n < 2 * kSteps; ++n) {
+        const float2 upper = unpack_halves(high[n / 2][n % 2 * 2 + half]);
+        const float2 lower = unpack_halves(low[n / 2][n % 2 * 2 + half]);
+        const float first = upper.x + lower.x;
+        const float second = upper.y + lower.y;
+        sum = fmaf(first, first, fmaf(second, second, sum));
+      }
+      auto total = static_cast<double>(sum);
+      total += __shfl_xor_sync(~0u, total, 1);
+      total += __shfl_xor_sync(~0u, total, 2);
+      if (sums_squares(half)) {
+        square_of(half) += total;
+      }
+    }
   }
 
   // Adds the tile's sums to the chunk's; `seen`: the warp has weights.
@@ -451,29 +543,45 @@ class StreamBlock {
   double factor_[2];  // of what the chunk's tiles before this one added up to
 };
 
-__global__ void __launch_bounds__(Policy::kThreads, Policy::kBlocks)
-    kde_streamed_tensor_kernel(const __grid_constant__ TensorArguments arguments, int columns) {
-  extern __shared__ __align__(128) unsigned char shared[];
+template <bool kGeneral>
+__device__ __forceinline__ void run_block(const TensorArguments& arguments, int columns,
+                                          unsigned char* shared) {
   const QueryList<float>& list = arguments.pass.queries;
   const int count = list.list == nullptr ? static_cast<int>(list.count) : *list.list_size;
   // The grid covers every list.
   if (static_cast<int>(blockIdx.x) * Policy::kQueries < count) {
-    StreamBlock(arguments, columns, count, shared).run();
+    StreamBlock<kGeneral>(arguments, columns, count, shared).run();
   }
+}
+
+__global__ void __launch_bounds__(Policy::kThreads, Policy::kBlocks)
+    kde_streamed_tensor_kernel(const __grid_constant__ TensorArguments arguments, int columns) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  run_block<false>(arguments, columns, shared);
+}
+
+__global__ void __launch_bounds__(Policy::kThreads, Policy::kBlocks)
+    kde_general_streamed_tensor_kernel(const __grid_constant__ TensorArguments arguments,
+                                       int columns) {
+  extern __shared__ __align__(128) unsigned char shared[];
+  run_block<true>(arguments, columns, shared);
 }
 
 }  // namespace
 
 void launch_streamed_tensor_moments(const TensorArguments& arguments, std::int64_t most,
                                     void* stream) {
+  const char* const name =
+      arguments.general ? "kde_general_streamed_tensor_kernel" : "kde_streamed_tensor_kernel";
+  auto* const kernel =
+      arguments.general ? kde_general_streamed_tensor_kernel : kde_streamed_tensor_kernel;
   cuda_check(
-      cudaFuncSetAttribute(reinterpret_cast<const void*>(kde_streamed_tensor_kernel),
+      cudaFuncSetAttribute(reinterpret_cast<const void*>(kernel),
                            cudaFuncAttributeMaxDynamicSharedMemorySize, Policy::kSharedBytes),
       "cudaFuncSetAttribute");
   const auto tiles = static_cast<unsigned>((most + Policy::kQueries - 1) / Policy::kQueries);
-  cuda_launch("kde_streamed_tensor_kernel", kde_streamed_tensor_kernel,
-              dim3(tiles, static_cast<unsigned>(arguments.pass.partials.chunks)), Policy::kThreads,
-              Policy::kSharedBytes, stream, arguments,
+  cuda_launch(name, kernel, dim3(tiles, static_cast<unsigned>(arguments.pass.partials.chunks)),
+              Policy::kThreads, Policy::kSharedBytes, stream, arguments,
               tensor_columns(held_dims(arguments.pass.data.d)));
 }
 

@@ -9,16 +9,11 @@
 
 namespace scf::kde {
 
-// Datasets of more than kTensorDimensions are held for the streamed kernel up to here.
-inline constexpr std::int64_t kStreamedDimensions = 4096;
-
-[[nodiscard]] SCF_HOST_DEVICE constexpr bool is_streamed(std::int64_t d) {
-  return d > kTensorDimensions;
-}
-
-// Coordinates, with those that are 0, of any tensor kernel for more than kSmallTensorDimensions.
+// Coordinates, with those that are 0, of a row of queries, and of data but for the small kernel.
 [[nodiscard]] SCF_HOST_DEVICE constexpr int held_dims(std::int64_t d) {
-  return is_streamed(d) ? static_cast<int>((d + 8 + 15) / 16 * 16 - 8) : tensor_dims(d);
+  return tensor_kernel(d) == MomentsKernel::kStreamedTensor
+             ? static_cast<int>((d + 8 + 15) / 16 * 16 - 8)
+             : tensor_dims(d);
 }
 
 struct StreamPolicy {

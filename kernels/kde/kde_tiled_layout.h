@@ -10,6 +10,9 @@ namespace scf::kde {
 
 // Rows of prepared data come in multiples of this.
 inline constexpr std::int64_t kPaddedRows = 256;
+[[nodiscard]] constexpr std::int64_t padded_rows(std::int64_t rows) {
+  return (rows + kPaddedRows - 1) / kPaddedRows * kPaddedRows;
+}
 
 enum class Pass { kMoments, kSecondOrder, kTop, kBandwidth };
 

@@ -60,6 +60,27 @@ TEST(CudaCounts, TensorKernelsTakeTheScore) {
   }
 }
 
+// Weights, data that are left out, and squares cost little beside the products of many coordinates.
+TEST(CudaCounts, TensorKernelsWeighDataAndLeaveThemOut) {
+  constexpr std::int64_t kDimensions = 128;
+  int found = 0;
+  for (const KernelCounts& kernel : count_work(SCF_TEST_WORKLOAD, SCF_TEST_PTXVM,
+                                               {"score_left_out", "f32", 512, 128, kDimensions})) {
+    EXPECT_NE(kernel.kernel, "kde_streamed_tensor_kernel");
+    if (kernel.kernel == "kde_general_streamed_tensor_kernel") {
+      ++found;
+      EXPECT_GE(kernel.multiply_adds_per_unit, 7.0 * kDimensions);
+      EXPECT_LT(kernel.instructions_per_unit, 20 + 0.6 * kDimensions);
+      EXPECT_LT(kernel.bank_conflicts_per_unit, 0.01);
+      EXPECT_LT(kernel.exponentials_per_unit, 1.1);
+    }
+    if (kernel.kernel.rfind("kde_tiled_kernel<float", 0) == 0) {
+      EXPECT_LT(kernel.instructions_per_unit, 1) << "nothing is left to direct differences";
+    }
+  }
+  EXPECT_EQ(found, 1);
+}
+
 // Tiles without weights have no second product, which is three parts of seven.
 TEST(CudaCounts, StreamedProductsSkipTilesWithoutWeights) {
   constexpr std::int64_t kColumns = 128 + 16;

@@ -150,7 +150,7 @@ int dynamic_shared_bytes(const std::string& name) {
         return tensor_bytes<64>(name);
     }
   }
-  if (name == "kde_streamed_tensor_kernel") {
+  if (name == "kde_streamed_tensor_kernel" || name == "kde_general_streamed_tensor_kernel") {
     return kde::StreamPolicy::kSharedBytes;
   }
   return name.rfind("kde_tiled_kernel<double", 0) == 0 ? tiled_bytes<double, double>(name) : 0;

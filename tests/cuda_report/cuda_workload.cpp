@@ -37,7 +37,8 @@ bool run_kde(const std::string& operation, const Context& context, const Shape& 
   const bool narrow = operation == "score_narrow";
   const bool between = operation == "score_between";
   const bool labelled = operation == "labelled";
-  const bool known = narrow || between || labelled || operation == "score" ||
+  const bool left_out = operation == "score_left_out";
+  const bool known = narrow || between || labelled || left_out || operation == "score" ||
                      operation == "jacobian" || operation == "gradient";
   if (!known) {
     return false;
@@ -62,7 +63,13 @@ bool run_kde(const std::string& operation, const Context& context, const Shape& 
     for (std::int32_t k = 0; k < shape.n; ++k) problem.labels.push_back(k % 4);
     for (std::int32_t i = 0; i < shape.m; ++i) problem.query_labels.push_back(i % 4);
   }
-  if (narrow || between || labelled || operation == "score") {
+  if (left_out) {
+    for (std::int64_t k = 0; k < shape.n; ++k) problem.weights.push_back(T(1) / T(1 + k % 7));
+    for (std::int64_t i = 0; i < shape.m; ++i) problem.skip.push_back(i);
+  }
+  if (left_out) {
+    evaluate(context, problem, score | Output::kEffectiveSampleSize);
+  } else if (narrow || between || labelled || operation == "score") {
     evaluate(context, problem, score);
   } else if (operation == "jacobian") {
     problem.tangent.assign(static_cast<std::size_t>(shape.m * shape.d), T(1));

@@ -218,6 +218,56 @@ TEST_P(KdeTolerance, HoldsOnTheBoundItself) {
   });
 }
 
+// One datum in twenty lies at the query, all others at one distance, `away` times the one at which
+// what is left out may lie. Where the mean squared distance is below that, a query is dense though
+// the screen would have left out nearly all: so it was not tried. Weights say otherwise.
+TEST_P(KdeTolerance, ScreensAreTriedWhereDataLieFarAway) {
+  if (GetParam().backend == Backend::kCpu || GetParam().dtype == Dtype::kF64) {
+    GTEST_SKIP() << "other methods choose otherwise";
+  }
+  const Context context(GetParam().backend);
+  for (const double away : {0.9, 1.03, 1.15}) {
+    for (const bool weighted : {false, true}) {
+      KdeProblem<float> problem;
+      problem.n = 400;
+      problem.m = 3;
+      problem.d = 40;
+      problem.bandwidth = 0.75;
+      problem.tolerance = 1e-2;
+      problem.index = true;
+      problem.note = "others " + std::to_string(away) + " times as far away";
+      problem.queries.assign(static_cast<std::size_t>(problem.m * problem.d), 0.5F);
+      const double exponent = away * std::log(static_cast<double>(problem.n) / problem.tolerance);
+      for (std::int64_t k = 0; k < problem.n; ++k) {
+        const double far = k % 20 == 0 ? 0 : problem.bandwidth * std::sqrt(2 * exponent);
+        for (std::int64_t c = 0; c < problem.d; ++c) {
+          problem.data.push_back(static_cast<float>(c == k % problem.d ? 0.5 + far : 0.5));
+        }
+      }
+      if (weighted) {
+        problem.weights.assign(static_cast<std::size_t>(problem.n), 1.0F);
+      }
+      const PreparedKde<float> kde(context, problem);
+      const auto results = evaluate(context, kde.get(), problem, kFirstMoments);
+      EXPECT_TRUE(within_tolerance(problem, results));
+      const bool screened = away > 1.1 || (weighted && away > 1);
+      EXPECT_EQ(results.method,
+                std::vector<std::int32_t>(static_cast<std::size_t>(problem.m),
+                                          screened ? SCF_KDE_METHOD_SCREEN : SCF_KDE_METHOD_DENSE))
+          << describe(problem);
+      EXPECT_EQ(results.evaluated, std::vector<std::int64_t>(static_cast<std::size_t>(problem.m),
+                                                             screened ? problem.n / 20 : problem.n))
+          << describe(problem);
+      if (!screened) {
+        problem.tolerance = 0;
+        const auto exact = evaluate(context, kde.get(), problem, kFirstMoments);
+        EXPECT_TRUE(same_bits(results.log_density, exact.log_density));
+        EXPECT_TRUE(same_bits(results.score, exact.score));
+      }
+    }
+  }
+}
+
 TEST_P(KdeTolerance, ReportsWhatWasDone) {
   with_dtype(GetParam().dtype, [&](auto tag) {
     using T = decltype(tag);
@@ -430,6 +480,43 @@ TEST_P(KdeTolerance, BoxesDependOnTheQueryAlone) {
       }
     }
   });
+}
+
+// Some queries go through the screen, some beside them are dense at once, some after it.
+TEST_P(KdeTolerance, ScreensDependOnTheQueryAlone) {
+  if (GetParam().backend == Backend::kCpu || GetParam().dtype == Dtype::kF64) {
+    GTEST_SKIP() << "the CPU tries screens on some of a batch's queries, for all";
+  }
+  const Context context(GetParam().backend);
+  auto problem = indexed(normal_problem<float>({260, 70, 40}, 50), "a batch for the screen");
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    problem.bandwidths.push_back(i % 3 == 0 ? 9.0F : i % 5 == 0 ? 2.0F : 0.3F);
+    for (std::int64_t c = 0; c < problem.d; ++c) {
+      const float y = problem.data[static_cast<std::size_t>(3 * i * problem.d + c)];
+      problem.queries[static_cast<std::size_t>(i * problem.d + c)] += 2 * y;
+    }
+    problem.skip.push_back(i % 2 == 0 ? 3 * i : -1);
+  }
+  problem.tolerance = 1e-6;
+  const PreparedKde<float> kde(context, problem);
+  const auto whole = evaluate(context, kde.get(), problem, kFirstMoments);
+  EXPECT_GT(std::count(whole.method.begin(), whole.method.end(), SCF_KDE_METHOD_SCREEN), 30);
+  EXPECT_GT(std::count(whole.method.begin(), whole.method.end(), SCF_KDE_METHOD_DENSE), 23);
+  EXPECT_TRUE(within_tolerance(problem, whole));
+  for (const std::int64_t first : {0, 33, 65}) {
+    constexpr std::int64_t kCount = 5;
+    const auto part =
+        evaluate(context, kde.get(), slice_queries(problem, first, kCount), kFirstMoments);
+    const auto same = [&](const auto& all, const auto& some, std::int64_t width) {
+      const auto begin = all.begin() + first * width;
+      return std::equal(begin, begin + kCount * width, some.begin());
+    };
+    EXPECT_TRUE(same(whole.log_density, part.log_density, 1)) << first;
+    EXPECT_TRUE(same(whole.score, part.score, problem.d)) << first;
+    EXPECT_TRUE(same(whole.denoised, part.denoised, problem.d)) << first;
+    EXPECT_TRUE(same(whole.evaluated, part.evaluated, 1)) << first;
+    EXPECT_TRUE(same(whole.method, part.method, 1)) << first;
+  }
 }
 
 // Enough data for several levels of boxes; what is summed lies about the queries.

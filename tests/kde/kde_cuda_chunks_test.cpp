@@ -7,6 +7,7 @@
 #include <numeric>
 #include <type_traits>
 
+#include "kde_tolerance.h"
 #include "support/kde_call.h"
 #include "support/kde_data.h"
 #include "support/kde_promise.h"
@@ -113,6 +114,52 @@ TEST_P(KdeCudaChunks, SeveralSubBatchesOfGradients) {
     const Context context(where.backend);
     EXPECT_TRUE(keeps_promise_of_bandwidths(context, normal_problem<T>({2, 67, kLongRow<T>}, 6)));
   });
+}
+
+// So many chunks of data, and so much to keep of each, that a sub-batch holds fewer queries than
+// the batch. Boxes sort them, each sub-batch its own.
+TEST_P(KdeCudaChunks, SeveralSubBatchesByBoxes) {
+  const BackendCase& where = GetParam();
+  if (where.dtype == Dtype::kF64) {
+    GTEST_SKIP()
+        << "keeps less of a chunk: more queries a sub-batch than the emulator has time for";
+  }
+  constexpr std::int64_t kChunks = 64;
+  constexpr std::int64_t kSubBatch = 2752;
+  const Context context(where.backend);
+  auto problem = indexed(normal_problem<float>({(kChunks - 1) * 2048 + 1, kSubBatch + 70, 1}, 7),
+                         "sub-batches");
+  problem.bandwidth = 1e-4;
+  for (std::int64_t i = 0; i < problem.m; ++i) {
+    problem.queries[static_cast<std::size_t>(i)] = problem.data[static_cast<std::size_t>(29 * i)];
+  }
+  problem.tolerance = 1e-6;
+  const auto wanted = OutputSet(Output::kLogDensity) | Output::kScore | Output::kDivergence;
+  const PreparedKde<float> kde(context, problem);
+  const auto room = [&](std::int64_t queries) {
+    EvaluateCall<float> call(context, kde.get(), slice_queries(problem, 0, queries), wanted);
+    std::size_t bytes = 0;
+    require_success(call.workspace_size(&bytes), "scf_kde_evaluate_workspace_size");
+    return bytes;
+  };
+  ASSERT_LT(room(kSubBatch - 64), room(kSubBatch));
+  ASSERT_EQ(room(kSubBatch), room(problem.m)) << "one sub-batch holds them all";
+  const auto whole = evaluate(context, kde.get(), problem, wanted);
+  EXPECT_EQ(whole.method,
+            std::vector<std::int32_t>(static_cast<std::size_t>(problem.m), SCF_KDE_METHOD_BOXES));
+  // Both sides of where they meet; their promise is that of a batch that is one sub-batch.
+  for (const std::int64_t first : {kSubBatch - 60, std::int64_t{0}}) {
+    constexpr std::int64_t kCount = 100;
+    const auto part = evaluate(context, kde.get(), slice_queries(problem, first, kCount), wanted);
+    const auto same = [&](const auto& all, const auto& some) {
+      return std::equal(some.begin(), some.end(), all.begin() + first);
+    };
+    EXPECT_TRUE(same(whole.log_density, part.log_density)) << first;
+    EXPECT_TRUE(same(whole.score, part.score)) << first;
+    EXPECT_TRUE(same(whole.divergence, part.divergence)) << first;
+    EXPECT_TRUE(same(whole.evaluated, part.evaluated)) << first;
+    EXPECT_TRUE(same(whole.method, part.method)) << first;
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Kde, KdeCudaChunks, ::testing::ValuesIn(cuda_cases()),

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "kde_accuracy_problems.h"
+#include "support/compare.h"
 #include "support/kde_call.h"
 #include "support/kde_data.h"
 #include "support/kde_promise.h"
@@ -42,6 +43,22 @@ KdeResults<float> evaluate_directly(const Context& context, KdeProblem<float> pr
   std::iota(problem.labels.begin(), problem.labels.end(), 0);
   problem.query_labels.assign(static_cast<std::size_t>(problem.m), SCF_KDE_ANY_LABEL);
   return evaluate(context, problem, wanted);
+}
+
+// The scores of the same data in double, rounded.
+KdeResults<float> evaluate_in_double(const Context& context, const KdeProblem<float>& problem) {
+  KdeProblem<double> wide;
+  wide.n = problem.n;
+  wide.m = problem.m;
+  wide.d = problem.d;
+  wide.bandwidth = problem.bandwidth;
+  wide.data.assign(problem.data.begin(), problem.data.end());
+  wide.queries.assign(problem.queries.begin(), problem.queries.end());
+  KdeResults<float> rounded;
+  for (const double s : evaluate(context, wide, kScores).score) {
+    rounded.score.push_back(static_cast<float>(s));
+  }
+  return rounded;
 }
 
 // Queries whose score is not, bit for bit, that of the kernels of direct differences.
@@ -83,6 +100,36 @@ TEST_P(KdeTensor, EverySizeServesMostQueriesAndKeepsThePromise) {
           *std::max_element(density.log_density.begin(), density.log_density.end());
       EXPECT_TRUE(std::isfinite(largest));
     }
+  }
+}
+
+// Two clusters so far apart that no query is fit for a tensor kernel: direct differences in single
+// precision without weights, skips and labels, which give the bits of those with all of them, and
+// not those of double.
+TEST_P(KdeTensor, DirectDifferencesServeWhatIsNotFit) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {1, 2, 3, 4, 5, 40, 72}) {
+    auto problem = around_data({161, 37, d}, 1.5);
+    const float apart = d <= 64 ? 60 : 330;  // 40 and 220 bandwidths
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      problem.data[static_cast<std::size_t>(k * d)] += k % 2 == 0 ? apart : -apart;
+    }
+    for (std::int64_t i = 0; i < problem.m; ++i) {
+      problem.queries[static_cast<std::size_t>(i * d)] += i % 2 == 0 ? apart : -apart;
+    }
+    SCOPED_TRACE(describe(problem));
+    for (const OutputSet& wanted : {kScores, kScores | Output::kDenoised}) {
+      const auto results = evaluate(context, problem, wanted);
+      EXPECT_TRUE(keeps_promise(problem, results));
+      const auto direct = evaluate_directly(context, problem, wanted);
+      EXPECT_EQ(count_other_scores(problem, results, direct), 0);
+      EXPECT_TRUE(same_bits(results.log_density, direct.log_density));
+      EXPECT_GT(count_other_scores(problem, results, evaluate_in_double(context, problem)),
+                problem.m / 2);
+    }
+    const auto density = evaluate(context, problem, Output::kLogDensity);
+    EXPECT_TRUE(
+        same_bits(density.log_density, evaluate_directly(context, problem, kScores).log_density));
   }
 }
 
@@ -209,8 +256,8 @@ TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
 // the sample size, in every request that they come in.
 TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 2, 3, 6, 20}) {
-    auto problem = around_data({d < 4 ? 2403 : 603, 48, d}, d < 4 ? 0.5 : 1.2);
+  for (const std::int64_t d : {1, 2, 3, 6, 20, 72}) {
+    auto problem = around_data({d < 4 ? 2403 : 603, d < 64 ? 48 : 23, d}, d < 4 ? 0.5 : 1.2);
     for (std::int64_t i = 0; i < problem.m; ++i) {
       const std::int64_t last = problem.n - 1;
       const std::int64_t edges[] = {0, 127, 128, 511, 512, last, 11 * i + 9, -1};
@@ -247,10 +294,14 @@ TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
 // direct differences take.
 TEST_P(KdeTensor, WeighTheirData) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 3, 5, 12, 40}) {
+  for (const std::int64_t d : {1, 3, 5, 12, 40, 72, 136}) {
     for (const double least : {-20.0, -100.0}) {
       const double bandwidth = d < 4 ? 0.5 : d < 20 ? 1.2 : 2;
-      auto problem = around_data({d < 4 ? 1400 : 700, 40, d}, bandwidth);
+      auto problem = around_data({d < 4    ? 1400
+                                  : d < 64 ? 700
+                                           : 269,
+                                  d < 64 ? 40 : 20, d},
+                                 bandwidth);
       Random random(33);
       for (std::int64_t k = 0; k < problem.n; ++k) {
         const double weight = std::exp2(random.uniform(least, 0));
@@ -284,7 +335,7 @@ TEST_P(KdeTensor, WeighTheirData) {
 // What a query sees is a datum of weight 2^-60, with others far off, or nearer ones without weight.
 TEST_P(KdeTensor, LightDataCountWhereOthersAreFarOff) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {2, 3, 5, 40}) {
+  for (const std::int64_t d : {2, 3, 5, 40, 72}) {
     for (const double bandwidth : {0.2, 0.5, 2.0}) {
       auto problem = around_data({300, 24, d}, bandwidth);
       Random random(34);
@@ -491,6 +542,41 @@ TEST_P(KdeTensor, EveryWidthOfManyCoordinatesKeepsThePromise) {
           count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
       std::cout << "[ measured ] " << describe(problem) << ": " << others << " others, "
                 << describe(shares) << "\n";
+    }
+  }
+}
+
+// The same with weights, and each query a datum that it leaves out, or near one.
+TEST_P(KdeTensor, EveryWidthOfManyWeighedCoordinatesKeepsThePromise) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {72, 784}) {
+    for (const double bandwidth : {0.15, 0.5, 2.0, 30.0}) {
+      auto problem = around_data({140, d == 72 ? 24 : 6, d}, bandwidth);
+      Random random(36);
+      for (std::int64_t k = 0; k < problem.n; ++k) {
+        const double weight = std::exp2(random.uniform(k % 2 == 0 ? -2 : -40, 0));
+        problem.weights.push_back(k % 9 == 5 ? 0.0f : static_cast<float>(weight));
+      }
+      for (std::int64_t i = 0; i < problem.m; ++i) {
+        const std::int64_t k = i % 3 == 0 ? -1 : 6 * i;
+        problem.skip.push_back(k);
+        if (i % 3 == 1) {
+          std::copy_n(problem.data.begin() + k * d, d, problem.queries.begin() + i * d);
+        }
+      }
+      SCOPED_TRACE(describe(problem));
+      ErrorShares shares;
+      const auto size = OutputSet(Output::kEffectiveSampleSize);
+      const auto all = kScores | Output::kDenoised | Output::kDivergence | size;
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, all), &shares));
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, size), &shares));
+      const auto results = evaluate(context, problem, kScores);
+      EXPECT_TRUE(keeps_promise(problem, results, &shares));
+      const auto others =
+          count_other_scores(problem, results, evaluate_directly(context, problem, kScores));
+      std::cout << "[ measured ] " << describe(problem) << ": " << others << " others, "
+                << describe(shares) << "\n";
+      EXPECT_TRUE(bandwidth < 2 || others > problem.m / 2);
     }
   }
 }
