@@ -258,7 +258,7 @@ struct PairVectors {
 template <class T, class Body>
 HWY_INLINE void ForPairs(const NormRows<T>& of, const Body& body) {
   constexpr std::int64_t kMost = hn::MaxLanes(hn::ScalableTag<T>());
-  constexpr std::int64_t kMostOfBlock = 2 * hn::MaxLanes(hn::ScalableTag<std::uint32_t>());
+  constexpr std::int64_t kMostOfBlock = 4 * hn::MaxLanes(hn::ScalableTag<std::uint32_t>());
   const std::int64_t width = 2 * hn::Lanes(hn::ScalableTag<T>());
   const T* const inputs[2] = {of.output, of.x};
   const ScoreOfRows score = of.score;

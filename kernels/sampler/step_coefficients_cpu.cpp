@@ -145,85 +145,116 @@ class LastSamples {
   double values_[kMost][hn::MaxLanes(Doubles())];
 };
 
-// Calls body(settings, samples, i, count) for vectors of rows [row + i, row + i + count).
-template <class T, class Body>
-HWY_INLINE void ForSamples(const StepSettings<T>& given, const StepUses& uses, std::int64_t row,
-                           std::int64_t rows, const Body& body) {
-  const std::int64_t lanes = hn::Lanes(Doubles());
-  const std::int64_t whole = rows / lanes * lanes;
-  const StepSettings<T> settings = given;  // which no store changes
-  for (std::int64_t i = 0; i < whole; i += lanes) {
-    body(settings, SamplesAt{row + i}, i, lanes);
+inline constexpr int kMostOutputs = 7;
+
+// Calls vectors(settings, row, rows, to) for rows that fill whole vectors, and for the last ones as
+// if they did; it writes whole vectors to `count` arrays.
+template <class T, class Out, class Vectors>
+HWY_INLINE void ForRows(const StepSettings<T>& settings, const StepUses& uses, std::int64_t row,
+                        std::int64_t rows, int count, Out* const* to, const Vectors& vectors) {
+  const std::int64_t whole = rows - rows % static_cast<std::int64_t>(hn::Lanes(Doubles()));
+  if (whole > 0) {
+    vectors(settings, row, whole, to);
   }
   if (whole < rows) {
-    const LastSamples<T> last(given, uses, row + whole, rows - whole);
-    body(last.settings(), SamplesAt{0}, whole, rows - whole);
+    const LastSamples<T> last(settings, uses, row + whole, rows - whole);
+    Out few[kMostOutputs][hn::MaxLanes(Doubles())];
+    Out* of_few[kMostOutputs];
+    for (int c = 0; c < count; ++c) {
+      of_few[c] = few[c];
+    }
+    vectors(last.settings(), 0, rows - whole, of_few);
+    for (int c = 0; c < count; ++c) {
+      std::copy_n(few[c], rows - whole, to[c] + whole);
+    }
+  }
+}
+
+template <class T>
+HWY_NOINLINE bool VectorsAreGood(const StepSettings<T>& settings, const StepUses& uses,
+                                 std::int64_t row, std::int64_t rows) {
+  const std::int64_t lanes = hn::Lanes(Doubles());
+  Truth good = everywhere(true);
+  for (std::int64_t i = 0; i < rows; i += lanes) {
+    const SamplesAt samples = {row + i};
+    good = both(good, both(has_good_levels(settings, uses, samples),
+                           has_good_step_size(settings, uses, samples)));
+  }
+  return hn::AllTrue(Doubles(), good.mask);
+}
+
+template <class T>
+HWY_NOINLINE void VectorCoefficients(const StepSettings<T>& given, const StepUses& uses,
+                                     const CorrectorSettings* corrector, std::int64_t row,
+                                     std::int64_t rows, int count, T* const* to) {
+  const Doubles d;
+  const std::int64_t lanes = hn::Lanes(d);
+  const StepSettings<T> settings = given;  // which no store changes
+  const double root_temperature = std::sqrt(settings.temperature);
+  T* outputs[kMostOutputs];
+  std::copy_n(to, count, outputs);
+  for (std::int64_t i = 0; i < rows; i += lanes) {
+    const SamplesAt samples = {row + i};
+    const StepCoefficients of =
+        corrector == nullptr
+            ? step_coefficients(settings, uses, samples, root_temperature)
+            : corrector_coefficients(settings, uses, *corrector, samples, root_temperature);
+    const Number all[kMostOutputs] = {of.x_x,  of.x_output,  of.x_noise, of.x_previous,
+                                      of.x0_x, of.x0_output, of.x_x0};
+#pragma GCC unroll 8
+    for (int c = 0; c < kMostOutputs; ++c) {
+      if (c < count) {
+        scf::HWY_NAMESPACE::StoreRounded(d, all[c].lanes, outputs[c] + i);
+      }
+    }
+  }
+}
+
+HWY_NOINLINE void VectorScores(Form form, const Levels& level, std::int64_t row, std::int64_t rows,
+                               double* of_x, double* of_output) {
+  const Doubles d;
+  const std::int64_t lanes = hn::Lanes(d);
+  for (std::int64_t i = 0; i < rows; i += lanes) {
+    const Affine score = score_of(form, level_of(level, SamplesAt{row + i}));
+    hn::StoreU(score.x.lanes, d, of_x + i);
+    hn::StoreU(score.output.lanes, d, of_output + i);
   }
 }
 
 template <class T>
 bool AreGood(const StepSettings<T>& settings, const StepUses& uses, std::int64_t row,
              std::int64_t rows) {
-  Truth good = everywhere(true);
-  ForSamples(settings, uses, row, rows,
-             [&](const StepSettings<T>& given, const SamplesAt& samples, std::int64_t /*i*/,
-                 std::int64_t /*count*/) HWY_ATTR {
-               good = both(good, both(has_good_levels(given, uses, samples),
-                                      has_good_step_size(given, uses, samples)));
-             });
-  return hn::AllTrue(Doubles(), good.mask);
-}
-
-// The lanes of as many numbers as there are.
-template <class T>
-HWY_INLINE void StoreFew(Number value, std::int64_t count, T* to) {
-  const Doubles d;
-  if (HWY_LIKELY(count == static_cast<std::int64_t>(hn::Lanes(d)))) {
-    scf::HWY_NAMESPACE::StoreRounded(d, value.lanes, to);
-    return;
-  }
-  T few[hn::MaxLanes(d)];
-  scf::HWY_NAMESPACE::StoreRounded(d, value.lanes, few);
-  std::copy_n(few, count, to);
+  bool good = true;
+  ForRows<T, T>(
+      settings, uses, row, rows, 0, nullptr,
+      [&](const StepSettings<T>& of, std::int64_t first, std::int64_t count, T* const* /*to*/)
+          HWY_ATTR { good = good && VectorsAreGood(of, uses, first, count); });
+  return good;
 }
 
 template <class T>
 void Coefficients(const StepSettings<T>& settings, const StepUses& uses,
                   const CorrectorSettings* corrector, std::int64_t row, std::int64_t rows,
                   int count, T* const* to) {
-  const double root_temperature = std::sqrt(settings.temperature);
-  ForSamples(settings, uses, row, rows,
-             [&](const StepSettings<T>& given, const SamplesAt& samples, std::int64_t i,
-                 std::int64_t of_rows) HWY_ATTR {
-               const StepCoefficients of =
-                   corrector == nullptr
-                       ? step_coefficients(given, uses, samples, root_temperature)
-                       : corrector_coefficients(given, uses, *corrector, samples, root_temperature);
-               const Number all[] = {of.x_x,  of.x_output,  of.x_noise, of.x_previous,
-                                     of.x0_x, of.x0_output, of.x_x0};
-#pragma GCC unroll 8
-               for (int c = 0; c < 7; ++c) {
-                 if (c < count) {
-                   StoreFew(all[c], of_rows, to[c] + i);
-                 }
-               }
-             });
+  ForRows(
+      settings, uses, row, rows, count, to,
+      [&](const StepSettings<T>& of, std::int64_t first, std::int64_t of_rows, T* const* outputs)
+          HWY_ATTR { VectorCoefficients(of, uses, corrector, first, of_rows, count, outputs); });
 }
 
 void Scores(Form form, bool uses_level, const Levels& level, std::int64_t row, std::int64_t rows,
             double* of_x, double* of_output) {
   StepSettings<double> settings;
-  settings.level = level;
   StepUses uses = {};
   uses.level = uses_level;
-  ForSamples(settings, uses, row, rows,
-             [&](const StepSettings<double>& given, const SamplesAt& samples, std::int64_t i,
-                 std::int64_t count) HWY_ATTR {
-               const Affine score =
-                   score_of(form, uses_level ? level_of(given.level, samples) : Level{1, 1});
-               StoreFew(score.x, count, of_x + i);
-               StoreFew(score.output, count, of_output + i);
-             });
+  if (uses_level) {
+    settings.level = level;
+  }
+  double* const to[] = {of_x, of_output};
+  ForRows(settings, uses, row, rows, 2, to,
+          [&](const StepSettings<double>& of, std::int64_t first, std::int64_t count,
+              double* const* outputs)
+              HWY_ATTR { VectorScores(form, of.level, first, count, outputs[0], outputs[1]); });
 }
 
 void ScoresOfRows(const CpuContext& context, Form form, bool uses_level, const Levels& level,

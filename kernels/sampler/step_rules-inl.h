@@ -211,8 +211,6 @@ SCF_RULE StepCoefficients step_coefficients(const StepSettings<T>& settings, con
     to.x0_x = x0.x;
     to.x0_output = x0.output;
   }
-  const Descent step = uses.next ? descent_of(at, next) : Descent{1, 0};
-  const Number square = at.sigma * at.sigma;
   switch (settings.kind) {
     case StepKind::kLangevin:
       return langevin_of(settings.form, uses.level, at, of.at(settings.step_size),
@@ -221,26 +219,32 @@ SCF_RULE StepCoefficients step_coefficients(const StepSettings<T>& settings, con
       to.x_x0 = 1;
       break;
     case StepKind::kAncestral: {
+      const Descent step = descent_of(at, next);
       const Number left = next.sigma / at.sigma;  // of the noise
       const Number spread =
           settings.variance == Variance::kSmall ? left : select(next.sigma == 0, 0, 1);
       to.x_x = step.ratio * left * left;
-      to.x_x0 = a_next * (step.variance / square);
+      to.x_x0 = a_next * (step.variance / (at.sigma * at.sigma));
       to.x_noise = root(step.variance) * spread * root_temperature;
       break;
     }
     case StepKind::kDdim: {
-      const Number noise = settings.eta * root(step.variance) * (next.sigma / at.sigma);
-      const Number kept =
-          root(at_least_zero((next.sigma - noise) * (next.sigma + noise))) / at.sigma;
+      Number kept = next.sigma / at.sigma;
+      Number noise = 0;
+      if (settings.eta != 0) {
+        noise = settings.eta * root(descent_of(at, next).variance) * kept;
+        kept = root(at_least_zero((next.sigma - noise) * (next.sigma + noise))) / at.sigma;
+      }
       to.x_x = kept;
       to.x_x0 = a_next - kept * at.signal_scale;
       to.x_noise = noise * root_temperature;
       break;
     }
-    case StepKind::kReverseDiffusion:
+    case StepKind::kReverseDiffusion: {
+      const Descent step = descent_of(at, next);
       return go_along_score(score_of(settings.form, at), 2 - step.ratio, step.variance,
                             root(step.variance) * root_temperature, to);
+    }
     case StepKind::kEulerMaruyama: {
       const Number interval = of.at(settings.interval);
       const Number diffusion = of.at(settings.diffusion);
@@ -250,7 +254,8 @@ SCF_RULE StepCoefficients step_coefficients(const StepSettings<T>& settings, con
     }
     case StepKind::kDpmpp: {
       // 1 - e^-h = 1 - a sigma'/(a' sigma)
-      const Number gain = a_next * ((at.sigma - step.ratio * next.sigma) / at.sigma);
+      const Number left = at.signal_scale / a_next * next.sigma;
+      const Number gain = a_next * ((at.sigma - left) / at.sigma);
       const Truth goes_on = next.sigma > 0;
       to.x_x = next.sigma / at.sigma;
       to.x_x0 = gain;
