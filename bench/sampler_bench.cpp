@@ -104,6 +104,8 @@ class Problem {
       params.sigmas = each(kSigma);
       params.next_signal_scales = each(kNextScale);
       params.next_sigmas = each(kNextSigma);
+      params.before_signal_scales = each(kBeforeScale);
+      params.before_sigmas = each(kBeforeSigma);
       params.step_sizes = each(kStepSize);
     }
     if (way.noise == Noise::kGiven) {
@@ -397,6 +399,25 @@ MoveLimit move_limit(const Problem<T>& problem, const Operation<T>& operation) {
   return {inputs, outputs, static_cast<std::size_t>(problem.m * problem.d) * sizeof(T)};
 }
 
+// The levels that a step with some of each sample's own reads: before anything is written, to see
+// whether all are good, and with the sample.
+template <class T>
+MoveLimit levels_limit(const Problem<T>& problem, const Operation<T>& operation) {
+  if (!problem.way.own_levels) {
+    return {{}, {}, 0};
+  }
+  const scf_step_params& of = problem.params;
+  const std::string name = operation.name;
+  std::vector<const void*> levels = {of.signal_scales, of.sigmas, of.next_signal_scales,
+                                     of.next_sigmas};
+  if (name == "langevin_step") {
+    levels = {of.step_sizes};
+  } else if (name == "dpmpp_step") {
+    levels.insert(levels.end(), {of.before_signal_scales, of.before_sigmas});
+  }
+  return {levels, {}, static_cast<std::size_t>(problem.m) * sizeof(double)};
+}
+
 template <class T>
 void step(benchmark::State& state, std::int32_t backend, Operation<T> operation, Way way,
           LossShape shape) {
@@ -415,12 +436,14 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
   const bool cpu = backend == SCF_BACKEND_CPU;
   const bool makes = way.noise != Noise::kGiven && operation.noises > 0;
   MoveLimit move = move_limit(problem, operation);
+  MoveLimit levels = levels_limit(problem, operation);
   NoiseLimit<T> make(Step<T>::normal, shape.d);
   Stopwatch watch(backend);
   double seconds = std::numeric_limits<double>::infinity();
   for (auto _ : state) {
     if (cpu) {
       move.measure();
+      levels.measure();
       make.measure();
     }
     seconds = std::min(seconds,
@@ -433,8 +456,9 @@ void step(benchmark::State& state, std::int32_t backend, Operation<T> operation,
   state.counters["bytes/s"] = bytes / seconds;
   if (cpu) {
     const double of_make = makes ? operation.noises * numbers * make.seconds() : 0;
-    state.counters["share"] = std::max(move.seconds(), of_make) / seconds;
-    state.counters["share of sum"] = (move.seconds() + of_make) / seconds;
+    const double of_move = move.seconds() + 2 * levels.seconds();
+    state.counters["share"] = std::max(of_move, of_make) / seconds;
+    state.counters["share of sum"] = (of_move + of_make) / seconds;
   } else {
     state.counters["share"] = bytes / device_limits().copied_bytes / seconds;
   }
@@ -463,7 +487,8 @@ void add_all(const char* dtype) {
       if (name == "langevin_step" || name == "ddim_step") {  // as a sampler calls them
         add(dtype, "cpu", SCF_BACKEND_CPU, operation, {noise, true}, shape);
       }
-      if (name == "langevin_step" || name == "ancestral_step" || name == "ddim_step") {
+      if (name == "langevin_step" || name == "ancestral_step" || name == "ddim_step" ||
+          name == "dpmpp_step") {
         add(dtype, "cpu", SCF_BACKEND_CPU, operation, {noise, false, true}, shape);
       }
       if (name == "langevin_step" || name == "ancestral_step" || name == "churn_step") {

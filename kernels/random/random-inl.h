@@ -24,6 +24,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "random/random.h"
 #include "random/random_math-inl.h"
@@ -181,6 +182,13 @@ struct LaneOrder {
   }
 };
 
+// Words i of all counters of a block, of 32-bit lanes.
+HWY_INLINE hn::Vec<D32> WordsOfBlock(const PhiloxState& state, int i) {
+  const D32 d32;
+  return hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(state.c[1][i])),
+                     hn::BitCast(d32, state.c[0][i]));
+}
+
 // The numbers of a block of counters, kPerCounter each, in the order of the counters.
 template <class Map, int kPerCounter, class Out = typename Map::Out>
 HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, const hn::Vec<D64>* row,
@@ -215,14 +223,10 @@ HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, cons
     constexpr int kPairs = kPerCounter == 4 ? 2 : 1;
     hn::Vec<D32> even[2];
     hn::Vec<D32> odd[2];
-    const auto merged = [&](int i) HWY_ATTR {
-      return hn::OddEven(hn::BitCast(d32, hn::ShiftLeft<32>(state.c[1][i])),
-                         hn::BitCast(d32, state.c[0][i]));
-    };
 #pragma GCC unroll 4
     for (int i = 0; i < kPairs; ++i) {
-      even[i] = merged(2 * i);
-      odd[i] = merged(2 * i + 1);
+      even[i] = WordsOfBlock(state, 2 * i);
+      odd[i] = WordsOfBlock(state, 2 * i + 1);
     }
     hn::Vec<decltype(dout)> first[2];
     hn::Vec<decltype(dout)> second[2];
@@ -249,6 +253,61 @@ HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, cons
     store(1, hn::InterleaveUpper(dpair, first0, second0));
     store(2, hn::InterleaveLower(dpair, first1, second1));
     store(3, hn::InterleaveUpper(dpair, first1, second1));
+  }
+}
+
+// The rows of the lanes of two blocks.
+template <class Out>
+HWY_INLINE void TwoBlocksOfRows(const LaneOrder<Out, 2>& order, std::uint64_t row,
+                                hn::Vec<D64> (*lanes)[2]) {
+  const D64 d;
+#pragma GCC unroll 2
+  for (int b = 0; b < 2; ++b) {
+    const auto first = hn::Set(d, row + b * hn::Lanes(D32()));
+    lanes[b][0] = hn::Add(first, order.position[0]);
+    lanes[b][1] = hn::Add(first, order.position[1]);
+  }
+}
+
+// Two blocks of two numbers a counter, side by side: one alone has a single vector of pairs to make
+// numbers of, whose chain of operations a core can only wait for.
+template <class Map, class Out = typename Map::Out>
+HWY_INLINE void MakeTwoBlocks(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
+                              const hn::Vec<D64> (*row)[2], Out* to) {
+  using DU = hn::RebindToUnsigned<hn::ScalableTag<Out>>;
+  const DU du;
+  const hn::Rebind<Out, DU> dout;
+  const std::int64_t lanes = hn::Lanes(D32());
+  hn::Vec<DU> even[2];
+  hn::Vec<DU> odd[2];
+  hn::Vec<decltype(dout)> first[2];
+  hn::Vec<decltype(dout)> second[2];
+#pragma GCC unroll 2
+  for (int b = 0; b < 2; ++b) {
+    const PhiloxState state = Philox(keys, quad, row[b]);
+    if constexpr (sizeof(Out) == 8) {  // a block fills two vectors
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        even[v] = state.c[v][0];
+        odd[v] = state.c[v][1];
+      }
+      Map::template Pairs<2>(du, even, odd, first, second);
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        hn::StoreInterleaved2(first[v], second[v], dout, to + (2 * b + v) * lanes);
+      }
+    } else {
+      even[b] = WordsOfBlock(state, 0);
+      odd[b] = WordsOfBlock(state, 1);
+    }
+  }
+  if constexpr (sizeof(Out) == 4) {
+    Map::template Pairs<2>(du, even, odd, first, second);
+#pragma GCC unroll 2
+    for (int b = 0; b < 2; ++b) {
+      hn::StoreU(hn::InterleaveLower(dout, first[b], second[b]), dout, to + 2 * b * lanes);
+      hn::StoreU(hn::InterleaveUpper(dout, first[b], second[b]), dout, to + (2 * b + 1) * lanes);
+    }
   }
 }
 
@@ -351,7 +410,15 @@ class AlignedTile {
     const hn::Vec<D64> quad_lanes[2] = {quads, quads};
     const std::int64_t count = std::min<std::int64_t>(kPerCounter, columns_ - 4 * quad);
     const bool dense = count == kPerCounter && ld_ == kPerCounter;
-    for (std::int64_t r = 0; r < rows; r += lanes) {
+    std::int64_t r = 0;
+    if constexpr (kPerCounter == 2 && std::is_same_v<Map, NormalMap<Out>>) {
+      for (; dense && r + 2 * lanes <= rows; r += 2 * lanes) {
+        hn::Vec<D64> row_lanes[2][2];
+        TwoBlocksOfRows(order, first_row_ + static_cast<std::uint64_t>(r), row_lanes);
+        MakeTwoBlocks<Map>(keys_, quad_lanes, row_lanes, out_ + 2 * r);
+      }
+    }
+    for (; r < rows; r += lanes) {
       const auto first = hn::Set(d, first_row_ + static_cast<std::uint64_t>(r));
       const hn::Vec<D64> row_lanes[2] = {hn::Add(first, order.position[0]),
                                          hn::Add(first, order.position[1])};
@@ -487,26 +554,18 @@ HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std:
 // block, what is read for one is on its way while others are made.
 
 #if HWY_TARGET != HWY_SCALAR
-// A block as OverQuads (four numbers a counter) or OverRows (two) make it.
-template <class Map, int kPerCounter>
-HWY_INLINE void BlockAt(const PhiloxKeys& keys,
-                        const LaneOrder<typename Map::Out, kPerCounter>& order, std::uint64_t quad,
-                        std::uint64_t row, typename Map::Out* to) {
+// A block as OverQuads makes it.
+template <class Map>
+HWY_INLINE void BlockAt(const PhiloxKeys& keys, const LaneOrder<typename Map::Out, 4>& order,
+                        std::uint64_t quad, std::uint64_t row, typename Map::Out* to) {
   const D64 d;
   const auto quads = hn::Set(d, quad);
   const auto rows = hn::Set(d, row);
   const auto last = hn::Set(d, ~std::uint64_t{0} >> 2);
-  if constexpr (kPerCounter == 4) {  // along a row
-    const hn::Vec<D64> quad_lanes[2] = {hn::And(hn::Add(quads, order.position[0]), last),
-                                        hn::And(hn::Add(quads, order.position[1]), last)};
-    const hn::Vec<D64> row_lanes[2] = {rows, rows};
-    MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to);
-  } else {
-    const hn::Vec<D64> quad_lanes[2] = {hn::And(quads, last), hn::And(quads, last)};
-    const hn::Vec<D64> row_lanes[2] = {hn::Add(rows, order.position[0]),
-                                       hn::Add(rows, order.position[1])};
-    MakeBlock<Map, kPerCounter>(keys, quad_lanes, row_lanes, to);
-  }
+  const hn::Vec<D64> quad_lanes[2] = {hn::And(hn::Add(quads, order.position[0]), last),
+                                      hn::And(hn::Add(quads, order.position[1]), last)};
+  const hn::Vec<D64> row_lanes[2] = {rows, rows};
+  MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to);
 }
 #endif
 
@@ -548,10 +607,13 @@ HWY_INLINE void ForNormalPairs(const Words& words, std::int64_t row, std::int64_
       static_cast<std::uint64_t>(words.first_row) + static_cast<std::uint64_t>(row);
   HWY_ALIGN T numbers[4 * kMaxBlock];
   const LaneOrder<T, 2> order;
-  for (std::int64_t r = 0; r < rows; r += lanes) {
-    BlockAt<NormalMap<T>, 2>(keys, order, first_quad, first_row + static_cast<std::uint64_t>(r),
-                             numbers);
-    take(2 * r, numbers, 2 * std::min(lanes, rows - r));
+  const auto quad = hn::Set(D64(), first_quad & ~std::uint64_t{0} >> 2);
+  const hn::Vec<D64> quad_lanes[2] = {quad, quad};
+  for (std::int64_t r = 0; r < rows; r += 2 * lanes) {
+    hn::Vec<D64> row_lanes[2][2];
+    TwoBlocksOfRows(order, first_row + static_cast<std::uint64_t>(r), row_lanes);
+    MakeTwoBlocks<NormalMap<T>>(keys, quad_lanes, row_lanes, numbers);
+    take(2 * r, numbers, 2 * std::min(2 * lanes, rows - r));
   }
 }
 // Longer ones.
@@ -569,8 +631,8 @@ HWY_INLINE void ForNormalRows(const Words& words, std::int64_t row, std::int64_t
   const std::int64_t block = 4 * lanes;
   std::int64_t column = 0;
   for (std::int64_t at = 0; at < rows * columns;) {
-    BlockAt<NormalMap<T>, 4>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4),
-                             in_row, numbers);
+    BlockAt<NormalMap<T>>(keys, order, first_quad + static_cast<std::uint64_t>(column / 4), in_row,
+                          numbers);
     const std::int64_t count = std::min(block, columns - column);
     take(at, numbers, count);
     at += count;

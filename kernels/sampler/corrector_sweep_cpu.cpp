@@ -17,6 +17,7 @@
 #include <algorithm>
 
 #include "common/narrow-inl.h"
+#include "common/pairs-inl.h"
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
@@ -27,7 +28,10 @@ namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 using scf::HWY_NAMESPACE::FetchAhead;
 using scf::HWY_NAMESPACE::kAhead;
+using scf::HWY_NAMESPACE::LoadPairs;
 using scf::HWY_NAMESPACE::Operands;
+using scf::HWY_NAMESPACE::StorePairs;
+using scf::HWY_NAMESPACE::StreamPairs;
 using scf::HWY_NAMESPACE::SumTag;
 using scf::HWY_NAMESPACE::Sweep;
 using scf::HWY_NAMESPACE::SweepRow;
@@ -154,26 +158,6 @@ HWY_INLINE void CopyVectors(const T* from, std::int64_t count, T* to) {
 
 // ---- Rows of two -------------------------------------------------------------------------------
 
-// The two columns of rows.
-template <class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
-HWY_INLINE void LoadPairs(D d, const T* from, V* columns) {
-#if HWY_TARGET == HWY_SCALAR
-  columns[0] = hn::LoadU(d, from);
-  columns[1] = hn::LoadU(d, from + 1);
-#else
-  hn::LoadInterleaved2(d, from, columns[0], columns[1]);
-#endif
-}
-template <class D, class T = hn::TFromD<D>, class V = hn::Vec<D>>
-HWY_INLINE void StorePairs(D d, const V* columns, T* to) {
-#if HWY_TARGET == HWY_SCALAR
-  hn::StoreU(columns[0], d, to);
-  hn::StoreU(columns[1], d, to + 1);
-#else
-  hn::StoreInterleaved2(columns[0], columns[1], d, to);
-#endif
-}
-
 // Vectors of doubles that hold the lanes of one of T.
 template <class T>
 inline constexpr int kParts = HWY_TARGET == HWY_SCALAR ? 1 : sizeof(double) / sizeof(T);
@@ -274,7 +258,7 @@ struct PairVectors {
 template <class T, class Body>
 HWY_INLINE void ForPairs(const NormRows<T>& of, const Body& body) {
   constexpr std::int64_t kMost = hn::MaxLanes(hn::ScalableTag<T>());
-  constexpr std::int64_t kMostOfBlock = 2 * hn::MaxLanes(hn::ScalableTag<std::uint32_t>());
+  constexpr std::int64_t kMostOfBlock = 4 * hn::MaxLanes(hn::ScalableTag<std::uint32_t>());
   const std::int64_t width = 2 * hn::Lanes(hn::ScalableTag<T>());
   const T* const inputs[2] = {of.output, of.x};
   const ScoreOfRows score = of.score;
@@ -364,16 +348,13 @@ double StepPairs(const NormRows<T>& of, const NormRule& rule, T* next, bool want
           total = hn::Add(total, term);
         }
         T* const to = next + 2 * row;
-        if (!streams && count == lanes) {
-          StorePairs(d, nexts, to);
-          return;
-        }
-        StorePairs(d, nexts, pairs);
-        if (count == lanes) {
-          hn::Stream(hn::Load(d, pairs), d, to);
-          hn::Stream(hn::Load(d, pairs + lanes), d, to + lanes);
-        } else {
+        if (HWY_UNLIKELY(count < lanes)) {
+          StorePairs(d, nexts, pairs);
           std::copy_n(pairs, 2 * count, to);
+        } else if (streams) {
+          StreamPairs(d, nexts, to);
+        } else {
+          StorePairs(d, nexts, to);
         }
       });
   return static_cast<double>(hn::GetLane(hn::SumOfLanes(d, total)));

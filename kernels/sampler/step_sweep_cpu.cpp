@@ -8,6 +8,7 @@
 #include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
+#include "common/pairs-inl.h"
 #include "common/row_sweep-inl.h"
 #include "common/simd.h"
 #include "random/random-inl.h"
@@ -16,7 +17,12 @@ HWY_BEFORE_NAMESPACE();
 namespace scf::sampler {
 namespace HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
+using scf::HWY_NAMESPACE::ApplyAt;
 using scf::HWY_NAMESPACE::kAhead;
+using scf::HWY_NAMESPACE::LoadPairs;
+using scf::HWY_NAMESPACE::Operands;
+using scf::HWY_NAMESPACE::StorePairs;
+using scf::HWY_NAMESPACE::StreamPairs;
 using scf::HWY_NAMESPACE::Sweep;
 
 template <bool kOutput, bool kNoise, bool kPrevious, bool kX0>
@@ -68,14 +74,108 @@ struct Known {
   }
 };
 
-// Elements of rows whose coefficients are spread over them at a time.
-inline constexpr std::int64_t kSpread = 256;
+// Sums of the formula's terms, of whole vectors and of single elements.
+template <class T>
+struct Sums {
+  using D = hn::ScalableTag<T>;
+  using D1 = hn::CappedTag<T, 1>;
 
-// A sweep over dense rows, input kNoiseInput of the formula made on the way.
+  HWY_INLINE Sums() : whole(hn::Zero(D())), single(hn::Zero(D1())) {}
+  [[nodiscard]] HWY_INLINE double Total() const {
+    return static_cast<double>(hn::GetLane(hn::SumOfLanes(D(), whole))) +
+           static_cast<double>(hn::GetLane(single));
+  }
+
+  hn::Vec<D> whole;
+  hn::Vec<D1> single;
+};
+
+// Elements [at, at + count) of rows of two, whole rows, each with coefficients of its own. A lane
+// is a row, so coefficients are used as they lie in memory.
+template <class Formula, class T>
+HWY_INLINE void SweepPairs(const Operands<Formula, T>& operands, const T* const* coefficients,
+                           std::int64_t at, std::int64_t count, Sums<T>& sums) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, 1> d1;
+  using V = hn::Vec<decltype(d)>;
+  using V1 = hn::Vec<decltype(d1)>;
+  const std::int64_t width = 2 * hn::Lanes(d);
+  const std::int64_t end = at + count;
+  for (; at + width <= end; at += width) {
+    V in[2][Formula::kInputs];
+    V out[2][Formula::kOutputs];
+    V c[Formula::kCoefficients];
+    V terms[2];
+#pragma GCC unroll 4
+    for (int i = 0; i < Formula::kInputs; ++i) {
+      V columns[2];
+      LoadPairs(d, operands.inputs[i] + at, columns);
+      in[0][i] = columns[0];
+      in[1][i] = columns[1];
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      c[i] = hn::LoadU(d, coefficients[i] + at / 2);
+    }
+#pragma GCC unroll 2
+    for (int j = 0; j < 2; ++j) {
+      Formula::Apply(d, in[j], c, out[j], terms + j);
+    }
+    sums.whole = hn::Add(sums.whole, hn::Add(terms[0], terms[1]));
+#pragma GCC unroll 2
+    for (int i = 0; i < Formula::kOutputs; ++i) {
+      if (operands.outputs[i] == nullptr) {
+        continue;
+      }
+      const V columns[2] = {out[0][i], out[1][i]};
+      operands.streams[i] ? StreamPairs(d, columns, operands.outputs[i] + at)
+                          : StorePairs(d, columns, operands.outputs[i] + at);
+    }
+  }
+  for (; at < end; ++at) {
+    V1 c[Formula::kCoefficients];
+    V1 terms[1];
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      c[i] = hn::Set(d1, coefficients[i][at / 2]);
+    }
+    ApplyAt<Formula>(d1, operands, at, c, terms);
+    sums.single = hn::Add(sums.single, terms[0]);
+  }
+}
+
+template <class Formula, class T>
+[[nodiscard]] Operands<Formula, T> operands_of(const RowSweep<T>& sweep) {
+  Operands<Formula, T> operands;
+  std::copy_n(sweep.inputs, Formula::kInputs, operands.inputs);
+  std::copy_n(sweep.outputs, Formula::kOutputs, operands.outputs);
+  return operands;
+}
+
+// A sweep over dense rows of two, each with coefficients of its own, input kNoiseInput of the
+// formula made on the way.
+template <class Formula, int kNoiseInput, class T>
+HWY_NOINLINE void SweepNormalPairs(const RowSweep<T>& sweep, const random::Words& words,
+                                   std::int64_t row, std::int64_t rows) {
+  Operands<Formula, T> operands = operands_of<Formula>(sweep);
+  operands.SetStreams(sweep.streams);
+  Sums<T> sums;
+  random::HWY_NAMESPACE::ForNormalPairs<T>(
+      words, row, rows, [&](std::int64_t at, const T* numbers, std::int64_t count) HWY_ATTR {
+        scf::HWY_NAMESPACE::FetchAhead<kNoiseInput>(operands.inputs, at + kAhead, count);
+        operands.inputs[kNoiseInput] = numbers - at;
+        SweepPairs<Formula>(operands, sweep.coefficients, at, count, sums);
+      });
+  sweep.sums[0][0] = sums.Total();
+}
+
+// The same for rows of any length, or of the same coefficients.
 template <class Formula, int kNoiseInput, class T>
 void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int64_t row,
                   std::int64_t rows, std::int64_t columns) {
-  using scf::HWY_NAMESPACE::ApplyAt;
+  if (columns == 2 && !sweep.uniform) {
+    SweepNormalPairs<Formula, kNoiseInput>(sweep, words, row, rows);
+    return;
+  }
   const hn::ScalableTag<T> d;
   const hn::CappedTag<T, 1> d1;
   using V = hn::Vec<decltype(d)>;
@@ -89,61 +189,35 @@ void SweepNormals(const RowSweep<T>& sweep, const random::Words& words, std::int
       c1[i] = hn::Set(d1, sweep.coefficients[i][r]);
     }
   };
-  // Where the coefficients change: blocks are parts of rows, or of many that hold two numbers each,
-  // over which coefficients are spread.
-  HWY_ALIGN T spread[Formula::kCoefficients][kSpread];
-  const bool spreads = !sweep.uniform && columns == 2;
-  std::int64_t change = sweep.uniform ? rows * columns : 0;
-  const auto change_to = [&](std::int64_t at) HWY_ATTR {
-    const std::int64_t r = at / columns;
-    if (!spreads) {
-      set_row(r);
-      change += columns;
-      return;
-    }
-    const std::int64_t of_rows = std::min(kSpread / 2, rows - r);
-    for (int i = 0; i < Formula::kCoefficients; ++i) {
-      scf::HWY_NAMESPACE::SpreadAnyRows(sweep.coefficients[i] + r, of_rows, 2, spread[i]);
-    }
-    change += kSpread;
-  };
+  std::int64_t change = sweep.uniform ? rows * columns : columns;
   set_row(0);
-  scf::HWY_NAMESPACE::Operands<Formula, T> whole;
-  std::copy_n(sweep.inputs, Formula::kInputs, whole.inputs);
-  std::copy_n(sweep.outputs, Formula::kOutputs, whole.outputs);
+  Operands<Formula, T> whole = operands_of<Formula>(sweep);
   // A block starts at a whole vector only if every row does.
   whole.SetStreams(columns == 2 || columns % lanes == 0 ? sweep.streams : 0);
-  V sum = hn::Zero(d);
-  V1 sum1 = hn::Zero(d1);
+  Sums<T> sums;
   random::HWY_NAMESPACE::ForNormals<T>(
       words, row, rows, columns,
       [&](std::int64_t at, const T* numbers, std::int64_t count) HWY_ATTR {
-        if (at >= change) {
-          change_to(at);
-        }
         auto operands = whole;
         operands.inputs[kNoiseInput] = numbers - at;
         scf::HWY_NAMESPACE::FetchAhead<kNoiseInput>(whole.inputs, at + kAhead, count);
+        if (at >= change) {
+          set_row(at / columns);
+          change += columns;
+        }
         V terms[1];
         V1 terms1[1];
         std::int64_t j = 0;
         for (; j + lanes <= count; j += lanes) {
-          for (int i = 0; spreads && i < Formula::kCoefficients; ++i) {
-            c[i] = hn::LoadU(d, spread[i] + (at + j) % kSpread);
-          }
           ApplyAt<Formula>(d, operands, at + j, c, terms);
-          sum = hn::Add(sum, terms[0]);
+          sums.whole = hn::Add(sums.whole, terms[0]);
         }
         for (; j < count; ++j) {
-          for (int i = 0; spreads && i < Formula::kCoefficients; ++i) {
-            c1[i] = hn::LoadU(d1, spread[i] + (at + j) % kSpread);
-          }
           ApplyAt<Formula>(d1, operands, at + j, c1, terms1);
-          sum1 = hn::Add(sum1, terms1[0]);
+          sums.single = hn::Add(sums.single, terms1[0]);
         }
       });
-  sweep.sums[0][0] = static_cast<double>(hn::GetLane(hn::SumOfLanes(d, sum))) +
-                     static_cast<double>(hn::GetLane(sum1));
+  sweep.sums[0][0] = sums.Total();
 }
 
 template <class T>
@@ -163,8 +237,22 @@ void RunNormals(const RowSweep<T>& sweep, const random::Words& words, std::int64
   }
 }
 
+// Dense rows of two with coefficients of their own, or any rows.
+template <class Formula, class T>
+void SweepAny(const RowSweep<T>& sweep, bool pairs) {
+  if (!pairs) {
+    Sweep<Formula>(sweep);
+    return;
+  }
+  Operands<Formula, T> operands = operands_of<Formula>(sweep);
+  operands.SetStreams(sweep.streams);
+  Sums<T> sums;
+  SweepPairs<Formula>(operands, sweep.coefficients, 0, sweep.rows * sweep.columns, sums);
+  sweep.sums[0][0] = sums.Total();
+}
+
 template <class T>
-void RunStep(const RowSweep<T>& given) {
+void RunStep(const RowSweep<T>& given, bool pairs) {
   RowSweep<T> sweep = given;
   int inputs = 1;
   for (int i = 1; i < 4; ++i) {
@@ -176,25 +264,25 @@ void RunStep(const RowSweep<T>& given) {
   }
   const bool noise = given.inputs[2] != nullptr;
   if (given.inputs[1] == nullptr) {
-    noise ? Sweep<Step<false, true, false, false>>(sweep)
-          : Sweep<Step<false, false, false, false>>(sweep);
+    noise ? SweepAny<Step<false, true, false, false>>(sweep, pairs)
+          : SweepAny<Step<false, false, false, false>>(sweep, pairs);
   } else if (given.inputs[3] != nullptr) {
-    Sweep<Step<true, false, true, true>>(sweep);
+    SweepAny<Step<true, false, true, true>>(sweep, pairs);
   } else if (noise) {
-    makes_x0(given) ? Sweep<Step<true, true, false, true>>(sweep)
-                    : Sweep<Step<true, true, false, false>>(sweep);
+    makes_x0(given) ? SweepAny<Step<true, true, false, true>>(sweep, pairs)
+                    : SweepAny<Step<true, true, false, false>>(sweep, pairs);
   } else {
-    Sweep<Step<true, false, false, true>>(sweep);
+    SweepAny<Step<true, false, false, true>>(sweep, pairs);
   }
 }
 
-void StepF32(const CpuContext& context, const RowSweep<float>& sweep) {
+void StepF32(const CpuContext& context, const RowSweep<float>& sweep, bool pairs) {
   context.note_target_ran(HWY_TARGET);
-  RunStep(sweep);
+  RunStep(sweep, pairs);
 }
-void StepF64(const CpuContext& context, const RowSweep<double>& sweep) {
+void StepF64(const CpuContext& context, const RowSweep<double>& sweep, bool pairs) {
   context.note_target_ran(HWY_TARGET);
-  RunStep(sweep);
+  RunStep(sweep, pairs);
 }
 void StepNormalsF32(const CpuContext& context, const RowSweep<float>& sweep,
                     const random::Words& words, std::int64_t row, std::int64_t rows,
@@ -246,17 +334,25 @@ HWY_EXPORT(KnownF64);
 
 template <>
 void step_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
-  HWY_DISPATCH_TABLE(StepF32)[dispatch_index(context.targets())](context, sweep);
+  HWY_DISPATCH_TABLE(StepF32)[dispatch_index(context.targets())](context, sweep, false);
 }
 template <>
 void step_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
-  HWY_DISPATCH_TABLE(StepF64)[dispatch_index(context.targets())](context, sweep);
+  HWY_DISPATCH_TABLE(StepF64)[dispatch_index(context.targets())](context, sweep, false);
+}
+template <>
+void step_pairs_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
+  HWY_DISPATCH_TABLE(StepF32)[dispatch_index(context.targets())](context, sweep, true);
 }
 template <>
 void step_sweep(const CpuContext& context, const RowSweep<float>& sweep, const random::Words& words,
                 std::int64_t row, std::int64_t rows, std::int64_t d) {
   HWY_DISPATCH_TABLE(StepNormalsF32)
   [dispatch_index(context.targets())](context, sweep, words, row, rows, d);
+}
+template <>
+void step_pairs_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
+  HWY_DISPATCH_TABLE(StepF64)[dispatch_index(context.targets())](context, sweep, true);
 }
 template <>
 void step_sweep(const CpuContext& context, const RowSweep<double>& sweep,

@@ -14,6 +14,11 @@ namespace scf::sampler {
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
+// The same for rows of two without gaps, each with coefficients of its own; sum0 is one of all
+// rows.
+template <class T>
+void step_pairs_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+
 // The same with z made here, of the batch's rows [row, row + rows): whole rows of d numbers without
 // gaps between them; `rows` and `columns` of the sweep are not looked at, and sum0 is one of all
 // rows. random::blocks_suit must hold.

@@ -11,6 +11,7 @@
 #include "loss/loss_arrays_cpu.h"
 #include "sampler/corrector_sweep_cpu.h"
 #include "sampler/step_checks.h"
+#include "sampler/step_coefficients_cpu.h"
 #include "sampler/step_rules.h"
 #include "sampler/step_sweep_cpu.h"
 #include "sampler/steps.h"
@@ -23,35 +24,58 @@ constexpr std::int64_t kMostRows = kTile / 4;  // of a tile
 constexpr int kCoefficients = 8;
 constexpr int kWithoutX0 = 4;  // of them
 
+// Whether all samples have the same numbers.
+template <class T>
+bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
+  const auto one = [](const PerSample& of) { return of.values == nullptr; };
+  const auto same = [&](const Levels& of) { return one(of.signal_scale) && one(of.sigma); };
+  return (!uses.level || same(settings.level)) && (!uses.next || same(settings.next)) &&
+         (!uses.before || same(settings.before)) && (!uses.step_size || one(settings.step_size)) &&
+         (!uses.sde || (one(settings.drift) && one(settings.diffusion) && one(settings.interval)));
+}
+
 // Throws for the first sample whose numbers are out of bounds.
 template <class T>
-void check_samples(const StepSettings<T>& settings, const StepUses& uses, std::int64_t m) {
-  const auto arrays = [](const Levels& levels) {
-    return levels.signal_scale.values != nullptr || levels.sigma.values != nullptr;
-  };
-  if (!arrays(settings.level) && !arrays(settings.next) && !arrays(settings.before) &&
-      settings.step_size.values == nullptr && settings.drift.values == nullptr &&
-      settings.diffusion.values == nullptr && settings.interval.values == nullptr) {
-    m = std::min<std::int64_t>(m, 1);
-  }
-  for (std::int64_t i = 0; i < m; ++i) {
-    if (check_sample(settings, uses, i) != 0) {
-      throw Error(Status::kInvalidArgument, problem_of(settings, uses, i));
+void check_samples(const CpuContext& context, const StepSettings<T>& settings, const StepUses& uses,
+                   std::int64_t m) {
+  constexpr std::int64_t kRows = 8192;
+  const std::int64_t samples = is_uniform(settings, uses) ? std::min<std::int64_t>(m, 1) : m;
+  std::atomic<std::int64_t> first_bad{samples};
+  context.parallel_for((samples + kRows - 1) / kRows, [&](std::int64_t block, int) {
+    const std::int64_t begin = block * kRows;
+    const std::int64_t end = std::min(begin + kRows, samples);
+    if (samples_are_good(context, settings, uses, begin, end - begin)) {
+      return;
     }
+    std::int64_t bad = begin;
+    while (bad < end && check_sample(settings, uses, bad) == 0) {
+      ++bad;
+    }
+    std::int64_t first = first_bad.load();
+    while (bad < first && !first_bad.compare_exchange_weak(first, bad)) {
+    }
+  });
+  if (first_bad < samples) {
+    throw Error(Status::kInvalidArgument, problem_of(settings, uses, first_bad.load()));
   }
 }
 
-// What a tile of rows is made with, in T.
+// What a tile of rows is made with, in T and in step_sweep's order.
 template <class T>
 struct TileCoefficients {
   T values[kCoefficients][kMostRows];
 
-  // In step_sweep's order.
-  void set(std::int64_t i, const StepCoefficients& of, double clip) {
-    const double all[kCoefficients] = {of.x_x,  of.x_output,  of.x_noise, of.x_previous,
-                                       of.x0_x, of.x0_output, of.x_x0,    clip};
+  // Those of the rule, and the clip, of rows [row, row + rows).
+  void set(const CpuContext& context, const StepSettings<T>& settings, const StepUses& uses,
+           const CorrectorSettings* corrector, int count, std::int64_t row, std::int64_t rows) {
+    T* to[kCoefficients];
     for (int c = 0; c < kCoefficients; ++c) {
-      values[c][i] = static_cast<T>(all[c]);
+      to[c] = values[c];
+    }
+    coefficients_of_rows(context, settings, uses, corrector, row, rows,
+                         std::min(count, kCoefficients - 1), to);
+    if (count == kCoefficients) {
+      std::fill_n(values[kCoefficients - 1], rows, static_cast<T>(settings.clip));
     }
   }
 };
@@ -73,17 +97,17 @@ void set_output(RowSweep<T>& sweep, int i, const Matrix<T>& matrix, std::int64_t
   }
 }
 
-// Rows [row, row + rows) in tiles of columns; body(sweep, column).
+// Rows, whose coefficients are those from the first on, in tiles of columns; body(sweep, column).
 template <class T, class Body>
-void for_tiles(const TileCoefficients<T>& coefficients, int count, bool uniform, std::int64_t rows,
-               std::int64_t d, const Body& body) {
+void for_tiles(const TileCoefficients<T>& coefficients, std::int64_t first, int count, bool uniform,
+               std::int64_t rows, std::int64_t d, const Body& body) {
   for (std::int64_t column = 0; column < d; column += kTile) {
     RowSweep<T> sweep;
     sweep.rows = rows;
     sweep.columns = std::min(d - column, kTile);
     sweep.uniform = uniform;
     for (int c = 0; c < count; ++c) {
-      sweep.coefficients[c] = coefficients.values[c];
+      sweep.coefficients[c] = coefficients.values[c] + first;
     }
     body(sweep, column);
   }
@@ -140,13 +164,14 @@ struct StepSweeps {
   std::uint32_t streams;  // RowSweep's
 };
 
-// The step on rows [row, row + rows) with coefficients that are there; `made` [rows, ld_made] is
-// all of their noise, or null: it is made here.
+// The step on rows [row, row + rows) with coefficients that are there from the first on; `made`
+// [rows, ld_made] is all of their noise, or null: it is made here.
 template <class T>
 void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
                const loss::NoiseCpu<T>& noise, const Matrix<const T>& made,
-               const TileCoefficients<T>& coefficients, const StepSweeps& sweeps, std::int64_t row,
-               std::int64_t rows, std::int64_t d, StatusBits& status) {
+               const TileCoefficients<T>& coefficients, std::int64_t first,
+               const StepSweeps& sweeps, std::int64_t row, std::int64_t rows, std::int64_t d,
+               StatusBits& status) {
   alignas(64) T buffer[kTile];
   double sums[kMostRows];
   const bool flat = sweeps.uniform && sweeps.dense && d <= kTile;
@@ -173,11 +198,11 @@ void step_rows(const CpuContext& context, const StepArrays<T>& arrays,
       status.add(kNotFinite);
     }
   };
-  for_tiles(coefficients, sweeps.coefficients, sweeps.uniform, rows, d, body);
+  for_tiles(coefficients, first, sweeps.coefficients, sweeps.uniform, rows, d, body);
 }
 
 // Rows without gaps, in blocks or, where each has coefficients of its own, as many as these have
-// room for; set(coefficients, i, row) gives those of a row, body(sweep, row, rows) the rest.
+// room for; set(coefficients, row, rows) gives those of rows, body(sweep, row, rows) the rest.
 template <class T, class Set, class Body>
 void run_dense(const CpuContext& context, const StepSweeps& sweeps, std::int64_t m, std::int64_t d,
                StatusBits& status, const Set& set, const Body& body) {
@@ -185,12 +210,12 @@ void run_dense(const CpuContext& context, const StepSweeps& sweeps, std::int64_t
   plan.tile_rows = sweeps.uniform ? plan.block_rows : std::min(plan.block_rows, kMostRows);
   TileCoefficients<T> of_all;
   if (sweeps.uniform) {
-    set(of_all, 0, 0);
+    set(of_all, 0, 1);
   }
   run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
     TileCoefficients<T> of_rows;
-    for (std::int64_t i = 0; i < (sweeps.uniform ? 0 : rows); ++i) {
-      set(of_rows, i, row + i);
+    if (!sweeps.uniform) {
+      set(of_rows, row, rows);
     }
     double sum = 0;
     RowSweep<T> sweep;
@@ -209,29 +234,37 @@ void run_dense(const CpuContext& context, const StepSweeps& sweeps, std::int64_t
   });
 }
 
-// A step whose coefficients set(coefficients, i, row) gives. settings say what its noise is, if it
-// has any.
+// A step whose coefficients set(coefficients, row, rows) gives. settings say what its noise is, if
+// it has any.
 template <class T, class Set>
 void run_step(const CpuContext& context, const StepSettings<T>& settings, bool has_noise,
               const StepArrays<T>& arrays, const StepSweeps& sweeps, std::int64_t m, std::int64_t d,
               StatusBits& status, const Set& set) {
   const bool makes_noise = has_noise && settings.noise.data == nullptr;
   const random::Words words = makes_noise ? random::read_words(settings.words) : random::Words{};
-  // Coefficients change within a long row where noise is made on the way alone.
-  const bool one_row = makes_noise ? random::blocks_suit(words, d) : sweeps.uniform;
+  // Coefficients change within a long row where noise is made on the way, and with each pair.
+  const bool pairs = !makes_noise && !sweeps.uniform && d == 2;
+  const bool one_row = makes_noise ? random::blocks_suit(words, d) : sweeps.uniform || pairs;
   if (!sweeps.dense || !one_row) {
     const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
     TileCoefficients<T> of_all;
     if (sweeps.uniform) {
-      set(of_all, 0, 0);
+      set(of_all, 0, 1);
     }
-    run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+    // Coefficients of many rows at once; tiles of their noise.
+    RowPlanCpu plan(m, d);
+    const std::int64_t tile_rows = plan.tile_rows;
+    plan.tile_rows = std::min(plan.block_rows, kMostRows);
+    run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
       TileCoefficients<T> of_rows;
-      for (std::int64_t i = 0; i < (sweeps.uniform ? 0 : rows); ++i) {
-        set(of_rows, i, row + i);
+      if (!sweeps.uniform) {
+        set(of_rows, row, rows);
       }
-      step_rows(context, arrays, noise, {}, sweeps.uniform ? of_all : of_rows, sweeps, row, rows, d,
-                status);
+      for (std::int64_t i = 0; i < rows; i += tile_rows) {
+        step_rows(context, arrays, noise, {}, sweeps.uniform ? of_all : of_rows,
+                  sweeps.uniform ? 0 : i, sweeps, row + i, std::min(tile_rows, rows - i), d,
+                  status);
+      }
     });
     return;
   }
@@ -246,7 +279,7 @@ void run_step(const CpuContext& context, const StepSettings<T>& settings, bool h
                    step_sweep(context, sweep, words, row, rows, d);
                  } else {
                    set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
-                   step_sweep(context, sweep);
+                   pairs ? step_pairs_sweep(context, sweep) : step_sweep(context, sweep);
                  }
                });
 }
@@ -254,15 +287,6 @@ void run_step(const CpuContext& context, const StepSettings<T>& settings, bool h
 // How many coefficients a step has: x0^ is left out where nothing is made of it.
 int coefficients_of_sweep(bool makes_x0, bool has_noise) {
   return makes_x0 || !has_noise ? kCoefficients : kWithoutX0;
-}
-
-template <class T>
-bool is_uniform(const StepSettings<T>& settings, const StepUses& uses) {
-  const auto one = [](const PerSample& of) { return of.values == nullptr; };
-  const auto same = [&](const Levels& of) { return one(of.signal_scale) && one(of.sigma); };
-  return (!uses.level || same(settings.level)) && (!uses.next || same(settings.next)) &&
-         (!uses.before || same(settings.before)) && (!uses.step_size || one(settings.step_size)) &&
-         (!uses.sde || (one(settings.drift) && one(settings.diffusion) && one(settings.interval)));
 }
 
 // Outputs may be written past the caches if they are large and on no input.
@@ -285,7 +309,7 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
               std::int64_t d, const StepArrays<T>& arrays) {
   const StepUses uses = uses_of(settings.kind, settings.form, arrays.denoised.data != nullptr,
                                 arrays.previous.data != nullptr);
-  check_samples(settings, uses, m);
+  check_samples(context, settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
   const bool has_noise = draws_noise(settings.kind) && settings.temperature > 0 &&
                          !(settings.kind == StepKind::kDdim && settings.eta == 0);
@@ -294,8 +318,8 @@ void step_cpu(const CpuContext& context, const StepSettings<T>& settings, std::i
   const StepSweeps sweeps = {uniform, is_dense(arrays, settings.noise, d),
                              coefficients_of_sweep(makes_x0, has_noise), streams_of(arrays, m, d)};
   run_step(context, settings, has_noise, arrays, sweeps, m, d, status,
-           [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
-             coefficients.set(i, coefficients_of(settings, uses, row, 0), settings.clip);
+           [&](TileCoefficients<T>& coefficients, std::int64_t row, std::int64_t rows) {
+             coefficients.set(context, settings, uses, nullptr, sweeps.coefficients, row, rows);
            });
 }
 
@@ -304,14 +328,16 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
                     std::int64_t d, const Matrix<const T>& x, const Matrix<const T>& known,
                     const Matrix<T>& next) {
   const StepUses uses = uses_of(StepKind::kKnown, settings.form, false, false);
-  check_samples(settings, uses, m);
+  check_samples(context, settings, uses, m);
   const bool uniform = is_uniform(settings, uses);
   const loss::NoiseCpu<T> noise = noise_of(context, settings, true);
   StatusBits status(settings.status);
-  const auto set_level = [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
-    const Level level = level_at(settings.level, row);
-    coefficients.values[0][i] = static_cast<T>(level.signal_scale);
-    coefficients.values[1][i] = static_cast<T>(level.sigma);
+  const auto set_levels = [&](TileCoefficients<T>& coefficients, std::int64_t row,
+                              std::int64_t rows) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      coefficients.values[0][i] = static_cast<T>(settings.level.signal_scale.at(row + i));
+      coefficients.values[1][i] = static_cast<T>(settings.level.sigma.at(row + i));
+    }
   };
   StepArrays<T> arrays;
   arrays.x = x;
@@ -321,7 +347,7 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
                              streams_of(arrays, m, d)};
   const random::Words words = random::read_words(settings.words);
   if (sweeps.dense && settings.noise.data == nullptr && random::blocks_suit(words, d)) {
-    run_dense<T>(context, sweeps, m, d, status, set_level,
+    run_dense<T>(context, sweeps, m, d, status, set_levels,
                  [&](RowSweep<T>& sweep, std::int64_t row, std::int64_t rows) {
                    set_input(sweep, 0, x, row, 0);
                    set_input(sweep, 1, known, row, 0);
@@ -334,10 +360,8 @@ void known_step_cpu(const CpuContext& context, const StepSettings<T>& settings, 
     TileCoefficients<T> coefficients;
     alignas(64) T buffer[kTile];
     double sums[kMostRows];
-    for (std::int64_t i = 0; i < (uniform ? 1 : rows); ++i) {
-      set_level(coefficients, i, row + i);
-    }
-    for_tiles(coefficients, 2, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
+    set_levels(coefficients, row, uniform ? 1 : rows);
+    for_tiles(coefficients, 0, 2, uniform, rows, d, [&](RowSweep<T>& sweep, std::int64_t column) {
       set_input(sweep, 0, x, row, column);
       set_input(sweep, 1, known, row, column);
       set_input(sweep, 2, noise.tile(row, rows, column, sweep.columns, buffer, sweep.columns), 0,
@@ -397,7 +421,7 @@ class Corrector {
                 streams_of(arrays, m, d)},
         noise_(noise_of(context, settings, has_noise_)),
         status_(settings.status) {
-    check_samples(settings, uses_, m);
+    check_samples(context, settings, uses_, m);
     Arena arena(memory);
     workspace_ = take_corrector<T>(arena, context, corrector.rule, plan_);
     if (settings.noise.data == nullptr) {
@@ -411,20 +435,24 @@ class Corrector {
     if (corrector_.rule == Rule::kSample) {
       return run_by_sample();
     }
-    const double of_batch = corrector_.rule == Rule::kBatch ? batch_step_size() : 0;
+    const bool by_sigma = corrector_.rule == Rule::kSigma;
+    const StepSettings<T> langevin = langevin_settings(by_sigma ? 0 : batch_step_size());
     run_step(context_, settings_, has_noise_, arrays_, sweeps_, plan_.m, d_, status_,
-             [&](TileCoefficients<T>& coefficients, std::int64_t i, std::int64_t row) {
-               const Level at = level_at(settings_.level, row);
-               const double size = corrector_.rule == Rule::kSigma
-                                       ? corrector_step_size(corrector_, at.sigma)
-                                       : of_batch;
-               coefficients.set(
-                   i, langevin_of(settings_.form, uses_.level, at, size, root_temperature_),
-                   settings_.clip);
+             [&](TileCoefficients<T>& coefficients, std::int64_t row, std::int64_t rows) {
+               coefficients.set(context_, langevin, uses_, by_sigma ? &corrector_ : nullptr,
+                                sweeps_.coefficients, row, rows);
              });
   }
 
  private:
+  // Of a Langevin step of that size.
+  [[nodiscard]] StepSettings<T> langevin_settings(double step_size) const {
+    StepSettings<T> settings = settings_;
+    settings.kind = StepKind::kLangevin;
+    settings.step_size = {step_size, nullptr};
+    return settings;
+  }
+
   // What x and output make the score of rows [row, row + rows), in double.
   struct Scores {
     double x[kMostRows];
@@ -433,11 +461,8 @@ class Corrector {
 
     Scores(const Corrector& corrector, std::int64_t row, std::int64_t rows) {
       const Form form = corrector.settings_.form;
-      for (std::int64_t i = 0; i < (corrector.same_level_ ? 1 : rows); ++i) {
-        const Affine affine = score_of(form, level_at(corrector.settings_.level, row + i));
-        x[i] = affine.x;
-        output[i] = affine.output;
-      }
+      scores_of_rows(corrector.context_, form, corrector.uses_.level, corrector.settings_.level,
+                     row, corrector.same_level_ ? 1 : rows, x, output);
       // That of a score or a noise is of the output alone, whatever the level.
       of = {x, output, corrector.same_level_, form == Form::kScore || form == Form::kEpsilon};
     }
@@ -467,6 +492,7 @@ class Corrector {
       });
       return;
     }
+    const StepSettings<T> still = langevin_settings(0);  // for x0^
     run_tiles_cpu(context_, plan, [&](std::int64_t row, std::int64_t rows, int thread) {
       TileCoefficients<T> coefficients;
       double noise[kMostRows];
@@ -481,13 +507,12 @@ class Corrector {
             return Matrix<const T>{made.data + column, made.ld};
           },
           noise, score);
-      for (std::int64_t i = 0; i < (sweeps_.coefficients == kCoefficients ? rows : 0); ++i) {
-        const Level at = level_at(settings_.level, row + i);
-        coefficients.set(i, langevin_of(settings_.form, uses_.level, at, 0, 0), settings_.clip);
+      if (sweeps_.coefficients == kCoefficients) {
+        coefficients.set(context_, still, uses_, nullptr, kCoefficients, row, rows);
       }
       auto& values = coefficients.values;
       step_by_norms(context_, rule, scores.of, noise, score, rows, values[0], values[1], values[2]);
-      step_rows(context_, arrays_, noise_, made, coefficients, sweeps_, row, rows, d_, status_);
+      step_rows(context_, arrays_, noise_, made, coefficients, 0, sweeps_, row, rows, d_, status_);
     });
   }
 
@@ -501,15 +526,16 @@ class Corrector {
       coefficients.values[0][i] = static_cast<T>(scores.x[i]);
       coefficients.values[1][i] = static_cast<T>(scores.output[i]);
     }
-    for_tiles(coefficients, 2, same_level_, rows, d_, [&](RowSweep<T>& sweep, std::int64_t column) {
-      set_input(sweep, 0, arrays_.x, row, column);
-      set_input(sweep, 1, arrays_.output, row, column);
-      set_input(sweep, 2, noise_of(column, sweep.columns), 0, 0);
-      sweep.sums[0] = score;
-      sweep.sums[1] = noise;
-      sweep.adds = column > 0;
-      norms_sweep(context_, sweep);
-    });
+    for_tiles(coefficients, 0, 2, same_level_, rows, d_,
+              [&](RowSweep<T>& sweep, std::int64_t column) {
+                set_input(sweep, 0, arrays_.x, row, column);
+                set_input(sweep, 1, arrays_.output, row, column);
+                set_input(sweep, 2, noise_of(column, sweep.columns), 0, 0);
+                sweep.sums[0] = score;
+                sweep.sums[1] = noise;
+                sweep.adds = column > 0;
+                norms_sweep(context_, sweep);
+              });
   }
   // The same, noise made in tiles.
   void squares_of_tiles(std::int64_t row, std::int64_t rows, double* noise, double* score) const {
