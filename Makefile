@@ -71,8 +71,7 @@ lint-format: | packages
 
 lint-tidy: | packages
 	cmake --preset tidy --log-level=WARNING
-	run-clang-tidy -quiet -j $(JOBS) -p build/tidy $(TIDY_FILES) >build/tidy/report.txt 2>&1 || \
-	  { grep -A4 -E '(error|warning):' build/tidy/report.txt; exit 1; }
+	python3 cmake/tidy.py build/tidy $(JOBS) $(TIDY_FILES)
 
 clean:
 	rm -rf "$(BUILD)"

@@ -17,7 +17,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kLogTwoPi = 1.83787706640934548356;
 // A value this many standard errors off has a probability of 6e-7; the seeds are fixed besides.
 constexpr double kStandardErrors = 5;
 const std::vector<std::string> kScalars = {"fisher", "kl", "kls", "js", "jf", "local-variance"};

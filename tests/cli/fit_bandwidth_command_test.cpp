@@ -15,8 +15,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kLogTwoPi = 1.83787706640934548356;
-
 // Two data a distance r apart see each other alone: log p = -r^2/2h^2 - log h - log(2 pi)/2 and the
 // Hyvarinen score r^2/2h^4 - 1/h^2, both best at h = r.
 TEST(FitBandwidthCommand, TwoDataAreBestAtTheirDistance) {

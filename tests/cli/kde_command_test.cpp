@@ -18,8 +18,6 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr double kLogTwoPi = 1.83787706640934548356;
-
 const std::vector<double> kFour = {.001, .002, .002, .002, .004, .009, .001, .007};
 constexpr double kTotalOfFour = 20.652337904439118;
 

@@ -9,6 +9,8 @@
 
 namespace scf::test {
 
+inline constexpr double kLogTwoPi = 1.83787706640934548356;  // of Gaussian densities
+
 // Made on construction, removed with all it holds on destruction.
 class ScratchFolder {
  public:

@@ -1,7 +1,5 @@
 #include "float_formats.h"
 
-#include <limits>
-
 namespace ptxvm {
 namespace {
 
@@ -37,9 +35,12 @@ uint32_t round_to_format(double value, FloatFormat format, Rounding rounding,
   if (std::isnan(value)) return infinity | ((1u << format.mantissa_bits) - 1);
   if (std::isinf(value)) return sign | (saturate_to_finite ? infinity - 1 : infinity);
   if (value == 0) return sign;
-  int exponent;
-  const double fraction = std::frexp(std::fabs(value), &exponent);  // in [0.5, 1)
-  const auto mantissa = static_cast<uint64_t>(std::ldexp(fraction, 53));
+  int exponent =
+      static_cast<int>(bits >> 52 & 0x7FF) - 1022;  // value = fraction in [0.5, 1) * 2^it
+  uint64_t mantissa = (bits & ((uint64_t{1} << 52) - 1)) | uint64_t{1} << 52;  // fraction * 2^53
+  if (exponent == -1022) {                                                     // a subnormal double
+    mantissa = static_cast<uint64_t>(std::ldexp(std::frexp(std::fabs(value), &exponent), 53));
+  }
   const int bias = (1 << (format.exponent_bits - 1)) - 1;
   int biased = exponent - 1 + bias;
   int dropped = 52 - format.mantissa_bits;
@@ -63,23 +64,10 @@ uint32_t round_to_format(double value, FloatFormat format, Rounding rounding,
   return sign | static_cast<uint32_t>(result);
 }
 
-double widen(uint32_t bits, FloatFormat format) {
-  const int bias = (1 << (format.exponent_bits - 1)) - 1;
-  const uint32_t mantissa = bits & ((1u << format.mantissa_bits) - 1);
-  const int exponent =
-      static_cast<int>(bits >> format.mantissa_bits) & ((1 << format.exponent_bits) - 1);
-  const bool negative = ((bits >> (format.exponent_bits + format.mantissa_bits)) & 1) != 0;
-  double value;
-  if (exponent == (1 << format.exponent_bits) - 1) {
-    value = mantissa != 0 ? std::numeric_limits<double>::quiet_NaN()
-                          : std::numeric_limits<double>::infinity();
-  } else if (exponent == 0) {
-    value = std::ldexp(mantissa, 1 - bias - format.mantissa_bits);
-  } else {
-    value =
-        std::ldexp(mantissa + (1u << format.mantissa_bits), exponent - bias - format.mantissa_bits);
-  }
-  return negative ? -value : value;
+float round_to_zero(double value) {
+  const auto nearest = static_cast<float>(value);
+  const bool beyond = std::fabs(static_cast<double>(nearest)) > std::fabs(value);
+  return beyond ? bit_cast<float>(bit_cast<uint32_t>(nearest) - 1) : nearest;
 }
 
 double fma_to_odd(double a, double b, double c) {

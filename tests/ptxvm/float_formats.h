@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 
 namespace ptxvm {
 
@@ -29,7 +30,27 @@ inline To bit_cast(From from) {
 // The bits of `value` rounded to `format`; a NaN becomes the canonical one of PTX (0x7FFF...).
 uint32_t round_to_format(double value, FloatFormat format, Rounding rounding,
                          bool saturate_to_finite = false);
-double widen(uint32_t bits, FloatFormat format);
+// A finite value cut to single precision.
+float round_to_zero(double value);
+
+inline double widen(uint32_t bits, FloatFormat format) {
+  const int bias = (1 << (format.exponent_bits - 1)) - 1;
+  const uint32_t mantissa = bits & ((1u << format.mantissa_bits) - 1);
+  const int exponent =
+      static_cast<int>(bits >> format.mantissa_bits) & ((1 << format.exponent_bits) - 1);
+  const uint32_t sign = (bits >> (format.exponent_bits + format.mantissa_bits)) & 1;
+  uint64_t wide = 0;
+  if (exponent == (1 << format.exponent_bits) - 1) {
+    wide = bit_cast<uint64_t>(mantissa != 0 ? std::numeric_limits<double>::quiet_NaN()
+                                            : std::numeric_limits<double>::infinity());
+  } else if (exponent == 0) {
+    wide = bit_cast<uint64_t>(std::ldexp(mantissa, 1 - bias - format.mantissa_bits));
+  } else {
+    wide = static_cast<uint64_t>(exponent - bias + 1023) << 52 | static_cast<uint64_t>(mantissa)
+                                                                     << (52 - format.mantissa_bits);
+  }
+  return bit_cast<double>(wide | static_cast<uint64_t>(sign) << 63);
+}
 
 inline double half_to_double(uint32_t bits) {
   return widen(bits & 0xFFFF, kHalfFormat);

@@ -91,17 +91,20 @@ void write_element(Warp& warp, const uint32_t* rows, MatrixType type, int lane, 
 // largest of them, cut to about 25 bits, summed, and the sum is cut to f32.
 double truncated_sum(const double* terms, int count, double accumulator) {
   double largest = std::fabs(accumulator);
-  for (int i = 0; i < count; ++i) largest = std::fmax(largest, std::fabs(terms[i]));
+  for (int i = 0; i < count; ++i) {
+    const double size = std::fabs(terms[i]);
+    largest = size > largest ? size : largest;  // where one is a NaN, so is the plain sum
+  }
   double plain = accumulator;
   for (int i = 0; i < count; ++i) plain += terms[i];
   if (largest == 0 || !std::isfinite(plain) || !std::isfinite(largest)) return plain;
-  int exponent;
-  std::frexp(largest, &exponent);
-  const double unit = std::ldexp(1.0, exponent - 25);
-  double sum = std::trunc(accumulator / unit);
-  for (int i = 0; i < count; ++i) sum += std::trunc(terms[i] / unit);
-  const uint32_t bits = round_to_format(sum * unit, kSingleFormat, Rounding::kZero);
-  return bit_cast<float>(bits);
+  // Powers of two by their bits: products of narrow numbers are no subnormal doubles.
+  const auto exponent = static_cast<int>(bit_cast<uint64_t>(largest) >> 52) - 1022;
+  const auto unit = bit_cast<double>(static_cast<uint64_t>(exponent - 25 + 1023) << 52);
+  const auto units = bit_cast<double>(static_cast<uint64_t>(25 - exponent + 1023) << 52);
+  double sum = std::trunc(accumulator * units);
+  for (int i = 0; i < count; ++i) sum += std::trunc(terms[i] * units);
+  return round_to_zero(sum * unit);
 }
 
 double dot_product(const Multiply& mul, const double* a, const double* b, double c,

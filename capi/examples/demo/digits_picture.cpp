@@ -19,14 +19,14 @@ const Color kInk = cli::rgb(0x24292f);
 const Color kNoisy = cli::rgb(0x8a5a00);
 const Color kDenoised = cli::rgb(0x1f6feb);
 
-struct Row {
+struct PictureRow {
   const std::vector<float>* pixels;
   std::string title;
   std::string remark;
   Color color;
 };
 
-void draw_row(Canvas& canvas, const DigitRows& rows, double y, const Row& row) {
+void draw_row(Canvas& canvas, const DigitRows& rows, double y, const PictureRow& row) {
   const double baseline = y + rows.cell / 2 + 0.35 * rows.title_size;
   draw_text(canvas, {rows.origin.x, baseline}, row.title,
             {rows.title_size, row.color, Align::kLeft, Weight::kBold});
