@@ -76,7 +76,7 @@ std::vector<KdeProblem<T>> wide_problems(std::int64_t d) {
       cells.queries[i * d + c] = static_cast<T>(centre + 0.01 * static_cast<double>(i % 7 - 3 * c));
     }
   }
-  for (const double bandwidth : {0.7, 1.5, 5.0}) {
+  for (const double bandwidth : {3.0, 6.0, 12.0}) {
     cells.bandwidth = bandwidth;
     problems.push_back(cells);
   }
