@@ -172,38 +172,75 @@ std::int64_t keep_suitable(const CpuKde<S>& kde, const Queries<S>& queries, Meth
   return kept;
 }
 
+// Sorts by the lower 32 bits of the keys; `other` has as many places, and what was in it is lost.
+void sort_keys(std::int64_t* keys, std::int64_t* other, std::int64_t count) {
+  constexpr int kDigit = 8;
+  constexpr int kValues = 1 << kDigit;
+  for (int digit = 0; digit < 32; digit += kDigit) {
+    std::int64_t places[kValues + 1] = {};
+    for (std::int64_t at = 0; at < count; ++at) {
+      ++places[(keys[at] >> digit & (kValues - 1)) + 1];
+    }
+    for (int value = 0; value < kValues; ++value) {
+      places[value + 1] += places[value];
+    }
+    for (std::int64_t at = 0; at < count; ++at) {
+      other[places[keys[at] >> digit & (kValues - 1)]++] = keys[at];
+    }
+    std::swap(keys, other);  // and after all four back
+  }
+}
+
+// Bits of a number of eight, d apart.
+class Spread {
+ public:
+  explicit Spread(std::int64_t d) {
+    for (int value = 0; value < 256; ++value) {
+      for (int bit = 0; bit < 8; ++bit) {
+        bits_[value] |= (value >> bit & 1) << (bit * d);
+      }
+    }
+  }
+  std::int64_t operator()(double value) const {
+    return bits_[static_cast<int>(std::clamp(value, 0.0, 255.0))];
+  }
+
+ private:
+  std::int64_t bits_[256] = {};
+};
+
 // Sorts queries so that those next to one another lie close together and have similar bandwidths.
 // `keys` has as many places.
 template <class S>
 void sort_by_place(const CpuKde<S>& kde, const Queries<S>& queries, std::int64_t* order,
                    std::int64_t count, std::int64_t* keys) {
-  if (queries.m >= std::int64_t{1} << 32) {
+  if (queries.m >= std::int64_t{1} << 31) {
     return;
+  }
+  const Spread spread(kde.d);
+  double lower[ExpansionIndex::kMaxDimension] = {};
+  double cells[ExpansionIndex::kMaxDimension] = {};
+  for (std::int64_t j = 0; j < kde.d; ++j) {
+    lower[j] = static_cast<double>(kde.lower[j]);
+    const double width = static_cast<double>(kde.upper[j]) - lower[j];
+    cells[j] = 256 / (width > 0 ? width : 1);
   }
   for (std::int64_t at = 0; at < count; ++at) {
     const std::int64_t i = order[at];
-    const double a = scale_of(queries, i);
     // An octave of h / a, then 8 bits of each coordinate in the data's box, interleaved.
-    const double h = kde.to_stored(bandwidth_of(queries, i)) / a;
-    std::int64_t key = std::clamp(std::ilogb(h), -30, 30) + 30;
-    std::int64_t cells[ExpansionIndex::kMaxDimension] = {};
+    const double inverse = 1 / scale_of(queries, i);
+    const std::int64_t octave =
+        std::clamp(std::ilogb(kde.to_stored(bandwidth_of(queries, i)) * inverse), -30, 30) + 30;
+    std::int64_t key = octave << (8 * kde.d);
     for (std::int64_t j = 0; j < kde.d; ++j) {
-      const double x = kde.to_stored(static_cast<double>(queries.x[i * queries.ld + j])) / a;
-      const auto lower = static_cast<double>(kde.lower[j]);
-      const double width = static_cast<double>(kde.upper[j]) - lower;
-      cells[j] = static_cast<std::int64_t>(
-          std::clamp((x - lower) / (width > 0 ? width : 1) * 256, 0.0, 255.0));
+      const double x = kde.to_stored(static_cast<double>(queries.x[i * queries.ld + j])) * inverse;
+      key |= spread((x - lower[j]) * cells[j]) << (kde.d - 1 - j);
     }
-    for (int bit = 7; bit >= 0; --bit) {
-      for (std::int64_t j = 0; j < kde.d; ++j) {
-        key = key * 2 + (cells[j] >> bit & 1);
-      }
-    }
-    keys[at] = key << 32 | i;
+    keys[at] = i << 32 | key;
   }
-  std::sort(keys, keys + count);
+  sort_keys(keys, order, count);
   for (std::int64_t at = 0; at < count; ++at) {
-    order[at] = keys[at] & 0xffffffff;
+    order[at] = keys[at] >> 32;
   }
 }
 
@@ -229,6 +266,14 @@ constexpr std::int64_t kLeastWork = 32768;
 constexpr std::int64_t kLeastScreened = 16384;
 bool worth_trying(std::int64_t n, std::int64_t count) {
   return count > 0 && (count + 3) * n >= kLeastWork;
+}
+// Of screens, what to find out costs is not to exceed a tenth of the time of all queries: the first
+// few, a group of them, are measured to all mapped data before any is declined.
+template <class S>
+bool worth_screening(const CpuKde<S>& kde, std::int64_t count) {
+  const double pair = 0.8 * static_cast<double>(kde.screen->mapped()) / static_cast<double>(kde.d);
+  const auto groups = static_cast<double>((count + kGroupRows - 1) / kGroupRows);
+  return kde.n * count >= kLeastScreened && pair <= 0.1 * groups;
 }
 
 // From so many data on, the leaves that count are counted in less than a thirtieth of the time of a
@@ -363,7 +408,7 @@ std::int64_t evaluate(const CpuContext& context, const CpuKde<S>& kde, const Que
   const Method method = method_for(context, kde, queries, outputs);
   // To map four queries takes as long as thousands of rows.
   const bool trying =
-      method == Method::kScreen ? kde.n * served >= kLeastScreened : worth_trying(kde.n, served);
+      method == Method::kScreen ? worth_screening(kde, served) : worth_trying(kde.n, served);
   // Queries that were flagged by the same method before are known to be worth it.
   const bool known = order == lists.flagged;
   if (method == Method::kDense || served == 0 || !(known || trying)) {

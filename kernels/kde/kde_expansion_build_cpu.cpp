@@ -14,12 +14,14 @@ namespace {
 
 constexpr std::int64_t kLeaf = BoxIndex<float>::kLeaf;
 constexpr int kFan = ExpansionIndex::kFan;
+constexpr int kGroup = ExpansionIndex::kGroup;
 
-// A leaf's series is to cost less than its data; those of larger nodes are few.
+// A node's series is to cost less than its data, and to take less memory.
 int order_of(std::int64_t d, std::size_t level) {
-  constexpr int kLeaves[] = {16, 14, 7};
-  constexpr int kAbove[] = {28, 24, 14};
-  return level == 0 ? kLeaves[d - 1] : kAbove[d - 1];
+  constexpr int kLeaves[] = {16, 18, 7};
+  constexpr int kParents[] = {28, 24, 11};
+  constexpr int kAbove[] = {28, 28, 16};
+  return level == 0 ? kLeaves[d - 1] : level == 1 ? kParents[d - 1] : kAbove[d - 1];
 }
 
 template <class S>
@@ -34,17 +36,20 @@ class ExpansionBuilder {
     std::int64_t group_size = 0;
     std::int64_t block_size = 0;
     std::int64_t leaves = 1;
-    for (std::size_t l = 0; l < boxes_.levels.size(); ++l, leaves *= kFan) {
+    for (std::int64_t nodes = boxes_.leaves;; nodes = (nodes + kFan - 1) / kFan, leaves *= kFan) {
       ExpansionIndex::Level level{};
-      level.order = order_of(d_, l);
-      level.nodes = boxes_.levels[l].nodes;
+      level.order = order_of(d_, index->levels.size());
+      level.nodes = nodes;
       level.first_group = group_size;
       level.first_block = block_size;
       level.block_size = level.order + 2 + ExpansionIndex::terms(d_, level.order + 1);
       level.leaves = leaves;
       index->levels.push_back(level);
-      group_size += (level.nodes + kFan - 1) / kFan * rows_.count * kFan;
+      group_size += (level.nodes + kGroup - 1) / kGroup * rows_.count * kGroup;
       block_size += level.nodes * level.block_size;
+      if (nodes <= kFan) {
+        break;
+      }
     }
     index->groups = HostArray<double>(context_.allocator(), group_size);
     std::fill_n(index->groups.data(), group_size, 0.0);
@@ -75,24 +80,38 @@ class ExpansionBuilder {
     return static_cast<double>(data[j * kLeaf + i]) - frame.centre[j];
   }
 
+  // Of coordinate j of a node's box: every other level is one of the boxes, whose fan is a square.
+  double middle(int l, std::int64_t node, int j) const {
+    static_assert(BoxIndex<S>::kFan == kFan * kFan);
+    const auto& boxes = boxes_.levels[l / 2];
+    const std::int64_t first = l % 2 == 0 ? node : node * kFan;
+    const std::int64_t last = l % 2 == 0 ? node + 1 : std::min(first + kFan, boxes.nodes);
+    auto lower = std::numeric_limits<double>::infinity();
+    double upper = -lower;
+    for (std::int64_t box = first; box < last; ++box) {
+      constexpr int kFanOfBoxes = BoxIndex<S>::kFan;
+      const S* const bounds = boxes_.bounds.data() +
+                              (boxes.first_group + box / kFanOfBoxes) * (2 * d_ + 1) * kFanOfBoxes +
+                              box % kFanOfBoxes;
+      lower = std::min(lower, static_cast<double>(bounds[j * kFanOfBoxes]));
+      upper = std::max(upper, static_cast<double>(bounds[(d_ + j) * kFanOfBoxes]));
+    }
+    return (lower + upper) / 2;
+  }
+
   void write_node(ExpansionIndex& index, int l, std::int64_t node) const {
     const ExpansionIndex::Level& level = index.levels[l];
     const std::int64_t leaves = level.leaves;
-    double* const to =
-        index.groups.data() + level.first_group + node / kFan * rows_.count * kFan + node % kFan;
+    double* const to = index.groups.data() + level.first_group +
+                       node / kGroup * rows_.count * kGroup + node % kGroup;
     double* const block = index.blocks.data() + level.first_block + node * level.block_size;
     const std::int64_t first = node * leaves;
     const std::int64_t last = std::min(boxes_.leaves, first + leaves);
     Frame frame{};
     frame.order = level.order + 1;
-    const S* const bounds = boxes_.bounds.data() +
-                            (boxes_.levels[l].first_group + node / kFan) * (2 * d_ + 1) * kFan +
-                            node % kFan;
     for (int j = 0; j < d_; ++j) {
-      frame.centre[j] =
-          (static_cast<double>(bounds[j * kFan]) + static_cast<double>(bounds[(d_ + j) * kFan])) /
-          2;
-      to[(rows_.centre + j) * kFan] = frame.centre[j];
+      frame.centre[j] = middle(l, node, j);
+      to[(rows_.centre + j) * kGroup] = frame.centre[j];
     }
     double largest = 0;
     for (std::int64_t leaf = first; leaf < last; ++leaf) {
@@ -108,7 +127,7 @@ class ExpansionBuilder {
     // are of no account.
     const double radius = std::max(std::sqrt(largest) * (1 + 0x1p-48), 0x1p-500);
     frame.inverse = 1 / radius;
-    to[rows_.radius * kFan] = radius;
+    to[rows_.radius * kGroup] = radius;
     const std::int64_t terms = ExpansionIndex::terms(d_, frame.order);
     std::vector<double> moments(static_cast<std::size_t>(terms + frame.order + 1));
     add_leaves(first, last, frame, moments);
@@ -117,7 +136,7 @@ class ExpansionBuilder {
       block[i] = std::max(power, -1e5) + 0x1p-30;
     }
     std::copy_n(moments.begin(), terms, block + frame.order + 1);
-    to[rows_.weight * kFan] = moments[0];
+    to[rows_.weight * kGroup] = moments[0];
     double variance = 0;
     for (int j = 0; j < d_; ++j) {
       int beta[ExpansionIndex::kMaxDimension] = {};
@@ -125,21 +144,21 @@ class ExpansionBuilder {
       const double mean = moments[ExpansionIndex::term(d_, frame.order, beta)] / moments[0];
       beta[j] = 2;
       const double square = moments[ExpansionIndex::term(d_, frame.order, beta)] / moments[0];
-      to[(rows_.mean + j) * kFan] = radius * mean;
+      to[(rows_.mean + j) * kGroup] = radius * mean;
       variance += std::max(0.0, square - mean * mean);
     }
-    to[rows_.variance * kFan] = radius * radius * (variance + 0x1p-40);
+    to[rows_.variance * kGroup] = radius * radius * (variance + 0x1p-40);
   }
 
-  // Moments of leaves [first, last), kFan sums at a time: no sum is long.
+  // Moments of leaves [first, last), kGroup sums at a time: no sum is long.
   void add_leaves(std::int64_t first, std::int64_t last, const Frame& frame,
                   std::vector<double>& moments) const {
     if (last - first == 1) {
       return add_leaf(first, frame, moments);
     }
     std::int64_t step = 1;
-    while (step * kFan < last - first) {
-      step *= kFan;
+    while (step * kGroup < last - first) {
+      step *= kGroup;
     }
     std::vector<double> part(moments.size());
     for (std::int64_t at = first; at < last; at += step) {
@@ -169,13 +188,13 @@ class ExpansionBuilder {
   void describe(ExpansionIndex& index) const {
     const auto& top = index.levels.back();
     for (std::int64_t node = 0; node < top.nodes; ++node) {
-      index.weight += index.groups[top.first_group + rows_.weight * kFan + node];
+      index.weight += index.groups[top.first_group + rows_.weight * kGroup + node];
     }
     const auto& leaves = index.levels.front();
     std::vector<double> radii(static_cast<std::size_t>(leaves.nodes));
     for (std::int64_t node = 0; node < leaves.nodes; ++node) {
-      radii[node] = index.groups[leaves.first_group + node / kFan * rows_.count * kFan +
-                                 rows_.radius * kFan + node % kFan];
+      radii[node] = index.groups[leaves.first_group + node / kGroup * rows_.count * kGroup +
+                                 rows_.radius * kGroup + node % kGroup];
     }
     const auto middle = radii.begin() + leaves.nodes / 2;
     std::nth_element(radii.begin(), middle, radii.end());

@@ -70,6 +70,7 @@ void ExpansionMoments(int, int, const double*, const double*, double*) {}
 
 using D = hn::CappedTag<double, kExpansionTile>;
 using V = hn::Vec<D>;
+using DF = hn::CappedTag<double, ExpansionIndex::kFan>;  // a lane for each of a node's children
 
 // Vectors of queries that are taken at a time.
 inline constexpr int kVectors =
@@ -148,15 +149,20 @@ template <class S, int kD>
 class ExpansionTile {
   static constexpr std::int64_t kLeaf = BoxIndex<S>::kLeaf;
   static constexpr int kFan = ExpansionIndex::kFan;
+  static constexpr int kGroup = ExpansionIndex::kGroup;
   static constexpr int kQueries = kExpansionTile;
   static constexpr ExpansionIndex::Rows kRows = ExpansionIndex::Rows(kD);
-  static constexpr int kMostLevels = 16;  // 64 x 16^16 data
+  static constexpr int kMostLevels = 32;  // 64 x 4^32 data
   static constexpr int kTogether = 4;
   // README.md: the bound of rounding, and the logarithms of it and of Cramer's constant.
   static constexpr double kLogRounding = -27.72;  // ln(2 x 4096 x 2^-53), rounded upwards
   static constexpr double kLogCramer = 1.4702;    // ln(4 x 1.0865), rounded upwards
   static constexpr double kMargin = 0x1p-20;      // of logarithms and exponents
   static constexpr double kFarthest = 200;        // |u|^2 of a series
+  // Cycles that it takes to say what is done with a node, for all queries at once and for each.
+  static constexpr double kDecisionForAll = 60;
+  static constexpr double kDecision = 400;
+  static constexpr double kWiden = 0x1p-30;  // of what encloses a tile, and is rounded
 
   // What is done with a node. Masks are bits of queries.
   struct Entry {
@@ -218,10 +224,14 @@ class ExpansionTile {
         served_ |= 1U << q;
       }
     }
+    if (served_ == 0) {
+      return;
+    }
+    Enclose();
     // A dense pair costs about as many cycles: of single precision where the data are, with as many
     // lanes twice.
     const double pair = (sizeof(S) == 4 ? 4.0 : 12.0) * (2 * kD + 7) / 11 / lanes_;
-    most_ = 0.35 * pair * static_cast<double>(task_.kde->n);
+    most_ = 0.28 * pair * static_cast<double>(task_.kde->n);
     Walk walk;
     Start(walk);
     std::int64_t found = Next(walk);
@@ -262,12 +272,13 @@ class ExpansionTile {
 
  private:
   static HWY_INLINE V Row(const double* group, int row, int lane) {
-    return hn::Load(D(), group + row * kFan + lane);
+    return hn::Load(D(), group + row * kGroup + lane);
   }
 
-  static HWY_INLINE std::uint32_t Bits(hn::Mask<D> mask) {
+  template <class Tag>
+  static HWY_INLINE std::uint32_t Bits(Tag tag, hn::Mask<Tag> mask) {
     std::uint8_t bytes[8] = {};
-    hn::StoreMaskBits(D(), mask, bytes);
+    hn::StoreMaskBits(tag, mask, bytes);
     return bytes[0] | static_cast<std::uint32_t>(bytes[1]) << 8;
   }
 
@@ -278,11 +289,9 @@ class ExpansionTile {
 
   // Lanes from `lane` on whose bits are set.
   HWY_INLINE hn::Mask<D> Lanes(std::uint32_t bits, int lane) const {
-    HWY_ALIGN double set[kQueries];
-    for (int i = 0; i < lanes_; ++i) {
-      set[i] = static_cast<double>(bits >> (lane + i) & 1);
-    }
-    return hn::Gt(hn::Load(D(), set), hn::Zero(D()));
+    const hn::RebindToUnsigned<D> du;
+    const auto places = hn::Set(du, static_cast<std::uint64_t>(bits >> lane));
+    return hn::RebindMask(D(), hn::TestBit(places, hn::Shl(hn::Set(du, 1), hn::Iota(du, 0))));
   }
 
   [[nodiscard]] bool Hides(int q, int level, std::int64_t node) const {
@@ -301,11 +310,12 @@ class ExpansionTile {
     const V ratio = hn::Set(dc, ratio_[q]);
     double least = 0;
     std::int64_t group = 0;
-    for (int level = static_cast<int>(index_.levels.size()) - 1; level >= 0; --level) {
+    int level = static_cast<int>(index_.levels.size()) - 1;
+    for (;;) {
       const double* const nodes = index_.group(level, group);
       V total = hn::Zero(dc);
-      HWY_ALIGN double masses[kFan];
-      for (int c = 0; c < kFan; c += lanes_) {
+      HWY_ALIGN double masses[kGroup];
+      for (int c = 0; c < kGroup; c += lanes_) {
         V squared = hn::Mul(hn::Mul(ratio, ratio), Row(nodes, kRows.variance, c));
         V away = hn::Zero(dc);
 #pragma GCC unroll 4
@@ -328,8 +338,8 @@ class ExpansionTile {
       double sum = hn::GetLane(hn::SumOfLanes(dc, total));
       if (hides_ && hidden_[q] >= 0) {
         const std::int64_t node = hidden_[q] / kLeaf / index_.levels[level].leaves;
-        if (node / kFan == group) {
-          masses[node % kFan] = 0;
+        if (node / kGroup == group) {
+          masses[node % kGroup] = 0;
           sum = 0;
           for (const double mass : masses) {
             sum += mass;
@@ -337,8 +347,14 @@ class ExpansionTile {
         }
       }
       least = std::max(least, sum);
-      const int best = static_cast<int>(std::max_element(masses, masses + kFan) - masses);
-      group = group * kFan + (masses[best] > 0 ? best : Nearest(q, nodes));
+      if (level == 0) {
+        break;
+      }
+      // A group is the grandchildren of one node.
+      const int best = static_cast<int>(std::max_element(masses, masses + kGroup) - masses);
+      group = group * kGroup + (masses[best] > 0 ? best : Nearest(q, nodes));
+      group = level == 1 ? group * kFan / kGroup : group;
+      level = std::max(0, level - 2);
     }
     return least > 1e-290 ? std::log(least) - kMargin : -std::numeric_limits<double>::infinity();
   }
@@ -347,14 +363,14 @@ class ExpansionTile {
   HWY_NOINLINE int Nearest(int q, const double* nodes) const {
     double least = std::numeric_limits<double>::infinity();
     int at = 0;
-    for (int c = 0; c < kFan; ++c) {
+    for (int c = 0; c < kGroup; ++c) {
       double squared = 0;
       for (int j = 0; j < kD; ++j) {
-        const double u = scale_[q] * nodes[(kRows.centre + j) * kFan + c] - x_[j][q];
+        const double u = scale_[q] * nodes[(kRows.centre + j) * kGroup + c] - x_[j][q];
         squared += u * u;
       }
-      const double gap = std::sqrt(squared) - scale_[q] * nodes[kRows.radius * kFan + c];
-      if (nodes[kRows.weight * kFan + c] > 0 && gap < least) {
+      const double gap = std::sqrt(squared) - scale_[q] * nodes[kRows.radius * kGroup + c];
+      if (nodes[kRows.weight * kGroup + c] > 0 && gap < least) {
         least = gap;
         at = c;
       }
@@ -364,14 +380,182 @@ class ExpansionTile {
 
   // ---- What is done with a node ----------------------------------------------------------------
 
-  // For the queries of a mask.
-  HWY_NOINLINE Entry Decide(int level, std::int64_t node, std::uint32_t wanted) const {
+  // What encloses the queries that are served: x / a in a ball, a / h, and the thresholds.
+  struct Enclosure {
+    double centre[kD];
+    double radius;
+    double least_ratio, largest_ratio;
+    double least_log_ratio, largest_log_ratio;
+    double least_threshold, largest_threshold;
+  };
+
+  HWY_NOINLINE void Enclose() {
     const D dc;
-    const double* const nodes = index_.group(level, node / kFan) + node % kFan;
+    const auto range = [&](const auto& value, double* lower, double* upper) HWY_ATTR {
+      V least = hn::Set(dc, std::numeric_limits<double>::infinity());
+      V largest = hn::Neg(least);
+      for (int c = 0; c < kQueries; c += lanes_) {
+        const auto mask = Lanes(served_, c);
+        least = hn::Min(least, hn::IfThenElse(mask, value(c), least));
+        largest = hn::Max(largest, hn::IfThenElse(mask, value(c), largest));
+      }
+      *lower = hn::GetLane(hn::MinOfLanes(dc, least));
+      *upper = hn::GetLane(hn::MaxOfLanes(dc, largest));
+    };
+    const auto of = [&](const double* values) HWY_ATTR {
+      return [&, values](int c) HWY_ATTR { return hn::Load(dc, values + c); };
+    };
+    for (int j = 0; j < kD; ++j) {
+      double lower = 0;
+      double upper = 0;
+      range([&](int c)
+                HWY_ATTR { return hn::Div(hn::Load(dc, x_[j] + c), hn::Load(dc, scale_ + c)); },
+            &lower, &upper);
+      all_.centre[j] = (lower + upper) / 2;
+    }
+    double nearest = 0;
+    range(
+        [&](int c) HWY_ATTR {
+          const V scale = hn::Load(dc, scale_ + c);
+          V squared = hn::Zero(dc);
+          for (int j = 0; j < kD; ++j) {
+            const V away =
+                hn::NegMulAdd(scale, hn::Set(dc, all_.centre[j]), hn::Load(dc, x_[j] + c));
+            squared = hn::MulAdd(away, away, squared);
+          }
+          return hn::Div(hn::Sqrt(squared), scale);
+        },
+        &nearest, &all_.radius);
+    range(of(ratio_), &all_.least_ratio, &all_.largest_ratio);
+    range(of(log_ratio_), &all_.least_log_ratio, &all_.largest_log_ratio);
+    range(of(threshold_), &all_.least_threshold, &all_.largest_threshold);
+    all_.radius *= 1 + kWiden;
+    all_.least_ratio *= 1 - kWiden;
+    all_.largest_ratio *= 1 + kWiden;
+  }
+
+  // Siblings, for all queries at once. Masks are bits of nodes.
+  struct Family {
+    std::uint32_t out;    // left out for all
+    std::uint32_t open;   // for all the series' rounding is allowed,
+    std::uint32_t shut;   // or for none
+    double budget[kFan];  // of truncation: the least of all queries',
+    double square[kFan];  // and s^2, the largest
+    double best_budget[kFan];
+    double best_square[kFan];
+  };
+
+  // Here a lane is a node.
+  HWY_NOINLINE void Judge(int level, std::int64_t first, Family& family) const {
+    const DF dc;
+    using VF = hn::Vec<DF>;
+    const double* const nodes = index_.group(level, first / kGroup) + first % kGroup;
+    const VF half = hn::Set(dc, 0.5);
+    const VF quarter = hn::Set(dc, 0.25);
+    const VF zero = hn::Zero(dc);
+    const VF least_ratio = hn::Set(dc, all_.least_ratio);
+    const VF largest_ratio = hn::Set(dc, all_.largest_ratio);
+    const VF least_threshold = hn::Set(dc, all_.least_threshold);
+    const VF largest_threshold = hn::Set(dc, all_.largest_threshold);
+    const VF farthest = hn::Set(dc, kFarthest);
+    family.out = family.open = family.shut = 0;
+    const int lanes = static_cast<int>(hn::Lanes(dc));
+    for (int c = 0; c < kFan; c += lanes) {
+      VF squared = zero;
+#pragma GCC unroll 4
+      for (int j = 0; j < kD; ++j) {
+        const VF away = hn::Sub(hn::Load(dc, nodes + (kRows.centre + j) * kGroup + c),
+                                hn::Set(dc, all_.centre[j]));
+        squared = hn::MulAdd(away, away, squared);
+      }
+      const VF distance = hn::Sqrt(squared);
+      const VF radius = hn::Load(dc, nodes + kRows.radius * kGroup + c);
+      const VF near =
+          hn::Max(hn::MulSub(distance, hn::Set(dc, 1 - kWiden), hn::Set(dc, all_.radius)), zero);
+      const VF far = hn::MulAdd(distance, hn::Set(dc, 1 + kWiden), hn::Set(dc, all_.radius));
+      const VF u_least = hn::Mul(near, least_ratio);
+      const VF u_largest = hn::Mul(far, largest_ratio);
+      const VF s_least = hn::Mul(radius, least_ratio);
+      const VF s_largest = hn::Mul(radius, largest_ratio);
+      const VF gap = hn::Max(hn::Mul(hn::Sub(near, radius), least_ratio), zero);
+      const VF passed = hn::Mul(hn::Mul(gap, gap), half);
+      const VF u_squared = hn::Mul(u_least, u_least);
+      const VF u_most = hn::Mul(u_largest, u_largest);
+      const VF s_squared = hn::Mul(s_least, s_least);
+      const VF s_most = hn::Mul(s_largest, s_largest);
+      const VF rounding = hn::Add(hn::Sub(s_most, passed), hn::Set(dc, kLogRounding + kMargin));
+      const VF reach = hn::Mul(hn::Max(u_most, s_most), half);
+      const VF best = hn::Add(hn::Sub(s_squared, reach), hn::Set(dc, kLogRounding));
+      family.out |= Bits(dc, hn::Le(hn::Sub(hn::Set(dc, kMargin), passed), least_threshold)) << c;
+      family.open |= Bits(dc, hn::And(hn::Le(rounding, least_threshold), hn::Le(u_most, farthest)))
+                     << c;
+      family.shut |= Bits(dc, hn::Or(hn::Gt(u_squared, farthest), hn::Gt(best, largest_threshold)))
+                     << c;
+      hn::StoreU(hn::Sub(hn::MulAdd(u_squared, quarter, least_threshold),
+                         hn::Set(dc, kLogCramer + kMargin)),
+                 dc, family.budget + c);
+      hn::StoreU(s_most, dc, family.square + c);
+      hn::StoreU(hn::Sub(hn::MulAdd(u_most, quarter, largest_threshold), hn::Set(dc, kLogCramer)),
+                 dc, family.best_budget + c);
+      hn::StoreU(s_squared, dc, family.best_square + c);
+    }
+  }
+
+  // The least order that suffices for all queries, or -1.
+  int OrderForAll(int level, std::int64_t node, const Family& family) {
+    const int i = static_cast<int>(node % kFan);
+    const double* const powers = index_.block(level, node);
+    const auto enough = [&](int order) {
+      return (order + 1) * all_.largest_log_ratio + powers[order + 1] -
+                     kSeries.log_root_factorial[order + 1] <=
+                 family.budget[i] &&
+             family.square[i] <= (order + 2) * 0.25;
+    };
+    // Most likely that of the node before.
+    const int most = index_.levels[level].order;
+    int order = std::min(most, order_);
+    if (enough(order)) {
+      while (order > 0 && enough(order - 1)) {
+        --order;
+      }
+    } else {
+      do {
+        if (order == most) {
+          return -1;
+        }
+        ++order;
+      } while (!enough(order));
+    }
+    order_ = order;
+    return order;
+  }
+
+  // Whether no query may take a series.
+  [[nodiscard]] bool Shut(int level, std::int64_t node, const Family& family) const {
+    const int i = static_cast<int>(node % kFan);
+    const int most = index_.levels[level].order;
+    return (family.shut >> i & 1) != 0 || family.best_square[i] > (most + 2) * 0.25 ||
+           (most + 1) * all_.least_log_ratio + index_.block(level, node)[most + 1] -
+                   kSeries.log_root_factorial[most + 1] >
+               family.best_budget[i];
+  }
+
+  [[nodiscard]] bool HidesSome(std::uint32_t queries, int level, std::int64_t node) const {
+    bool some = false;
+    for (std::uint32_t bits = hides_ ? queries : 0; bits != 0; bits &= bits - 1) {
+      some = some || Hides(__builtin_ctz(bits), level, node);
+    }
+    return some;
+  }
+
+  // For the queries of a mask, each by itself.
+  HWY_NOINLINE Entry Decide(int level, std::int64_t node, std::uint32_t wanted) {
+    const D dc;
+    const double* const nodes = index_.group(level, node / kGroup) + node % kGroup;
     const double* const powers = index_.block(level, node);
     const int most = index_.levels[level].order;
     const V half = hn::Set(dc, 0.5);
-    const V radius = hn::Set(dc, nodes[kRows.radius * kFan]);
+    const V radius = hn::Set(dc, nodes[kRows.radius * kGroup]);
     Entry entry{node, static_cast<std::int16_t>(level), 0, 0, 0};
     std::uint32_t candidates = 0;
     HWY_ALIGN double budgets[kQueries];
@@ -386,7 +570,7 @@ class ExpansionTile {
       V squared = hn::Zero(dc);
 #pragma GCC unroll 4
       for (int j = 0; j < kD; ++j) {
-        const V centre = hn::Set(dc, nodes[(kRows.centre + j) * kFan]);
+        const V centre = hn::Set(dc, nodes[(kRows.centre + j) * kGroup]);
         const V u = hn::Mul(hn::MulSub(scale, centre, hn::Load(dc, x_[j] + c)), inverse);
         squared = hn::MulAdd(u, u, squared);
       }
@@ -403,8 +587,8 @@ class ExpansionTile {
           hn::MulAdd(s_squared, half, hn::MulAdd(u, s, hn::Set(dc, kLogRounding + kMargin)));
       const auto open = hn::And(hn::And(counts, hn::Le(rounding, allowed)),
                                 hn::Le(squared, hn::Set(dc, kFarthest)));
-      entry.rest |= Bits(counts) << c;
-      candidates |= Bits(open) << c;
+      entry.rest |= Bits(dc, counts) << c;
+      candidates |= Bits(dc, open) << c;
       hn::Store(hn::Sub(hn::MulAdd(squared, hn::Set(dc, 0.25), threshold),
                         hn::Set(dc, kLogCramer + kMargin)),
                 dc, budgets + c);
@@ -432,53 +616,80 @@ class ExpansionTile {
           continue;
         }
         const V term = hn::MulAdd(next, hn::Load(dc, log_ratio_ + c), power);
-        bits |= Bits(hn::And(hn::Le(term, hn::Load(dc, budgets + c)),
-                             hn::Le(hn::Load(dc, squares + c), largest)))
+        bits |= Bits(dc, hn::And(hn::Le(term, hn::Load(dc, budgets + c)),
+                                 hn::Le(hn::Load(dc, squares + c), largest)))
                 << c;
       }
       return bits;
     };
     entry.series = enough(most) & candidates;
     entry.rest &= ~entry.series;
-    int low = 0;
-    int high = entry.series == 0 ? 0 : most;
-    while (low < high) {
-      const int middle = (low + high) / 2;
-      if ((entry.series & ~enough(middle)) == 0) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
+    if (entry.series == 0) {
+      return entry;
     }
-    entry.order = static_cast<std::int16_t>(high);
+    // Most likely that of the node before.
+    int order = std::min(most, order_);
+    const auto serves = [&](int some) HWY_ATTR { return (entry.series & ~enough(some)) == 0; };
+    if (serves(order)) {
+      while (order > 0 && serves(order - 1)) {
+        --order;
+      }
+    } else {
+      do {
+        ++order;  // the last serves all
+      } while (order < most && !serves(order));
+    }
+    order_ = order;
+    entry.order = static_cast<std::int16_t>(order);
     return entry;
   }
 
   // A place in the tree: nodes whose turn is to come, and for which queries.
   struct Walk {
-    struct Node {
+    struct Siblings {
       int level;
       std::uint32_t wanted;
-      std::int64_t first;  // of siblings, up to the last,
+      std::int64_t first;  // up to the last
       std::int64_t last;
+      Family family;
     };
-    Node stack[kMostLevels * kFan];
+    Siblings stack[kMostLevels];
     int depth;
   };
 
+  void Push(Walk& walk, int level, std::int64_t first, std::uint32_t wanted) const {
+    typename Walk::Siblings& siblings = walk.stack[walk.depth++];
+    siblings.level = level;
+    siblings.wanted = wanted;
+    siblings.first = first;
+    siblings.last = std::min(index_.levels[level].nodes, first + kFan);
+    Judge(level, first, siblings.family);
+  }
+
   void Start(Walk& walk) const {
-    const int top = static_cast<int>(index_.levels.size()) - 1;
-    walk.depth = 1;
-    walk.stack[0] = {top, served_, 0, index_.levels[top].nodes};
+    walk.depth = 0;
+    Push(walk, static_cast<int>(index_.levels.size()) - 1, 0, served_);
   }
 
   // Adds to what each query of a mask costs, in about cycles; those that cost too much are no
   // longer served.
   void Charge(std::uint32_t queries, double cost) {
+    if (queries == served_) {
+      cost_of_all_ += cost;
+      if (cost_of_all_ + largest_cost_ <= most_) {
+        return;
+      }
+      cost = 0;
+      largest_cost_ = 0;
+    }
     for (std::uint32_t bits = queries; bits != 0; bits &= bits - 1) {
       const int q = __builtin_ctz(bits);
       cost_[q] += cost;
-      served_ &= ~(cost_[q] > most_ ? 1U << q : 0U);
+      if (cost_of_all_ + cost_[q] > most_) {
+        served_ &= ~(1U << q);
+      } else {
+        largest_cost_ = std::max(largest_cost_, cost_[q]);
+      }
     }
   }
 
@@ -487,28 +698,40 @@ class ExpansionTile {
   HWY_NOINLINE std::int64_t Next(Walk& walk) {
     std::int64_t count = 0;
     while (walk.depth > 0 && count < kMost) {
-      typename Walk::Node& from = walk.stack[walk.depth - 1];
-      if (from.first == from.last || (from.wanted & served_) == 0) {
+      typename Walk::Siblings& from = walk.stack[walk.depth - 1];
+      const std::uint32_t wanted = from.wanted & served_;
+      if (from.first == from.last || wanted == 0) {
         --walk.depth;
         continue;
       }
       const int level = from.level;
-      const Entry entry = Decide(level, from.first++, from.wanted & served_);
-      double cost = 70;
+      const std::int64_t node = from.first++;
+      const int i = static_cast<int>(node % kFan);
+      if ((from.family.out >> i & 1) != 0) {
+        continue;
+      }
+      Entry entry{node, static_cast<std::int16_t>(level), 0, 0, wanted};
+      const int order =
+          (from.family.open >> i & 1) != 0 ? OrderForAll(level, node, from.family) : -1;
+      double cost = kDecisionForAll;
+      if (order >= 0 && !HidesSome(wanted, level, node)) {
+        entry.order = static_cast<std::int16_t>(order);
+        entry.series = wanted;
+        entry.rest = 0;
+      } else if (level == 0 || !Shut(level, node, from.family)) {
+        entry = Decide(level, node, wanted);
+        cost += kDecision;
+      }
       for (int c = 0; c < kQueries; c += lanes_) {
-        cost += Any(from.wanted, c) ? 70 : 0;
         if (Any(entry.series, c)) {
-          cost += 50 + 1.5 * static_cast<double>(ExpansionIndex::terms(kD, entry.order + 1));
+          cost += 75 + 1.15 * static_cast<double>(ExpansionIndex::terms(kD, entry.order + 1));
         }
       }
-      const std::uint32_t sharing = from.wanted & served_;
-      Charge(sharing, cost / static_cast<double>(hwy::PopCount(sharing)));
+      Charge(wanted, cost / static_cast<double>(hwy::PopCount(wanted)));
       if (level > 0 && entry.rest != 0) {
-        const std::int64_t children = index_.levels[level - 1].nodes;
-        walk.stack[walk.depth++] = {level - 1, entry.rest, entry.node * kFan,
-                                    std::min(children, (entry.node + 1) * kFan)};
+        Push(walk, level - 1, node * kFan, entry.rest);
       } else {
-        Charge(entry.rest, static_cast<double>(kLeaf) * (6 + kD) * 4 / lanes_);
+        Charge(entry.rest, static_cast<double>(kLeaf) * (4 + 0.4 * kD) * 4 / lanes_);
       }
       if (entry.series != 0 || (level == 0 && entry.rest != 0)) {
         entries_[count++] = entry;
@@ -548,9 +771,9 @@ class ExpansionTile {
   template <int kV>
   HWY_NOINLINE void AddSeries(const Entry& entry, int q) {
     const D dc;
-    const double* const node = index_.group(entry.level, entry.node / kFan) + entry.node % kFan;
-    const double radius = node[kRows.radius * kFan];
-    V s[kV];
+    const double* const node = index_.group(entry.level, entry.node / kGroup) + entry.node % kGroup;
+    const double radius = node[kRows.radius * kGroup];
+    V s_squared[kV];
     V kernel[kV];
     V u[kD][kV];
     Factors<kV> factors[kD];
@@ -559,31 +782,33 @@ class ExpansionTile {
       const int at = q + v * lanes_;
       // For others all that is multiplied by 0 is finite.
       const auto mask = Lanes(entry.series, at);
-      s[v] = hn::IfThenElseZero(mask, hn::Mul(hn::Load(dc, ratio_ + at), hn::Set(dc, radius)));
+      const V s = hn::IfThenElseZero(mask, hn::Mul(hn::Load(dc, ratio_ + at), hn::Set(dc, radius)));
+      s_squared[v] = hn::Mul(s, s);
       V squared = hn::Zero(dc);
 #pragma GCC unroll 4
       for (int j = 0; j < kD; ++j) {
         // (x - a c) / h
-        const V centre = hn::Set(dc, node[(kRows.centre + j) * kFan]);
+        const V centre = hn::Set(dc, node[(kRows.centre + j) * kGroup]);
         u[j][v] = hn::IfThenElseZero(mask, hn::Mul(hn::NegMulAdd(hn::Load(dc, scale_ + at), centre,
                                                                  hn::Load(dc, x_[j] + at)),
                                                    hn::Load(dc, inverse_ + at)));
         squared = hn::MulAdd(u[j][v], u[j][v], squared);
         factors[j][0][v] = hn::Set(dc, 1.0);
-        factors[j][1][v] = hn::Mul(s[v], u[j][v]);
+        factors[j][1][v] = hn::Mul(s, u[j][v]);
       }
       kernel[v] = hn::Mul(squared, hn::Set(dc, -kLog2E / 2));
     }
     Exp2Many<kV, true>(dc, kernel);
+    // b_i = (s u b_(i - 1) - s^2 b_(i - 2)) / i
     for (int i = 2; i <= entry.order + 1; ++i) {
       const V inverse = hn::Set(dc, kSeries.inverse[i]);
 #pragma GCC unroll 4
       for (int v = 0; v < kV; ++v) {
-        const V step = hn::Mul(s[v], inverse);
 #pragma GCC unroll 4
         for (int j = 0; j < kD; ++j) {
-          factors[j][i][v] = hn::Mul(
-              step, hn::MulSub(u[j][v], factors[j][i - 1][v], hn::Mul(s[v], factors[j][i - 2][v])));
+          factors[j][i][v] =
+              hn::Mul(inverse, hn::MulSub(factors[j][1][v], factors[j][i - 1][v],
+                                          hn::Mul(s_squared[v], factors[j][i - 2][v])));
         }
       }
     }
@@ -600,7 +825,7 @@ class ExpansionTile {
 #pragma GCC unroll 4
       for (int j = 0; j < kD; ++j) {
         const V away =
-            hn::Sub(hn::Set(dc, node[(kRows.centre + j) * kFan]), hn::Load(dc, rho_[j] + at));
+            hn::Sub(hn::Set(dc, node[(kRows.centre + j) * kGroup]), hn::Load(dc, rho_[j] + at));
         AddTo(1 + j, at, hn::MulAdd(away, mass, hn::Mul(scaled, sums.sum[j][v])));
       }
     }
@@ -684,8 +909,12 @@ class ExpansionTile {
   Entry* entries_;
   int lanes_;
   bool hides_ = false;  // whether some query leaves a datum out
-  double most_ = 0;     // cycles that a query may cost
+  Enclosure all_;
+  int order_ = 8;           // the last series'
+  double most_ = 0;         // cycles that a query may cost,
+  double cost_of_all_ = 0;  // and costs: each as much, and then one more than another
   double cost_[kQueries] = {};
+  double largest_cost_ = 0;
   std::uint32_t served_ = 0;       // queries that are
   std::int64_t hidden_[kQueries];  // place of the datum that is left out, or -1
   std::int64_t evaluated_[kQueries];

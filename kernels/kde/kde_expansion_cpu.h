@@ -2,8 +2,9 @@
 // distances of neighbours: the index, and the contract of the kernel that sums by it. README.md
 // beside this file (Expansions) has the series and proves its bounds.
 //
-// Nodes are those of the boxes (kde_boxes_cpu.h). About the centre c of a node, with r = max |y -
-// c| over its data,
+// Nodes are those of the tree of boxes (kde_boxes_cpu.h), and others between its levels: node i of
+// level l holds the leaves [i kFan^l, (i + 1) kFan^l). About the centre c of a node, with r = max
+// |y - c| over its data,
 //
 //   M_beta = sum_k w_k ((y_k - c) / r)^beta,   |beta| <= order + 1,
 //
@@ -21,7 +22,8 @@
 namespace scf::kde {
 
 struct ExpansionIndex {
-  static constexpr int kFan = BoxIndex<float>::kFan;
+  static constexpr int kFan = 4;     // children of a node
+  static constexpr int kGroup = 16;  // nodes side by side, the grandchildren of one
   static constexpr std::int64_t kMaxDimension = 3;
   static constexpr std::int64_t kLeastData = 2048;  // fewer are summed as fast
   static constexpr int kMostOrder = 28;
@@ -35,7 +37,7 @@ struct ExpansionIndex {
     std::int64_t leaves;  // of a node, at most
   };
 
-  // Rows of kFan doubles in a group of nodes.
+  // Rows of kGroup doubles in a group of nodes.
   struct Rows {
     explicit constexpr Rows(int d)
         : centre(0), radius(d), weight(d + 1), mean(d + 2), variance(2 * d + 2), count(2 * d + 3) {}
@@ -70,14 +72,14 @@ struct ExpansionIndex {
   int d = 0;
   double weight = 0;         // of all data
   double leaf_radius = 0;    // the median of the leaves' radii
-  HostArray<double> groups;  // [groups][Rows][kFan]
+  HostArray<double> groups;  // [groups][Rows][kGroup]
   // Of each node: ln of the mean of |y - c|^i, rounded upwards, i <= order + 1; then its moments,
   // in the order of term().
   HostArray<double> blocks;
-  std::vector<Level> levels;  // from the leaves up, as those of the boxes
+  std::vector<Level> levels;  // from the leaves up; the last has at most kFan nodes
 
   [[nodiscard]] const double* group(int level, std::int64_t g) const {
-    return groups.data() + levels[level].first_group + g * Rows(d).count * kFan;
+    return groups.data() + levels[level].first_group + g * Rows(d).count * kGroup;
   }
   [[nodiscard]] const double* block(int level, std::int64_t node) const {
     return blocks.data() + levels[level].first_block + node * levels[level].block_size;

@@ -177,14 +177,18 @@ void Accumulate(const ScreenIndex& index, const double* HWY_RESTRICT u,
 // To the data [base, base + tiles * kTile), kScreened at most.
 template <bool kScaled>
 void MappedDistances(const float* data, std::int64_t numbers, const float* mapped,
-                     const float* scale, int queries, std::int64_t base, std::int64_t tiles,
-                     float* HWY_RESTRICT distances) {
+                     const float* scale, const std::int64_t* evaluated, int queries,
+                     std::int64_t base, std::int64_t tiles, float* HWY_RESTRICT distances) {
   constexpr std::int64_t kTile = CpuKde<float>::kTile;
   constexpr int kVectors = TileVectors<kScaled>();
   const hn::ScalableTag<float> df;
   for (std::int64_t t = 0; t < tiles; ++t) {
     const float* const panels = data + (base + t * kTile) * numbers;
     for (int q = 0; q < queries; q += kGroupRows) {
+      const std::int64_t* const last = evaluated + std::min(queries, q + kGroupRows);
+      if (*std::max_element(evaluated + q, last) < 0) {
+        continue;  // all were declined
+      }
       float* const out = distances + q * kScreened + t * kTile;
       SquaredDistances<kScaled, kGroupRows, kVectors>(
           df, panels, numbers, 0, kTile, mapped + q * numbers, scale + q, 0, numbers,
@@ -663,8 +667,8 @@ class Screen {
       const std::int64_t tiles =
           (LastOf(b) - base + CpuKde<float>::kTile - 1) / CpuKde<float>::kTile;
       const auto measure = chunk_.scaled ? MappedDistances<true> : MappedDistances<false>;
-      measure(task_.panels, task_.numbers, task_.mapped, task_.scale, chunk_.queries, base, tiles,
-              scratch_.distances);
+      measure(task_.panels, task_.numbers, task_.mapped, task_.scale, task_.evaluated,
+              chunk_.queries, base, tiles, scratch_.distances);
       for (int q = 0; q < chunk_.queries; ++q) {
         if (task_.evaluated[q] >= 0) {
           Look(b, q);

@@ -67,6 +67,20 @@ std::vector<KdeProblem<T>> wide_problems(std::int64_t d) {
   cells.bandwidth = 6;
   problems.push_back(cells);
 
+  // What is decided for all queries of a tile at once: half of them in the middle of cells, half of
+  // them outside.
+  cells.note = "queries close together, and data in the corners of cells";
+  for (std::int64_t i = 0; i < m; ++i) {
+    for (std::int64_t c = 0; c < d; ++c) {
+      const double centre = i < m / 2 ? 4.5 : -7;
+      cells.queries[i * d + c] = static_cast<T>(centre + 0.01 * static_cast<double>(i % 7 - 3 * c));
+    }
+  }
+  for (const double bandwidth : {3.0, 6.0, 12.0}) {
+    cells.bandwidth = bandwidth;
+    problems.push_back(cells);
+  }
+
   auto heavy = indexed(normal_problem<T>(shape, 52), "one heavy weight, and a query far from it");
   heavy.weights.assign(shape.n, T(1));
   heavy.weights[shape.n / 2] = T(1e10);
