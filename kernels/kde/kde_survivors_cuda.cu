@@ -119,7 +119,7 @@ class ScreenBlock {
 
   __device__ __forceinline__ void walk(std::int64_t end) {
     int buffer = 0;
-    stage(buffer, buffer, start_, 0);
+    stage<true>(buffer, buffer, start_, 0);
     copy_commit();
     int tile_buffer = 0;
     for (std::int64_t at = start_; at < end; at += P::kData) {
@@ -127,9 +127,9 @@ class ScreenBlock {
       for (int stage_at = 0; stage_at < stages_; ++stage_at) {
         const bool last = stage_at + 1 == stages_;
         if (!last) {
-          stage(buffer ^ 1, tile_buffer, at, stage_at + 1);
+          stage<kLong>(buffer ^ 1, tile_buffer, at, stage_at + 1);
         } else if (at + P::kData < end) {
-          stage(buffer ^ 1, tile_buffer ^ 1, at + P::kData, 0);
+          stage<kLong>(buffer ^ 1, tile_buffer ^ 1, at + P::kData, 0);
         }
         copy_commit();
         copy_wait<1>();
@@ -150,6 +150,7 @@ class ScreenBlock {
 
   // Starts the copies of a stage of all rows, a thread 16 bytes of every so many, and of what a
   // tile of data has besides. Short rows lie in one stage: their queries are copied once.
+  template <bool kWithQueries>
   __device__ __forceinline__ void stage(int buffer, int tile_buffer, std::int64_t datum,
                                         int stage_at) {
     const int first = stage_at * P::kDepth + piece_ * 8;
@@ -157,7 +158,7 @@ class ScreenBlock {
     if (row_ < rows && (!kLong || first < columns_)) {
       copy_rows<P::kData>(shared_.data[buffer] + piece_ * 8,
                           arguments_.data.rows + datum * columns_ + first, rows, P::kData);
-      if (kLong || datum == start_) {
+      if constexpr (kWithQueries) {
         copy_rows<kQueries>(shared_.queries[kLong ? buffer : 0] + piece_ * 8,
                             arguments_.screen.operands + first_slot_ * columns_ + first, rows,
                             count_ - first_slot_);

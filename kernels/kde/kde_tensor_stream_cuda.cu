@@ -89,18 +89,21 @@ class StreamBlock {
   }
 
  private:
-  // Of the warp. Looked up again where it is needed, which is seldom, instead of kept in registers.
-  [[nodiscard]] static __device__ __forceinline__ int first_slot() {
-    unsigned block;
+  // Looked up again where they are needed, which is seldom, instead of kept in registers.
+  [[nodiscard]] static __device__ __forceinline__ int own_thread() {
     unsigned thread;
-    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
     asm volatile("mov.u32 %0, %%tid.x;" : "=r"(thread));
-    return static_cast<int>(block * Policy::kQueries + thread / 32 * 16);
+    return static_cast<int>(thread);
   }
   [[nodiscard]] static __device__ __forceinline__ int own_chunk() {
     unsigned chunk;
     asm volatile("mov.u32 %0, %%ctaid.y;" : "=r"(chunk));
     return static_cast<int>(chunk);
+  }
+  [[nodiscard]] static __device__ __forceinline__ int first_slot() {  // of the warp
+    unsigned block;
+    asm volatile("mov.u32 %0, %%ctaid.x;" : "=r"(block));
+    return static_cast<int>(block) * Policy::kQueries + own_thread() / 32 * 16;
   }
   [[nodiscard]] __device__ __forceinline__ int end_tile() const {
     const PassArguments<float>& pass = arguments_.pass;
@@ -120,13 +123,14 @@ class StreamBlock {
   }
 
   // What is kept in shared memory of a query. total: sum p n for the first lane of its row, sum p
-  // for the second. Exponents are relative to reference.
+  // for the second, side by side: the two lanes then never meet in a bank. Exponents are relative
+  // to reference.
   [[nodiscard]] __device__ __forceinline__ int row_of(int half) const {
     return static_cast<int>(threadIdx.x) / 32 * 16 + half * 8 + lane_ / 4;
   }
   [[nodiscard]] __device__ __forceinline__ double& total_of(int half, int which) const {
     auto* const totals = reinterpret_cast<double*>(stages_ + Policy::kTotalsAt);
-    return totals[which * Policy::kQueries + row_of(half)];
+    return totals[2 * row_of(half) + which];
   }
   [[nodiscard]] __device__ __forceinline__ float& reference_of(int half) const {
     return reinterpret_cast<float*>(stages_ + Policy::kReferencesAt)[row_of(half)];
@@ -433,6 +437,7 @@ class StreamBlock {
     const int row = lane_ % 8;
     const int data_row = (lane_ / 8 % 2 * 8 + row) * Policy::kRowBytes;
     const int data_piece = piece_at(row, lane_ / 16) * 16;
+    const Rows rows = vector_rows();
     // Without vectors, the norm's columns alone.
     const int from = arguments_.pass.partials.vectors != nullptr ? 0 : slabs_ - 1;
     stream<false>(tile, from, [&](int slab, unsigned stage) {
@@ -443,6 +448,12 @@ class StreamBlock {
 #pragma unroll 1
       for (int pair = 0; pair < pairs; ++pair) {
         const unsigned data = stage + data_row + (data_piece ^ (pair * 32));
+        const int column = slab * Policy::kSlab + pair * 16;
+        double2 before[2][2];  // read ahead of the products, which take as long
+#pragma unroll
+        for (int group = 0; group < 2; ++group) {
+          load_vectors(rows, column + 8 * group, touched, before[group]);
+        }
         float sums[2][4] = {};
         float rest[2][4] = {};
 #pragma unroll
@@ -458,10 +469,9 @@ class StreamBlock {
             multiply16(rest[group], high[step], l[2 * group], l[2 * group + 1], rest[group]);
           }
         }
-        const int column = slab * Policy::kSlab + pair * 16;
-        store(column, touched, sums[0], rest[0]);
+        store(rows, column, before[0], sums[0], rest[0]);
         if (column + 16 < columns_) {
-          store(column + 8, touched, sums[1], rest[1]);
+          store(rows, column + 8, before[1], sums[1], rest[1]);
         } else {
           add_totals(sums[1], rest[1]);
         }
@@ -469,25 +479,49 @@ class StreamBlock {
     });
   }
 
-  // Adds to eight columns of the partial vectors.
-  __device__ __forceinline__ void store(int column, bool touched, const float (&sums)[4],
-                                        const float (&rest)[4]) const {
+  // Where the thread's columns of the partial vectors begin in its two rows; null where nothing is
+  // written. Looked up for a tile, not for each of its columns.
+  struct Rows {
+    double* at[2];
+    int columns;  // of those from the thread's first on, how many there are
+  };
+  [[nodiscard]] __device__ __forceinline__ Rows vector_rows() const {
     const Partials& partials = arguments_.pass.partials;
-    const int at = column + lane_ % 4 * 2;
-    if (partials.vectors == nullptr || at >= partials.pitch) {
-      return;
-    }
+    const int first = own_thread() % 4 * 2;
+    Rows rows;
+    rows.columns = static_cast<int>(partials.pitch) - first;
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
       const int slot = slot_of(half);
-      if (slot < count_) {
-        auto* const to = reinterpret_cast<double2*>(
-            partials.vectors + partials.vector_at(0, static_cast<int>(blockIdx.y), slot) + at);
-        const double2 before = touched ? *to : double2{0, 0};
-        const int i = 2 * half;
-        const double first = static_cast<double>(sums[i]) + static_cast<double>(rest[i]);
-        const double second = static_cast<double>(sums[i + 1]) + static_cast<double>(rest[i + 1]);
-        *to = {fma(before.x, factor_[half], first), fma(before.y, factor_[half], second)};
+      const bool written = partials.vectors != nullptr && slot < count_;
+      rows.at[half] =
+          written ? partials.vectors + partials.vector_at(0, own_chunk(), slot) + first : nullptr;
+    }
+    return rows;
+  }
+
+  // Of eight columns, what the partial vectors hold of the thread's two; zeros where nothing yet.
+  __device__ __forceinline__ void load_vectors(const Rows& rows, int column, bool touched,
+                                               double2 (&before)[2]) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const bool held = touched && column < rows.columns && rows.at[half] != nullptr;
+      before[half] =
+          held ? *reinterpret_cast<const double2*>(rows.at[half] + column) : double2{0, 0};
+    }
+  }
+
+  // Adds to eight columns of the partial vectors.
+  __device__ __forceinline__ void store(const Rows& rows, int column, const double2 (&before)[2],
+                                        const float (&sums)[4], const float (&rest)[4]) const {
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int i = 2 * half;
+      const double first = static_cast<double>(sums[i]) + static_cast<double>(rest[i]);
+      const double second = static_cast<double>(sums[i + 1]) + static_cast<double>(rest[i + 1]);
+      if (column < rows.columns && rows.at[half] != nullptr) {
+        *reinterpret_cast<double2*>(rows.at[half] + column) = {
+            fma(before[half].x, factor_[half], first), fma(before[half].y, factor_[half], second)};
       }
     }
   }

@@ -58,12 +58,17 @@ struct SquareSum<float> {
     block = 0;
   }
   [[nodiscard]] __device__ __forceinline__ float value() const { return high; }
+  struct Rate {
+    __device__ __forceinline__ explicit Rate(double rate)
+        : high(static_cast<float>(rate)),
+          low(static_cast<float>(rate - static_cast<double>(high))) {}
+    float high;
+    float low;
+  };
   // offset - rate * sum, the rate given in two parts: one rounding of the size of the result.
-  [[nodiscard]] __device__ __forceinline__ float exponent(double rate, float offset) const {
-    const auto rate_high = static_cast<float>(rate);
-    const auto rate_low = static_cast<float>(rate - static_cast<double>(rate_high));
-    const float main = fmaf(-rate_high, high, offset);
-    return fmaf(-rate_high, low, fmaf(-rate_low, high, main));
+  [[nodiscard]] __device__ __forceinline__ float exponent(const Rate& rate, float offset) const {
+    const float main = fmaf(-rate.high, high, offset);
+    return fmaf(-rate.high, low, fmaf(-rate.low, high, main));
   }
 };
 template <>
@@ -74,7 +79,8 @@ struct SquareSum<double> {
   }
   __device__ __forceinline__ void flush() {}
   [[nodiscard]] __device__ __forceinline__ double value() const { return block; }
-  [[nodiscard]] __device__ __forceinline__ double exponent(double rate, double offset) const {
+  using Rate = double;
+  [[nodiscard]] __device__ __forceinline__ double exponent(Rate rate, double offset) const {
     return fma(-rate, block, offset);
   }
 };
@@ -204,9 +210,13 @@ class TiledBlock {
   __device__ __forceinline__ void stage_depth(int buffer, std::int64_t datum, std::int64_t column) {
     constexpr int kPieces = L::kDepth / L::kVector;
     T* const to = buffers_ + buffer * L::kBuffer;
+    constexpr int kCopies = L::kStageRows * kPieces;
 #pragma unroll
-    for (int piece = static_cast<int>(threadIdx.x); piece < L::kStageRows * kPieces;
-         piece += L::kThreads) {
+    for (int first = 0; first < kCopies; first += L::kThreads) {
+      const int piece = first + static_cast<int>(threadIdx.x);
+      if (first + L::kThreads > kCopies && piece >= kCopies) {
+        break;
+      }
       const int row = piece / kPieces;
       const int offset = piece % kPieces * L::kVector;
       const T* from = nullptr;
@@ -339,13 +349,14 @@ class TiledBlock {
 #pragma unroll
     for (int r = 0; r < R; ++r) {
       const TileQuery& query = queries_[query_of(r)];
+      const typename SquareSum<C>::Rate rate(query.rate);
       Visible<C> seen[N];
       C largest = minus_infinity<C>();
 #pragma unroll
       for (int n = 0; n < N; ++n) {
         seen[n] = look(at + lane_ + L::kSide * n, query);
         if (seen[n].exponent > minus_infinity<C>()) {
-          largest = max(largest, squares[r][n].exponent(query.rate, seen[n].exponent));
+          largest = max(largest, squares[r][n].exponent(rate, seen[n].exponent));
         }
       }
       raise_reference(r, row_maximum(largest));
@@ -355,16 +366,15 @@ class TiledBlock {
 #pragma unroll
       for (int n = 0; n < N; ++n) {
         const bool visible = seen[n].exponent > minus_infinity<C>();
-        const C exponent = visible
-                               ? squares[r][n].exponent(query.rate, seen[n].exponent - reference)
-                               : minus_infinity<C>();
+        const C exponent = visible ? squares[r][n].exponent(rate, seen[n].exponent - reference)
+                                   : minus_infinity<C>();
         const C weight = seen[n].factor * exp2_of(exponent);
         any = any || weight != C(0);
         const int column = lane_ + L::kSide * n;
         sums[0] += weight;
         if constexpr (kPass == Pass::kTop) {
           weights_of(0, query_of(r))[column] =
-              visible ? squares[r][n].exponent(query.rate, seen[n].exponent) + log2(seen[n].factor)
+              visible ? squares[r][n].exponent(rate, seen[n].exponent) + log2(seen[n].factor)
                       : minus_infinity<C>();
         } else {
           weights_of(0, query_of(r))[column] = weight;
@@ -404,9 +414,10 @@ class TiledBlock {
   __device__ __forceinline__ void stage_slab(int buffer, std::int64_t datum, std::int64_t column) {
     constexpr int kPieces = L::kSlabColumns / L::kVector;
     T* const to = buffers_ + buffer * L::kBuffer;
+    static_assert(L::kSlabRows * kPieces % L::kThreads == 0, "as many copies for each thread");
 #pragma unroll
-    for (int piece = static_cast<int>(threadIdx.x); piece < L::kSlabRows * kPieces;
-         piece += L::kThreads) {
+    for (int first = 0; first < L::kSlabRows * kPieces; first += L::kThreads) {
+      const int piece = first + static_cast<int>(threadIdx.x);
       const int row = piece / kPieces;
       const int offset = piece % kPieces * L::kVector;
       const T* const from = data_.rows + (datum + row) * data_.pitch;
