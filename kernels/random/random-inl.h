@@ -118,8 +118,14 @@ struct PhiloxState {
   hn::Vec<D64> c[2][4];
 };
 
+// What a core does between the rounds, which are a chain that leaves most of it idle: nothing.
+struct NoWork {
+  HWY_INLINE void operator()(int /*round*/) const {}
+};
+
+template <class Work>
 HWY_INLINE PhiloxState Philox(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
-                              const hn::Vec<D64>* row) {
+                              const hn::Vec<D64>* row, const Work& work) {
   const D64 d;
   const D32 d32;
   const auto multiplier0 = hn::BitCast(d32, hn::Set(d, std::uint64_t{0xD2511F53}));
@@ -146,6 +152,7 @@ HWY_INLINE PhiloxState Philox(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
       c[2] = hn::Xor3(hn::ShiftRight<32>(product0), c[3], key1);
       c[3] = product0;
     }
+    work(r);
   }
   return state;
 }
@@ -182,11 +189,11 @@ struct LaneOrder {
 };
 
 // The numbers of a block of counters, kPerCounter each, in the order of the counters.
-template <class Map, int kPerCounter, class Out = typename Map::Out>
+template <class Map, int kPerCounter, class Out = typename Map::Out, class Work = NoWork>
 HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, const hn::Vec<D64>* row,
-                          Out* to) {
+                          Out* to, const Work& work = {}) {
   const D64 d64;
-  const PhiloxState state = Philox(keys, quad, row);
+  const PhiloxState state = Philox(keys, quad, row, work);
   if constexpr (sizeof(Out) == 8) {
     const hn::RebindToFloat<D64> df;
 #pragma GCC unroll 2
@@ -488,10 +495,10 @@ HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std:
 
 #if HWY_TARGET != HWY_SCALAR
 // A block as OverQuads (four numbers a counter) or OverRows (two) make it.
-template <class Map, int kPerCounter>
+template <class Map, int kPerCounter, class Work = NoWork>
 HWY_INLINE void BlockAt(const PhiloxKeys& keys,
                         const LaneOrder<typename Map::Out, kPerCounter>& order, std::uint64_t quad,
-                        std::uint64_t row, typename Map::Out* to) {
+                        std::uint64_t row, typename Map::Out* to, const Work& work = {}) {
   const D64 d;
   const auto quads = hn::Set(d, quad);
   const auto rows = hn::Set(d, row);
@@ -500,12 +507,12 @@ HWY_INLINE void BlockAt(const PhiloxKeys& keys,
     const hn::Vec<D64> quad_lanes[2] = {hn::And(hn::Add(quads, order.position[0]), last),
                                         hn::And(hn::Add(quads, order.position[1]), last)};
     const hn::Vec<D64> row_lanes[2] = {rows, rows};
-    MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to);
+    MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to, work);
   } else {
     const hn::Vec<D64> quad_lanes[2] = {hn::And(quads, last), hn::And(quads, last)};
     const hn::Vec<D64> row_lanes[2] = {hn::Add(rows, order.position[0]),
                                        hn::Add(rows, order.position[1])};
-    MakeBlock<Map, kPerCounter>(keys, quad_lanes, row_lanes, to);
+    MakeBlock<Map, kPerCounter>(keys, quad_lanes, row_lanes, to, work);
   }
 }
 #endif
