@@ -11,6 +11,11 @@
 //     the noise of rows [row, row + rows) and columns [column, column + columns), column % 4 == 0:
 //     the caller's, or made in `buffer`, of RowPlanCpu::kTileElements elements. Null: there is
 //     none.
+//   bool suits(std::int64_t columns) const;
+//     whether it is made beside the sweep over rows of this length, by
+//   void sweep(const RowSweep<T>& sweep, std::int64_t row, std::int64_t column, T* buffer) const;
+//     sweep_residual() with the noise of its rows, [row, ...), and columns, [column, ...); `buffer`
+//     has 3 RowPlanCpu::kTileElements elements.
 #pragma once
 
 #include <algorithm>
@@ -28,6 +33,9 @@ struct NoNoiseCpu {
                        std::int64_t /*columns*/, T* /*buffer*/) const {
     return {};
   }
+  static constexpr bool suits(std::int64_t /*columns*/) { return false; }
+  void sweep(const RowSweep<T>& /*sweep*/, std::int64_t /*row*/, std::int64_t /*column*/,
+             T* /*buffer*/) const {}
 };
 
 // The coefficients of rows [row, row + count) as arrays. An operation's class may overload it, to
@@ -71,7 +79,7 @@ class ResidualOperationCpu {
 
   // The plan that suits it.
   [[nodiscard]] RowPlanCpu plan(const RowPlanCpu& of_batch) const {
-    return noise_.is_made() ? of_batch : of_batch.in_parts();
+    return noise_.is_made() && !is_beside() ? of_batch : of_batch.in_parts();
   }
 
   void tile(std::int64_t row, std::int64_t rows, int /*thread*/, double* values) const {
@@ -91,6 +99,11 @@ class ResidualOperationCpu {
  private:
   static constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;
 
+  // Whether noise is made beside the sweep.
+  [[nodiscard]] bool is_beside() const {
+    return d_ <= RowPlanCpu::kTileElements && noise_.suits(d_);
+  }
+
   void run(std::int64_t row, std::int64_t rows, double* values) const {
     RowSweep<T> sweep;
     double weights[kMostRows];
@@ -108,19 +121,23 @@ class ResidualOperationCpu {
       std::fill_n(values, rows, 0.0);
     }
     sweep.factor = sweep.uniform ? 0.5 * weights[0] : 0.5;
-    alignas(64) T buffer[RowPlanCpu::kTileElements];
+    alignas(64) T buffer[3 * RowPlanCpu::kTileElements];
     for (std::int64_t column = 0; column < d_; column += RowPlanCpu::kTileElements) {
       sweep.columns = std::min(d_ - column, RowPlanCpu::kTileElements);
       set_input(sweep, 0, matrices_.output, row, column);
       set_input(sweep, 2, matrices_.reference, row, column);
-      const Matrix<const T> noise = noise_.tile(row, rows, column, sweep.columns, buffer);
-      sweep.inputs[1] = noise.data;
-      sweep.input_lds[1] = noise.ld;
       if (matrices_.gradient.data != nullptr) {
         sweep.outputs[0] = matrices_.gradient.row(row) + column;
         sweep.output_lds[0] = matrices_.gradient.ld;
       }
       sweep.adds = column > 0;
+      if (is_beside()) {
+        noise_.sweep(sweep, row, column, buffer);
+        continue;
+      }
+      const Matrix<const T> noise = noise_.tile(row, rows, column, sweep.columns, buffer);
+      sweep.inputs[1] = noise.data;
+      sweep.input_lds[1] = noise.ld;
       sweep_residual(context_, sweep);
     }
     if (!sweep.uniform) {

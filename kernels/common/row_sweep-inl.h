@@ -215,32 +215,46 @@ HWY_INLINE void SweepRow(const Operands<Formula, T>& operands, const T* coeffici
   }
 }
 
+// What row `row` of a sweep reads and writes.
+template <class Formula, class T>
+HWY_INLINE Operands<Formula, T> OperandsOfRow(const RowSweep<T>& sweep, std::int64_t row) {
+  Operands<Formula, T> operands;
+  for (int i = 0; i < Formula::kInputs; ++i) {
+    const int at = Places<Formula>::Input(i);
+    operands.inputs[i] = sweep.inputs[at] + row * sweep.input_lds[at];
+  }
+  for (int i = 0; i < Formula::kOutputs; ++i) {
+    operands.outputs[i] =
+        sweep.outputs[i] == nullptr ? nullptr : sweep.outputs[i] + row * sweep.output_lds[i];
+  }
+  operands.SetStreams(sweep.streams);
+  return operands;
+}
+template <class Formula, class T>
+HWY_INLINE T CoefficientOfRow(const RowSweep<T>& sweep, int i, std::int64_t row) {
+  return sweep.coefficients[Places<Formula>::Coefficient(i)][sweep.uniform ? 0 : row];
+}
+template <class Formula, class T>
+HWY_INLINE void SetSumsOfRow(const RowSweep<T>& sweep, std::int64_t row, const double* sums) {
+  for (int i = 0; i < Formula::kSums; ++i) {
+    if (sweep.sums[i] != nullptr) {
+      const double sum = i == 0 ? sweep.factor * sums[0] : sums[i];
+      sweep.sums[i][row] = sweep.adds ? sweep.sums[i][row] + sum : sum;
+    }
+  }
+}
+
 template <class Formula, class T>
 void SweepLongRows(const RowSweep<T>& sweep) {
   for (std::int64_t row = 0; row < sweep.rows; ++row) {
-    Operands<Formula, T> operands;
+    const auto operands = OperandsOfRow<Formula>(sweep, row);
     T coefficients[Formula::kCoefficients + 1];
     double sums[Formula::kSums + 1];
-    for (int i = 0; i < Formula::kInputs; ++i) {
-      const int at = Places<Formula>::Input(i);
-      operands.inputs[i] = sweep.inputs[at] + row * sweep.input_lds[at];
-    }
-    for (int i = 0; i < Formula::kOutputs; ++i) {
-      operands.outputs[i] =
-          sweep.outputs[i] == nullptr ? nullptr : sweep.outputs[i] + row * sweep.output_lds[i];
-    }
-    operands.SetStreams(sweep.streams);
     for (int i = 0; i < Formula::kCoefficients; ++i) {
-      coefficients[i] =
-          sweep.coefficients[Places<Formula>::Coefficient(i)][sweep.uniform ? 0 : row];
+      coefficients[i] = CoefficientOfRow<Formula>(sweep, i, row);
     }
     SweepRow<Formula>(operands, coefficients, sweep.columns, sums);
-    for (int i = 0; i < Formula::kSums; ++i) {
-      if (sweep.sums[i] != nullptr) {
-        const double sum = i == 0 ? sweep.factor * sums[0] : sums[i];
-        sweep.sums[i][row] = sweep.adds ? sweep.sums[i][row] + sum : sum;
-      }
-    }
+    SetSumsOfRow<Formula>(sweep, row, sums);
   }
 }
 
@@ -300,12 +314,81 @@ HWY_INLINE void AddRowsOfVector(DD dd, const T* terms, double factor, bool adds,
 }
 #endif
 
+#if HWY_TARGET != HWY_SCALAR
+// The columns [0, 4) of four rows.
+HWY_INLINE void LoadFourRows(const float* from, std::int64_t columns,
+                             hn::Vec<hn::FixedTag<float, 4>>* column) {
+  const hn::FixedTag<float, 4> d;
+  const auto row0 = hn::LoadU(d, from);
+  const auto row1 = hn::LoadU(d, from + columns);
+  const auto row2 = hn::LoadU(d, from + 2 * columns);
+  const auto row3 = hn::LoadU(d, from + 3 * columns);
+  const auto lower01 = hn::InterleaveLower(d, row0, row1);
+  const auto lower23 = hn::InterleaveLower(d, row2, row3);
+  const auto upper01 = hn::InterleaveUpper(d, row0, row1);
+  const auto upper23 = hn::InterleaveUpper(d, row2, row3);
+  column[0] = hn::ConcatLowerLower(d, lower23, lower01);
+  column[1] = hn::ConcatUpperUpper(d, lower23, lower01);
+  column[2] = hn::ConcatLowerLower(d, upper23, upper01);
+  column[3] = hn::ConcatUpperUpper(d, upper23, upper01);
+}
+
+// AddRows() of groups of four rows of at least 4 columns; returns their number.
+template <class DD>
+HWY_INLINE std::int64_t AddFourRows(DD dd, const float* terms, std::int64_t rows,
+                                    std::int64_t columns, double factor, bool adds, double* sums) {
+  const std::int64_t left = columns % 4;
+  std::int64_t row = 0;
+  for (; row + 4 <= rows; row += 4) {
+    const float* const from = terms + row * columns;
+    hn::Vec<hn::FixedTag<float, 4>> column[4];
+    LoadFourRows(from, columns, column);
+    auto sum = hn::PromoteTo(dd, column[0]);
+    const auto add = [&](int j) HWY_ATTR { sum = hn::Add(sum, hn::PromoteTo(dd, column[j])); };
+    add(1);
+    add(2);
+    add(3);
+    for (std::int64_t j = 4; j + 4 <= columns; j += 4) {
+      LoadFourRows(from + j, columns, column);
+      add(0);
+      add(1);
+      add(2);
+      add(3);
+    }
+    if (left > 0) {  // the last columns, some of them again
+      LoadFourRows(from + columns - 4, columns, column);
+      if (left > 2) {
+        add(1);
+      }
+      if (left > 1) {
+        add(2);
+      }
+      add(3);
+    }
+    sum = hn::Mul(sum, hn::Set(dd, factor));
+    if (adds) {
+      sum = hn::Add(hn::LoadU(dd, sums + row), sum);
+    }
+    hn::StoreU(sum, dd, sums + row);
+  }
+  return row;
+}
+#endif
+
 // sums[row] = factor times the sum of terms[row * columns ...], in double and in order, plus what
 // is there if it `adds`.
 template <class T>
 HWY_NOINLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t columns, double factor,
                           bool adds, double* sums) {
-  for (std::int64_t row = 0; row < rows; ++row) {
+  std::int64_t row = 0;
+#if HWY_TARGET != HWY_SCALAR
+  if constexpr (sizeof(T) == sizeof(float) && hn::MaxLanes(hn::ScalableTag<double>()) >= 4) {
+    if (columns >= 4) {
+      row = AddFourRows(hn::CappedTag<double, 4>(), terms, rows, columns, factor, adds, sums);
+    }
+  }
+#endif
+  for (; row < rows; ++row) {
     double sum = static_cast<double>(terms[row * columns]);
     for (std::int64_t j = 1; j < columns; ++j) {
       sum += static_cast<double>(terms[row * columns + j]);
@@ -316,19 +399,17 @@ HWY_NOINLINE void AddRows(const T* terms, std::int64_t rows, std::int64_t column
 
 // to[row * columns + j] = values[row].
 template <int kColumns, class T>
-HWY_INLINE void SpreadRows(const T* values, std::int64_t rows, std::int64_t columns, T* to) {
+HWY_INLINE void SpreadRows(const T* values, std::int64_t rows, T* to) {
   std::int64_t row = 0;
 #if HWY_TARGET != HWY_SCALAR
-  if constexpr (kColumns > 0) {
-    const hn::ScalableTag<T> d;
-    const std::int64_t lanes = hn::Lanes(d);
-    for (; row + lanes <= rows; row += lanes) {
-      StoreRows<kColumns>(d, hn::LoadU(d, values + row), to + row * kColumns);
-    }
+  const hn::ScalableTag<T> d;
+  const std::int64_t lanes = hn::Lanes(d);
+  for (; row + lanes <= rows; row += lanes) {
+    StoreRows<kColumns>(d, hn::LoadU(d, values + row), to + row * kColumns);
   }
 #endif
   for (; row < rows; ++row) {
-    std::fill_n(to + row * columns, columns, values[row]);
+    std::fill_n(to + row * kColumns, kColumns, values[row]);
   }
 }
 
@@ -349,11 +430,24 @@ HWY_INLINE void WithColumns(std::int64_t columns, const Body& body) {
   }
 }
 
-// The one before for any number of columns, compiled once for all formulas.
+// The one before for any number of columns, compiled once for all formulas. May write up to a
+// vector past the end.
 template <class T>
 HWY_NOINLINE void SpreadAnyRows(const T* values, std::int64_t rows, std::int64_t columns, T* to) {
+  const hn::ScalableTag<T> d;
+  const std::int64_t lanes = hn::Lanes(d);
   WithColumns(columns, [&](auto width) HWY_ATTR {
-    SpreadRows<decltype(width)::value>(values, rows, columns, to);
+    if constexpr (decltype(width)::value > 0) {
+      SpreadRows<decltype(width)::value>(values, rows, to);
+    } else {
+      for (std::int64_t row = 0; row < rows; ++row) {
+        const auto value = hn::Set(d, values[row]);
+        for (std::int64_t j = 0; j < columns;
+             j += lanes) {  // the next row writes over what is too much
+          hn::StoreU(value, d, to + row * columns + j);
+        }
+      }
+    }
   });
 }
 
@@ -469,7 +563,7 @@ HWY_INLINE std::int64_t SweepVectorsOfRows(const RowSweep<T>& sweep, const Opera
 template <class Formula, class T>
 void SweepStrip(const RowSweep<T>& sweep, std::int64_t first, std::int64_t rows) {
   HWY_ALIGN T packed[Formula::kInputs + Formula::kOutputs][kStrip];
-  HWY_ALIGN T spread[Formula::kCoefficients + 1][kStrip];
+  HWY_ALIGN T spread[Formula::kCoefficients + 1][kStrip + hn::MaxLanes(hn::ScalableTag<T>())];
   HWY_ALIGN T terms[Formula::kSums + 1][kStrip];
   const std::int64_t columns = sweep.columns;
   const std::int64_t elements = rows * columns;

@@ -3,10 +3,12 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "common/cpu_context.h"
 #include "common/rows_cpu.h"
 #include "loss/loss.h"
+#include "loss/noisy_sweep_cpu.h"
 
 namespace scf::loss {
 
@@ -34,6 +36,22 @@ class NoiseCpu {
 
   // Whether it is made, not the caller's.
   [[nodiscard]] bool is_made() const { return context_ != nullptr && given_.data == nullptr; }
+
+  // What it is made from.
+  [[nodiscard]] const random::Words& words() const { return words_; }
+
+  // Whether sweeps over rows of that many columns are taken beside its making, and one that is.
+  [[nodiscard]] bool suits(std::int64_t columns) const {
+    return std::is_same_v<T, float> && is_made() && noisy_sweep_suits(words_, columns);
+  }
+  void sweep(const RowSweep<T>& sweep, std::int64_t row, std::int64_t column, T* buffer,
+             NoisySweep kind = NoisySweep::kResidual) const {
+    if constexpr (std::is_same_v<T, float>) {
+      random::Words words = words_;
+      words.offset += static_cast<std::uint64_t>(column);
+      noisy_sweep(*context_, kind, words, row, sweep, {}, {}, buffer);
+    }
+  }
 
   // Whole rows may be longer than a tile: then so is the buffer. On the sphere, of norm
   // sqrt(columns), rows are whole.

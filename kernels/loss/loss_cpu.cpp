@@ -5,6 +5,7 @@
 // needed before its gradients.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "common/residual_cpu.h"
 #include "common/rows_cpu.h"
@@ -12,6 +13,7 @@
 #include "loss/loss_arrays_cpu.h"
 #include "loss/loss_rows.h"
 #include "loss/loss_sweep_cpu.h"
+#include "loss/noisy_sweep_cpu.h"
 
 namespace scf::loss {
 
@@ -87,13 +89,16 @@ namespace {
 
 constexpr std::int64_t kMostRows = RowPlanCpu::kTileElements / 4;  // of a tile
 
-// Two buffers of a thread, each for a tile of whole rows.
+// Buffers of a thread, two for tiles of whole rows, in all as many bytes as two of doubles.
 template <class T>
 struct Buffers {
+  static constexpr std::int64_t kCount = 2 * sizeof(double) / sizeof(T);
   T* base = nullptr;
   std::int64_t stride = 0;
 
-  [[nodiscard]] T* get(int thread, int which) const { return base + (2 * thread + which) * stride; }
+  [[nodiscard]] T* get(int thread, int which) const {
+    return base + (kCount * thread + which) * stride;
+  }
 };
 
 template <class T>
@@ -107,7 +112,7 @@ Workspace<T> take_workspace(Arena& arena, const CpuContext& context, const RowPl
   Workspace<T> workspace;
   workspace.rows = take_rows_cpu(arena, context, plan);
   workspace.buffers.stride = plan.stride;
-  workspace.buffers.base = arena.take<T>(2 * std::int64_t{context.threads()}, plan.stride);
+  workspace.buffers.base = arena.take<T>(Buffers<T>::kCount * context.threads(), plan.stride);
   return workspace;
 }
 
@@ -159,9 +164,23 @@ void clear_row(const Matrix<T>& matrix, std::int64_t row, std::int64_t d) {
   }
 }
 
+// The plan where sweeps are taken beside the making of noise: parts are tiles.
+[[nodiscard]] RowPlanCpu noisy_plan(RowPlanCpu plan) {
+  plan.tile_rows = plan.part_rows;
+  return plan;
+}
+// Calls body(first, count) for groups of at most kMostRows of these rows.
+template <class Body>
+void for_groups(std::int64_t rows, const Body& body) {
+  for (std::int64_t first = 0; first < rows; first += kMostRows) {
+    body(first, std::min(kMostRows, rows - first));
+  }
+}
+
 // ---- SSM ---------------------------------------------------------------------------------------
 
 // Per probe: make it, take v.Hv and v.s of the tile in one sweep, and add t v to the gradient.
+// Sweeps over one probe, of signs or normals, are taken beside its making.
 template <class T>
 class SsmOperation {
  public:
@@ -173,9 +192,24 @@ class SsmOperation {
         buffers_(buffers),
         share_(batch.per_sample() / static_cast<double>(batch.settings.projections)),
         scale_(mean_scale(batch).get()),
-        large_(is_streamed<T>(batch.m, batch.d)) {}
+        large_(is_streamed<T>(batch.m, batch.d)),
+        noise_(probe_of(context, batch.settings, batch.settings.probe, 0, batch.d, 0)),
+        beside_(batch.settings.projections == 1 && noise_.suits(batch.d) &&
+                (batch.settings.probe == random::Distribution::kRademacher ||
+                 (batch.settings.probe == random::Distribution::kNormal &&
+                  !batch.settings.variance_reduced))) {}
+
+  [[nodiscard]] RowPlanCpu plan(const RowPlanCpu& of_batch) const {
+    return beside_ ? noisy_plan(of_batch) : of_batch;
+  }
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    if (beside_) {
+      for_groups(rows, [&](std::int64_t first, std::int64_t count) {
+        sweep_beside(row + first, count, thread, values + first);
+      });
+      return;
+    }
     const double share = share_;  // which no store to a value can change
     std::fill_n(values, rows, 0.0);
     for (std::int64_t k = 0; k < batch_.settings.projections; ++k) {
@@ -197,6 +231,60 @@ class SsmOperation {
   }
 
  private:
+  // All of it, of one probe.
+  void sweep_beside(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    if constexpr (std::is_same_v<T, float>) {
+      const bool reduced = batch_.settings.variance_reduced;
+      const double share = share_;  // which no store to a value can change
+      const double half = batch_.per_sample() * 0.5;
+      const T coefficients[2] = {static_cast<T>(share_ * scale_),
+                                 static_cast<T>(batch_.per_sample() * scale_)};
+      double sums[2][kMostRows];
+      RowSweep<T> first;
+      first.rows = rows;
+      first.columns = batch_.d;
+      first.uniform = true;
+      set_input(first, 1, arrays_.products, row);
+      set_input(first, 2, arrays_.score, row);
+      set_output(first, 0, arrays_.products_gradient, row);
+      for (int i = 0; i < 2; ++i) {
+        first.coefficients[i] = &coefficients[i];
+        first.sums[i] = sums[i];
+      }
+      const std::uint32_t streams =
+          (large_ && arrays_.products_gradient.data != arrays_.products.data ? 1U : 0U) |
+          (large_ && arrays_.score_gradient.data != arrays_.score.data ? 2U : 0U);
+      first.streams = streams;
+      RowSweep<T> second;
+      if (reduced) {
+        set_output(first, 1, arrays_.score_gradient, row);
+      } else {
+        second.rows = rows;
+        second.columns = batch_.d;
+        set_output(second, 0, arrays_.score_gradient, row);
+        second.streams = streams >> 1;
+      }
+      const bool signs = batch_.settings.probe == random::Distribution::kRademacher;
+      noisy_sweep(context_,
+                  reduced ? NoisySweep::kSignsAndSquare
+                  : signs ? NoisySweep::kSigns
+                          : NoisySweep::kNormals,
+                  noise_.words(), row, first, {share_ * scale_, 1}, second,
+                  buffers_.get(thread, 0));
+      if (reduced) {
+        for (std::int64_t i = 0; i < rows; ++i) {
+          values[i] = sums[0][i] * share + half * sums[1][i];
+        }
+        return;
+      }
+      std::fill_n(values, rows, 0.0);
+      probe_values<T>(context_, rows, sums[1], sums[0], 1, values, nullptr);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        values[i] *= share;
+      }
+    }
+  }
+
   // Probe k of the tile.
   Matrix<const T> probe(std::int64_t k, std::int64_t row, std::int64_t rows, int thread) const {
     const Settings<T>& settings = batch_.settings;
@@ -294,6 +382,8 @@ class SsmOperation {
   double share_;  // of a probe in a value
   double scale_;  // of gradients
   bool large_;
+  NoiseCpu<T> noise_;  // the first probe
+  bool beside_;
 };
 
 // ---- FD-SSM of scores --------------------------------------------------------------------------
@@ -316,9 +406,20 @@ class FdssmScoreOperation {
                                           std::end(outputs)) == std::end(inputs);
     const bool may = !noise_.is_made() || streams_beside_normals(context);
     streams_ = may && is_streamed<T>(batch.m, batch.d) && apart ? 3 : 0;
+    beside_ = noise_.suits(batch.d);
+  }
+
+  [[nodiscard]] RowPlanCpu plan(const RowPlanCpu& of_batch) const {
+    return beside_ ? noisy_plan(of_batch) : of_batch;
   }
 
   void tile(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    if (beside_) {
+      for_groups(rows, [&](std::int64_t first, std::int64_t count) {
+        sweep_beside(row + first, count, thread, values + first);
+      });
+      return;
+    }
     const Matrix<const T> v = noise_.tile(row, rows, 0, batch_.d, buffers_.get(thread, 0));
     double lengths[kMostRows];
     double alongs[kMostRows];
@@ -331,20 +432,10 @@ class FdssmScoreOperation {
     for (std::int64_t i = 0; i < rows; ++i) {
       along[i] = static_cast<T>(lengths[i] * scale);
     }
-    RowSweep<T> sweep;
-    sweep.rows = rows;
-    sweep.columns = batch_.d;
-    set_input(sweep, 0, arrays_.plus, row);
-    set_input(sweep, 1, arrays_.minus, row);
+    RowSweep<T> sweep = differences(row, rows, values, alongs);
     set_input(sweep, 2, v, 0);
     sweep.coefficients[0] = across;
     sweep.coefficients[1] = along;
-    set_output(sweep, 0, arrays_.plus_gradient, row);
-    set_output(sweep, 1, arrays_.minus_gradient, row);
-    sweep.streams = streams_;
-    sweep.sums[0] = values;
-    sweep.factor = factors_.sum / 8;
-    sweep.sums[1] = alongs;
     loss_sweep(context_, LossSweep::kDifference, sweep);
     for (std::int64_t i = 0; i < rows; ++i) {
       values[i] += lengths[i] * alongs[i];
@@ -357,6 +448,45 @@ class FdssmScoreOperation {
   }
 
  private:
+  // The sweep that follows the norms, but for v and its coefficients.
+  RowSweep<T> differences(std::int64_t row, std::int64_t rows,
+                          double* values,          // NOLINT(readability-non-const-parameter)
+                          double* alongs) const {  // NOLINT(readability-non-const-parameter)
+    RowSweep<T> sweep;
+    sweep.rows = rows;
+    sweep.columns = batch_.d;
+    set_input(sweep, 0, arrays_.plus, row);
+    set_input(sweep, 1, arrays_.minus, row);
+    set_output(sweep, 0, arrays_.plus_gradient, row);
+    set_output(sweep, 1, arrays_.minus_gradient, row);
+    sweep.streams = streams_;
+    sweep.sums[0] = values;
+    sweep.factor = factors_.sum / 8;
+    sweep.sums[1] = alongs;
+    return sweep;
+  }
+
+  void sweep_beside(std::int64_t row, std::int64_t rows, int thread, double* values) const {
+    if constexpr (std::is_same_v<T, float>) {
+      double lengths[kMostRows];
+      double alongs[kMostRows];
+      const auto across = static_cast<T>(factors_.sum / 4 * scale_);
+      RowSweep<T> norms;
+      norms.rows = rows;
+      norms.columns = batch_.d;
+      norms.sums[0] = lengths;
+      RowSweep<T> sweep = differences(row, rows, values, alongs);
+      sweep.uniform = true;
+      sweep.coefficients[0] = &across;
+      noisy_sweep(context_, NoisySweep::kDifference, noise_.words(), row, norms,
+                  {scale_, factors_.difference}, sweep, buffers_.get(thread, 0));
+      scale_lengths(context_, rows, factors_.difference, lengths);
+      for (std::int64_t i = 0; i < rows; ++i) {
+        values[i] += lengths[i] * alongs[i];
+      }
+    }
+  }
+
   const CpuContext& context_;
   const Batch<T>& batch_;
   FdssmScoreArrays<T> arrays_;
@@ -365,6 +495,7 @@ class FdssmScoreOperation {
   FdssmScoreFactors factors_;
   double scale_;
   std::uint32_t streams_;
+  bool beside_;
 };
 
 // ---- FD-DSM ------------------------------------------------------------------------------------
@@ -456,7 +587,8 @@ template <class T>
 void ssm_loss_cpu(const CpuContext& context, const Batch<T>& batch, const SsmArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, batch.d);
   const Workspace<T> workspace = workspace_of(context, plan, batch);
-  run(context, plan, batch, SsmOperation<T>(context, batch, arrays, workspace.buffers), workspace);
+  const SsmOperation<T> operation(context, batch, arrays, workspace.buffers);
+  run(context, operation.plan(plan), batch, operation, workspace);
 }
 
 template <class T>
@@ -473,8 +605,8 @@ void fdssm_score_loss_cpu(const CpuContext& context, const Batch<T>& batch,
                           const FdssmScoreArrays<T>& arrays) {
   const RowPlanCpu plan(batch.m, batch.d);
   const Workspace<T> workspace = workspace_of(context, plan, batch);
-  run(context, plan, batch, FdssmScoreOperation<T>(context, batch, arrays, workspace.buffers),
-      workspace);
+  const FdssmScoreOperation<T> operation(context, batch, arrays, workspace.buffers);
+  run(context, operation.plan(plan), batch, operation, workspace);
 }
 
 template <class T>

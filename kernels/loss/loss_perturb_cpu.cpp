@@ -5,6 +5,7 @@
 // and outputs are written once.
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "common/rows_cpu.h"
 #include "loss/loss.h"
@@ -57,13 +58,19 @@ std::uint32_t streams_of(const CpuContext& context, const NoiseCpu<T>& noise, st
   return (first.data != x.data ? 1U : 0U) | (second.data != x.data ? 2U : 0U);
 }
 
+// Whether noise is made beside the sweep over its rows.
+template <class T>
+bool is_beside(const NoiseCpu<T>& noise, std::int64_t d) {
+  return d <= RowPlanCpu::kTileElements && noise.suits(d);
+}
+
 template <class T>
 void perturb_rows(const CpuContext& context, const Settings<T>& settings, std::int64_t d,
                   const Matrix<const T>& x, const Matrix<T>& perturbed, const Matrix<T>& target,
                   const NoiseCpu<T>& noise, std::uint32_t streams, std::int64_t row,
                   std::int64_t rows) {
   T coefficients[4][kMostRows];
-  alignas(64) T buffer[RowPlanCpu::kTileElements];
+  alignas(64) T buffer[3 * RowPlanCpu::kTileElements];
   RowSweep<T> sweep;
   sweep.rows = rows;
   sweep.streams = streams;
@@ -82,9 +89,13 @@ void perturb_rows(const CpuContext& context, const Settings<T>& settings, std::i
   for_columns(d, [&](std::int64_t column, std::int64_t columns) {
     sweep.columns = columns;
     set_input(sweep, 0, from(x, row), column);
-    set_input(sweep, 1, noise.tile(row, rows, column, columns, buffer));
     set_output(sweep, 0, perturbed, row, column);
     set_output(sweep, 1, target, row, column);
+    if (is_beside(noise, d)) {
+      noise.sweep(sweep, row, column, buffer, NoisySweep::kPerturb);
+      return;
+    }
+    set_input(sweep, 1, noise.tile(row, rows, column, columns, buffer));
     loss_sweep(context, LossSweep::kPerturb, sweep);
   });
 }
@@ -134,6 +145,31 @@ void difference_rows(const CpuContext& context, const Settings<T>& settings, dou
   });
 }
 
+// Those of FD-SSM, where the sweep is taken beside the making of the direction.
+template <class T>
+void symmetric_rows(const CpuContext& context, double radius, std::int64_t d,
+                    const Matrix<const T>& x, const Matrix<T>& plus, const Matrix<T>& minus,
+                    const NoiseCpu<T>& direction, std::uint32_t streams, std::int64_t row,
+                    std::int64_t rows) {
+  if constexpr (std::is_same_v<T, float>) {
+    alignas(64) T buffer[3 * RowPlanCpu::kTileElements];
+    RowSweep<T> norms;
+    norms.rows = rows;
+    norms.columns = d;
+    RowSweep<T> sweep = norms;
+    sweep.streams = streams;
+    set_input(sweep, 0, from(x, row));
+    set_output(sweep, 0, plus, row);
+    set_output(sweep, 1, minus, row);
+    const T unused[2] = {1, 0};
+    sweep.uniform = true;
+    sweep.coefficients[1] = unused;
+    sweep.coefficients[2] = unused + 1;
+    noisy_sweep(context, NoisySweep::kSymmetric, direction.words(), row, norms, {1, radius}, sweep,
+                buffer);
+  }
+}
+
 }  // namespace
 
 template <class T>
@@ -143,7 +179,11 @@ void dsm_perturb_cpu(const CpuContext& context, const Settings<T>& settings, std
   check_arrays(settings, m, settings.levels.mask);
   const NoiseCpu<T> noise = noise_of(context, settings);
   const std::uint32_t streams = streams_of(context, noise, m, d, x, perturbed, target);
-  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+  RowPlanCpu plan(m, d);
+  if (is_beside(noise, d)) {
+    plan.tile_rows = std::min(kMostRows, plan.block_rows);
+  }
+  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
     perturb_rows(context, settings, d, x, perturbed, target, noise, streams, row, rows);
   });
 }
@@ -181,7 +221,16 @@ void difference_perturb_cpu(const CpuContext& context, Difference difference,
   const NoiseCpu<T> direction =
       perturbs ? probe_of(context, settings, random::Distribution::kNormal, 1, d, 0) : noise;
   const std::uint32_t streams = streams_of(context, direction, m, d, x, plus, minus);
-  run_tiles_cpu(context, RowPlanCpu(m, d), [&](std::int64_t row, std::int64_t rows, int) {
+  RowPlanCpu plan(m, d);
+  const bool beside = !perturbs && is_beside(direction, d);
+  if (beside) {
+    plan.tile_rows = plan.block_rows;
+  }
+  run_tiles_cpu(context, plan, [&](std::int64_t row, std::int64_t rows, int) {
+    if (beside) {
+      symmetric_rows(context, radius, d, x, plus, minus, direction, streams, row, rows);
+      return;
+    }
     difference_rows(context, settings, radius, perturbs, d, x, plus, minus, direction, noise,
                     streams, row, rows);
   });

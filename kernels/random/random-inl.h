@@ -119,8 +119,14 @@ struct PhiloxState {
   hn::Vec<D64> c[2][4];
 };
 
+// What a core does between the rounds, which are a chain that leaves most of it idle: nothing.
+struct NoWork {
+  HWY_INLINE void operator()(int /*round*/) const {}
+};
+
+template <class Work>
 HWY_INLINE PhiloxState Philox(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
-                              const hn::Vec<D64>* row) {
+                              const hn::Vec<D64>* row, const Work& work) {
   const D64 d;
   const D32 d32;
   const auto multiplier0 = hn::BitCast(d32, hn::Set(d, std::uint64_t{0xD2511F53}));
@@ -147,6 +153,7 @@ HWY_INLINE PhiloxState Philox(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
       c[2] = hn::Xor3(hn::ShiftRight<32>(product0), c[3], key1);
       c[3] = product0;
     }
+    work(r);
   }
   return state;
 }
@@ -190,11 +197,11 @@ HWY_INLINE hn::Vec<D32> WordsOfBlock(const PhiloxState& state, int i) {
 }
 
 // The numbers of a block of counters, kPerCounter each, in the order of the counters.
-template <class Map, int kPerCounter, class Out = typename Map::Out>
+template <class Map, int kPerCounter, class Out = typename Map::Out, class Work = NoWork>
 HWY_INLINE void MakeBlock(const PhiloxKeys& keys, const hn::Vec<D64>* quad, const hn::Vec<D64>* row,
-                          Out* to) {
+                          Out* to, const Work& work = {}) {
   const D64 d64;
-  const PhiloxState state = Philox(keys, quad, row);
+  const PhiloxState state = Philox(keys, quad, row, work);
   if constexpr (sizeof(Out) == 8) {
     const hn::RebindToFloat<D64> df;
 #pragma GCC unroll 2
@@ -284,7 +291,7 @@ HWY_INLINE void MakeTwoBlocks(const PhiloxKeys& keys, const hn::Vec<D64>* quad,
   hn::Vec<decltype(dout)> second[2];
 #pragma GCC unroll 2
   for (int b = 0; b < 2; ++b) {
-    const PhiloxState state = Philox(keys, quad, row[b]);
+    const PhiloxState state = Philox(keys, quad, row[b], NoWork());
     if constexpr (sizeof(Out) == 8) {  // a block fills two vectors
 #pragma GCC unroll 2
       for (int v = 0; v < 2; ++v) {
@@ -555,9 +562,10 @@ HWY_NOINLINE void RandomTile(Distribution distribution, const Words& words, std:
 
 #if HWY_TARGET != HWY_SCALAR
 // A block as OverQuads makes it.
-template <class Map>
+template <class Map, class Work = NoWork>
 HWY_INLINE void BlockAt(const PhiloxKeys& keys, const LaneOrder<typename Map::Out, 4>& order,
-                        std::uint64_t quad, std::uint64_t row, typename Map::Out* to) {
+                        std::uint64_t quad, std::uint64_t row, typename Map::Out* to,
+                        const Work& work = {}) {
   const D64 d;
   const auto quads = hn::Set(d, quad);
   const auto rows = hn::Set(d, row);
@@ -565,7 +573,7 @@ HWY_INLINE void BlockAt(const PhiloxKeys& keys, const LaneOrder<typename Map::Ou
   const hn::Vec<D64> quad_lanes[2] = {hn::And(hn::Add(quads, order.position[0]), last),
                                       hn::And(hn::Add(quads, order.position[1]), last)};
   const hn::Vec<D64> row_lanes[2] = {rows, rows};
-  MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to);
+  MakeBlock<Map, 4>(keys, quad_lanes, row_lanes, to, work);
 }
 #endif
 
