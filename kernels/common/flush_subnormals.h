@@ -16,8 +16,12 @@ namespace scf {
 class FlushSubnormals {
  public:
 #if SCF_FLUSHES_SUBNORMALS
-  FlushSubnormals() : before_(_mm_getcsr()) { _mm_setcsr(before_ | kFlush); }
-  ~FlushSubnormals() { _mm_setcsr((_mm_getcsr() & ~kFlush) | (before_ & kFlush)); }
+  FlushSubnormals() : before_(_mm_getcsr()) {
+    _mm_setcsr(before_ | kFlush);
+  }
+  ~FlushSubnormals() {
+    _mm_setcsr((_mm_getcsr() & ~kFlush) | (before_ & kFlush));
+  }
 #else
   FlushSubnormals() {}   // NOLINT(modernize-use-equals-default): an object that is used
   ~FlushSubnormals() {}  // NOLINT(modernize-use-equals-default)

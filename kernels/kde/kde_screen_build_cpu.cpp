@@ -31,6 +31,27 @@ double scrambled(std::int64_t i) {
   return static_cast<double>(bits >> 11) * 0x1p-53 - 0.5;
 }
 
+// sums[b] += x y[b], b < count.
+void add_products(double x, const double* y, std::int64_t count, double* sums) {
+  for (std::int64_t b = 0; b < count; ++b) {
+    sums[b] += x * y[b];
+  }
+}
+
+double product(const double* x, const double* y, std::int64_t count) {
+  double sums[4] = {};  // none of which waits for another
+  std::int64_t b = 0;
+  for (; b + 4 <= count; b += 4) {
+    for (std::int64_t i = 0; i < 4; ++i) {
+      sums[i] += x[b + i] * y[b + i];
+    }
+  }
+  for (; b < count; ++b) {
+    sums[0] += x[b] * y[b];
+  }
+  return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+}
+
 template <class S>
 class Builder {
  public:
@@ -138,14 +159,19 @@ class Builder {
         }
       }
     };
+    // Row by row of W, in which the directions lie side by side.
+    std::vector<double> parts(static_cast<std::size_t>(pitch));
     for (std::int64_t a = 0; a < index.k; ++a) {
       scale(a);
       for (int pass = 0; pass < 2; ++pass) {
-        for (std::int64_t b = 0; b < a; ++b) {
-          const double part = dot(a, b);
-          for (std::int64_t j = 0; j < index.d; ++j) {
-            w[j * pitch + a] -= part * w[j * pitch + b];
-          }
+        std::fill(parts.begin(), parts.end(), 0.0);
+        for (std::int64_t j = 0; j < index.d; ++j) {
+          const double* const row = w + j * pitch;
+          add_products(row[a], row, a, parts.data());
+        }
+        for (std::int64_t j = 0; j < index.d; ++j) {
+          double* const row = w + j * pitch;
+          row[a] -= product(parts.data(), row, a);
         }
         if (std::sqrt(dot(a, a)) < 1e-6) {  // within the others' span
           for (std::int64_t j = 0; j < index.d; ++j) {
@@ -160,13 +186,17 @@ class Builder {
   // Makes W a contraction: its largest singular value squared is at most 1 + |W W^T - I|_F over the
   // directions that are not 0, which is computed with an error of d k u.
   static void shrink(ScreenIndex& index) {
+    std::vector<double> products(static_cast<std::size_t>(index.k * index.k));
+    for (std::int64_t j = 0; j < index.d; ++j) {
+      const double* const row = index.w.data() + j * index.pitch;
+      for (std::int64_t a = 0; a < index.k; ++a) {
+        add_products(row[a], row, index.k, products.data() + a * index.k);
+      }
+    }
     double squares = 0;
     for (std::int64_t a = 0; a < index.k; ++a) {
       for (std::int64_t b = 0; b < index.k; ++b) {
-        double sum = 0;
-        for (std::int64_t j = 0; j < index.d; ++j) {
-          sum += index.w[j * index.pitch + a] * index.w[j * index.pitch + b];
-        }
+        const double sum = products[a * index.k + b];
         const double off = a == b ? std::max(0.0, sum - 1) : sum;
         squares += off * off;
       }
