@@ -8,6 +8,7 @@
 #include <cmath>
 #include <iostream>
 #include <numeric>
+#include <vector>
 
 #include "kde_accuracy_problems.h"
 #include "support/compare.h"
@@ -294,7 +295,7 @@ TEST_P(KdeTensor, LeaveDataOutAndCountThem) {
 // direct differences take.
 TEST_P(KdeTensor, WeighTheirData) {
   const Context context(GetParam().backend);
-  for (const std::int64_t d : {1, 3, 5, 12, 40, 72, 136}) {
+  for (const std::int64_t d : {1, 3, 5, 12, 40, 72}) {
     for (const double least : {-20.0, -100.0}) {
       const double bandwidth = d < 4 ? 0.5 : d < 20 ? 1.2 : 2;
       auto problem = around_data({d < 4    ? 1400
@@ -550,7 +551,8 @@ TEST_P(KdeTensor, EveryWidthOfManyCoordinatesKeepsThePromise) {
 TEST_P(KdeTensor, EveryWidthOfManyWeighedCoordinatesKeepsThePromise) {
   const Context context(GetParam().backend);
   for (const std::int64_t d : {72, 784}) {
-    for (const double bandwidth : {0.15, 0.5, 2.0, 30.0}) {
+    for (const double bandwidth :
+         d == 72 ? std::vector<double>{0.15, 0.5, 2.0, 30.0} : std::vector<double>{0.5, 3.0}) {
       auto problem = around_data({140, d == 72 ? 24 : 6, d}, bandwidth);
       Random random(36);
       for (std::int64_t k = 0; k < problem.n; ++k) {
