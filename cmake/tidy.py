@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""tidy.py FOLDER JOBS PATTERN: clang-tidy on the sources in FOLDER/compile_commands.json whose path matches
-PATTERN; prints what it finds and fails where it finds something.
+"""tidy.py FOLDER JOBS PATTERN: clang-tidy on the sources in FOLDER/compile_commands.json whose path
+matches PATTERN; prints what it finds and fails where it finds something.
 
-Most of clang-tidy's time goes to headers, the same in every source. So sources that are compiled alike
-are read together, as one that includes them: what clang-tidy says of an included source it says of it
-alone. Apart are those that give one name to different things, as far as names can be told by lines'
-beginnings. Where they cannot, the sources are read once more, one by one."""
+Most of clang-tidy's time goes to headers, the same in every source. So sources that are compiled
+alike are read together, as one that includes them: what clang-tidy says of an included source it
+says of it alone. Apart are those that give one name to different things, as far as names can be
+told by lines' beginnings. Where they cannot, the sources are read once more, one by one."""
 
 import concurrent.futures
 import itertools
