@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""tidy.py FOLDER JOBS PATTERN: clang-tidy on the sources in FOLDER/compile_commands.json whose path matches
-PATTERN; prints what it finds and fails where it finds something.
+"""tidy.py FOLDER JOBS PATTERN: clang-tidy on the sources in FOLDER/compile_commands.json whose path
+matches PATTERN; prints what it finds and fails where it finds something.
 
-Most of clang-tidy's time goes to headers, the same in every source. So sources that are compiled alike
-are read together, as one that includes them: what clang-tidy says of an included source it says of it
-alone. Apart are sources of SIMD code, and those that give one name to different things: as far as names can
-be told by lines' beginnings. Where they cannot, the sources are read once more, one by one."""
+Most of clang-tidy's time goes to headers, the same in every source. So sources that are compiled
+alike are read together, as one that includes them: what clang-tidy says of an included source it
+says of it alone. Apart are those that give one name to different things, as far as names can be
+told by lines' beginnings. Where they cannot, the sources are read once more, one by one."""
 
 import concurrent.futures
 import itertools
@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -52,7 +53,7 @@ def groups_of(sources):
     for source in sources:
         text = pathlib.Path(source).read_text(encoding="utf-8")
         names = {name for found in DEFINITION.findall(text) for name in found if name}
-        if "HWY_TARGET_INCLUDE" in text or "main" in names:
+        if "main" in names:
             alone.append([source])
             continue
         for group, known in together:
@@ -68,7 +69,8 @@ def groups_of(sources):
 class Reader:
     def __init__(self, folder):
         self.folder = folder / "together"
-        self.folder.mkdir(exist_ok=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir()
         self.entries = []
         self.groups = {}  # file that is read: the sources in it
 
