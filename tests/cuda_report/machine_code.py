@@ -31,7 +31,7 @@ OTHERS = (
         "double, double, 2, general")),
     *(f"kde_tiled_kernel<{types}>" for types in (
         "float, float, moments, plain", "float, double, moments, general", "double, double, moments, general")),
-    "kde_streamed_tensor_kernel",
+    "kde_streamed_tensor_kernel", "kde_general_streamed_tensor_kernel",
     *(f"kde_screen_kernel<{sweep}, plain, {is_long}>" for is_long in ("false", "true") for sweep in ("false", "true")),
     *(f"kde_boxes_{what}_kernel<{types}, {d}>" for what in ("choice", "sum")
       for types in ("float, float", "double, double") for d in (2, 6)),
