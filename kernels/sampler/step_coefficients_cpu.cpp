@@ -5,6 +5,7 @@
 #define HWY_TARGET_INCLUDE "sampler/step_coefficients_cpu.cpp"
 #include <hwy/foreach_target.h>
 // foreach_target.h comes first
+#include <hwy/cache_control.h>
 #include <hwy/highway.h>
 
 #include <algorithm>
@@ -93,12 +94,19 @@ SCF_RULE bool any(Truth truth) {
 
 // ---- Rows --------------------------------------------------------------------------------------
 
+// Samples that numbers are asked for ahead of their use.
+inline constexpr std::int64_t kAhead = 64;
+
 // A vector of rows from `row` on.
 struct SamplesAt {
   std::int64_t row;
 
   SCF_RULE Number at(const PerSample& of) const {
-    return of.values == nullptr ? Number(of.value) : Number(hn::LoadU(Doubles(), of.values + row));
+    if (of.values == nullptr) {
+      return Number(of.value);
+    }
+    hwy::Prefetch(of.values + row + kAhead);  // past the end too: that is no access
+    return Number(hn::LoadU(Doubles(), of.values + row));
   }
 };
 

@@ -237,22 +237,51 @@ void RunNormals(const RowSweep<T>& sweep, const random::Words& words, std::int64
   }
 }
 
-// Dense rows of two with coefficients of their own, or any rows.
+// Dense rows with coefficients of their own: of two columns, or long ones.
 template <class Formula, class T>
-void SweepAny(const RowSweep<T>& sweep, bool pairs) {
-  if (!pairs) {
-    Sweep<Formula>(sweep);
-    return;
-  }
+void SweepOwnRows(const RowSweep<T>& sweep) {
+  const hn::ScalableTag<T> d;
+  const hn::CappedTag<T, 1> d1;
+  using V = hn::Vec<decltype(d)>;
+  using V1 = hn::Vec<decltype(d1)>;
+  const std::int64_t lanes = hn::Lanes(d);
+  const std::int64_t columns = sweep.columns;
   Operands<Formula, T> operands = operands_of<Formula>(sweep);
-  operands.SetStreams(sweep.streams);
+  operands.SetStreams(columns == 2 || columns % lanes == 0 ? sweep.streams : 0);
   Sums<T> sums;
-  SweepPairs<Formula>(operands, sweep.coefficients, 0, sweep.rows * sweep.columns, sums);
+  if (columns == 2) {
+    SweepPairs<Formula>(operands, sweep.coefficients, 0, 2 * sweep.rows, sums);
+  }
+  for (std::int64_t row = 0; columns != 2 && row < sweep.rows; ++row) {
+    V c[Formula::kCoefficients];
+    V1 c1[Formula::kCoefficients];
+    for (int i = 0; i < Formula::kCoefficients; ++i) {
+      c[i] = hn::Set(d, sweep.coefficients[i][row]);
+      c1[i] = hn::Set(d1, sweep.coefficients[i][row]);
+    }
+    const std::int64_t end = (row + 1) * columns;
+    std::int64_t at = row * columns;
+    V terms[1];
+    V1 terms1[1];
+    for (; at + lanes <= end; at += lanes) {
+      ApplyAt<Formula>(d, operands, at, c, terms);
+      sums.whole = hn::Add(sums.whole, terms[0]);
+    }
+    for (; at < end; ++at) {
+      ApplyAt<Formula>(d1, operands, at, c1, terms1);
+      sums.single = hn::Add(sums.single, terms1[0]);
+    }
+  }
   sweep.sums[0][0] = sums.Total();
 }
 
+template <class Formula, class T>
+void SweepAny(const RowSweep<T>& sweep, bool own_rows) {
+  own_rows ? SweepOwnRows<Formula>(sweep) : Sweep<Formula>(sweep);
+}
+
 template <class T>
-void RunStep(const RowSweep<T>& given, bool pairs) {
+void RunStep(const RowSweep<T>& given, bool own_rows) {
   RowSweep<T> sweep = given;
   int inputs = 1;
   for (int i = 1; i < 4; ++i) {
@@ -264,25 +293,25 @@ void RunStep(const RowSweep<T>& given, bool pairs) {
   }
   const bool noise = given.inputs[2] != nullptr;
   if (given.inputs[1] == nullptr) {
-    noise ? SweepAny<Step<false, true, false, false>>(sweep, pairs)
-          : SweepAny<Step<false, false, false, false>>(sweep, pairs);
+    noise ? SweepAny<Step<false, true, false, false>>(sweep, own_rows)
+          : SweepAny<Step<false, false, false, false>>(sweep, own_rows);
   } else if (given.inputs[3] != nullptr) {
-    SweepAny<Step<true, false, true, true>>(sweep, pairs);
+    SweepAny<Step<true, false, true, true>>(sweep, own_rows);
   } else if (noise) {
-    makes_x0(given) ? SweepAny<Step<true, true, false, true>>(sweep, pairs)
-                    : SweepAny<Step<true, true, false, false>>(sweep, pairs);
+    makes_x0(given) ? SweepAny<Step<true, true, false, true>>(sweep, own_rows)
+                    : SweepAny<Step<true, true, false, false>>(sweep, own_rows);
   } else {
-    SweepAny<Step<true, false, false, true>>(sweep, pairs);
+    SweepAny<Step<true, false, false, true>>(sweep, own_rows);
   }
 }
 
-void StepF32(const CpuContext& context, const RowSweep<float>& sweep, bool pairs) {
+void StepF32(const CpuContext& context, const RowSweep<float>& sweep, bool own_rows) {
   context.note_target_ran(HWY_TARGET);
-  RunStep(sweep, pairs);
+  RunStep(sweep, own_rows);
 }
-void StepF64(const CpuContext& context, const RowSweep<double>& sweep, bool pairs) {
+void StepF64(const CpuContext& context, const RowSweep<double>& sweep, bool own_rows) {
   context.note_target_ran(HWY_TARGET);
-  RunStep(sweep, pairs);
+  RunStep(sweep, own_rows);
 }
 void StepNormalsF32(const CpuContext& context, const RowSweep<float>& sweep,
                     const random::Words& words, std::int64_t row, std::int64_t rows,
@@ -341,7 +370,7 @@ void step_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
   HWY_DISPATCH_TABLE(StepF64)[dispatch_index(context.targets())](context, sweep, false);
 }
 template <>
-void step_pairs_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
+void step_own_rows_sweep(const CpuContext& context, const RowSweep<float>& sweep) {
   HWY_DISPATCH_TABLE(StepF32)[dispatch_index(context.targets())](context, sweep, true);
 }
 template <>
@@ -351,7 +380,7 @@ void step_sweep(const CpuContext& context, const RowSweep<float>& sweep, const r
   [dispatch_index(context.targets())](context, sweep, words, row, rows, d);
 }
 template <>
-void step_pairs_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
+void step_own_rows_sweep(const CpuContext& context, const RowSweep<double>& sweep) {
   HWY_DISPATCH_TABLE(StepF64)[dispatch_index(context.targets())](context, sweep, true);
 }
 template <>

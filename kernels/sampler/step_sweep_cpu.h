@@ -14,10 +14,13 @@ namespace scf::sampler {
 template <class T>
 void step_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
-// The same for rows of two without gaps, each with coefficients of its own; sum0 is one of all
-// rows.
+// The same for rows without gaps, each with coefficients of its own, where own_rows_suit; sum0 is
+// one of all rows.
+[[nodiscard]] constexpr bool own_rows_suit(std::int64_t columns) {
+  return columns == 2 || columns >= 16;
+}
 template <class T>
-void step_pairs_sweep(const CpuContext& context, const RowSweep<T>& sweep);
+void step_own_rows_sweep(const CpuContext& context, const RowSweep<T>& sweep);
 
 // The same with z made here, of the batch's rows [row, row + rows): whole rows of d numbers without
 // gaps between them; `rows` and `columns` of the sweep are not looked at, and sum0 is one of all

@@ -242,10 +242,9 @@ void run_step(const CpuContext& context, const StepSettings<T>& settings, bool h
               StatusBits& status, const Set& set) {
   const bool makes_noise = has_noise && settings.noise.data == nullptr;
   const random::Words words = makes_noise ? random::read_words(settings.words) : random::Words{};
-  // Coefficients change within a long row where noise is made on the way, and with each pair.
-  const bool pairs = !makes_noise && !sweeps.uniform && d == 2;
-  const bool one_row = makes_noise ? random::blocks_suit(words, d) : sweeps.uniform || pairs;
-  if (!sweeps.dense || !one_row) {
+  const bool in_blocks =
+      makes_noise ? random::blocks_suit(words, d) : sweeps.uniform || own_rows_suit(d);
+  if (!sweeps.dense || !in_blocks) {
     const loss::NoiseCpu<T> noise = noise_of(context, settings, has_noise);
     TileCoefficients<T> of_all;
     if (sweeps.uniform) {
@@ -279,7 +278,13 @@ void run_step(const CpuContext& context, const StepSettings<T>& settings, bool h
                    step_sweep(context, sweep, words, row, rows, d);
                  } else {
                    set_input(sweep, 2, has_noise ? settings.noise : Matrix<const T>{}, row, 0);
-                   pairs ? step_pairs_sweep(context, sweep) : step_sweep(context, sweep);
+                   if (sweeps.uniform) {
+                     step_sweep(context, sweep);
+                   } else {
+                     sweep.rows = rows;
+                     sweep.columns = d;
+                     step_own_rows_sweep(context, sweep);
+                   }
                  }
                });
 }

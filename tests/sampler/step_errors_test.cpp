@@ -450,6 +450,22 @@ TEST_P(StepErrors, BadSamples) {
   });
 }
 
+// Samples are checked in blocks by several threads: the first bad one is named, wherever it is.
+TEST(StepErrorsOnCpu, FirstOfBadSamples) {
+  const Context context(Backend::kCpu, {2, ""});
+  constexpr std::int64_t kSamples = 20001;
+  const auto good = step_problem<float>(Step::kAncestral, kSamples, 1, Levels::kVp, true, 3250);
+  using Rows = std::vector<std::size_t>;
+  for (const Rows& bad : {Rows{0}, Rows{8191}, Rows{8192, 8193}, Rows{12345, 20000}, Rows{20000}}) {
+    auto problem = good;
+    for (const std::size_t row : bad) problem.sigmas[row] = kNan;
+    StepCall<float> call(context, problem);
+    EXPECT_EQ(call.run(), SCF_ERROR_INVALID_ARGUMENT);
+    EXPECT_TRUE(message_names("sigmas[" + std::to_string(bad.front()) + "] must be"));
+    EXPECT_TRUE(call.outputs_untouched());
+  }
+}
+
 // ---- States that are not finite ----------------------------------------------------------------
 
 TEST_P(StepErrors, NotFinite) {
