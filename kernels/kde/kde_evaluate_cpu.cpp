@@ -272,10 +272,11 @@ bool worth_trying(std::int64_t n, std::int64_t count) {
 template <class S>
 bool worth_screening(const CpuKde<S>& kde, std::int64_t count) {
   constexpr double kProbed = 4096;
-  const double n = static_cast<double>(kde.n);
+  const auto n = static_cast<double>(kde.n);
   const double pair = 0.8 * static_cast<double>(kde.screen->mapped()) / static_cast<double>(kde.d);
-  const auto groups = static_cast<double>((count + kGroupRows - 1) / kGroupRows);
-  return kde.n * count >= kLeastScreened && pair * std::min(1.0, kProbed / n) <= 0.1 * groups;
+  const std::int64_t groups = (count + kGroupRows - 1) / kGroupRows;
+  return kde.n * count >= kLeastScreened &&
+         pair * std::min(1.0, kProbed / n) <= 0.1 * static_cast<double>(groups);
 }
 
 // From so many data on, the leaves that count are counted in less than a thirtieth of the time of a
