@@ -147,18 +147,14 @@ void Accumulate(const ScreenIndex& index, const double* HWY_RESTRICT u,
 // To the data [base, base + tiles * kTile), kScreened at most.
 template <bool kScaled>
 void MappedDistances(const float* data, std::int64_t numbers, const float* mapped,
-                     const float* scale, const std::int64_t* evaluated, int queries,
-                     std::int64_t base, std::int64_t tiles, float* HWY_RESTRICT distances) {
+                     const float* scale, int queries, std::int64_t base, std::int64_t tiles,
+                     float* HWY_RESTRICT distances) {
   constexpr std::int64_t kTile = CpuKde<float>::kTile;
   constexpr int kVectors = TileVectors<kScaled>();
   const hn::ScalableTag<float> df;
   for (std::int64_t t = 0; t < tiles; ++t) {
     const float* const panels = data + (base + t * kTile) * numbers;
     for (int q = 0; q < queries; q += kGroupRows) {
-      const std::int64_t* const last = evaluated + std::min(queries, q + kGroupRows);
-      if (*std::max_element(evaluated + q, last) < 0) {
-        continue;  // all were declined
-      }
       float* const out = distances + q * kScreened + t * kTile;
       SquaredDistances<kScaled, kGroupRows, kVectors>(
           df, panels, numbers, 0, kTile, mapped + q * numbers, scale + q, 0, numbers,
@@ -534,11 +530,11 @@ void ScreenChunk(const ScreenTask<S, C>& task) {
     const std::int64_t last = std::min(next, chunk.end);
     const std::int64_t tiles = (last - base + kTile - 1) / kTile;
     if (chunk.scaled) {
-      MappedDistances<true>(task.panels, task.numbers, task.mapped, task.scale, task.evaluated,
-                            chunk.queries, base, tiles, scratch.distances);
+      MappedDistances<true>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries, base,
+                            tiles, scratch.distances);
     } else {
-      MappedDistances<false>(task.panels, task.numbers, task.mapped, task.scale, task.evaluated,
-                             chunk.queries, base, tiles, scratch.distances);
+      MappedDistances<false>(task.panels, task.numbers, task.mapped, task.scale, chunk.queries,
+                             base, tiles, scratch.distances);
     }
     for (int q = 0; q < chunk.queries; ++q) {
       if (task.evaluated[q] < 0) {
