@@ -272,8 +272,8 @@ bool worth_trying(std::int64_t n, std::int64_t count) {
 template <class S>
 bool worth_screening(const CpuKde<S>& kde, std::int64_t count) {
   const double pair = 0.8 * static_cast<double>(kde.screen->mapped()) / static_cast<double>(kde.d);
-  const auto groups = static_cast<double>((count + kGroupRows - 1) / kGroupRows);
-  return kde.n * count >= kLeastScreened && pair <= 0.1 * groups;
+  const std::int64_t groups = (count + kGroupRows - 1) / kGroupRows;
+  return kde.n * count >= kLeastScreened && pair <= 0.1 * static_cast<double>(groups);
 }
 
 // From so many data on, the leaves that count are counted in less than a thirtieth of the time of a

@@ -18,8 +18,8 @@ constexpr int kGroup = ExpansionIndex::kGroup;
 
 // A node's series is to cost less than its data, and to take less memory.
 int order_of(std::int64_t d, std::size_t level) {
-  constexpr int kLeaves[] = {16, 18, 7};
-  constexpr int kParents[] = {28, 24, 11};
+  constexpr int kLeaves[] = {16, 18, 8};
+  constexpr int kParents[] = {28, 24, 14};
   constexpr int kAbove[] = {28, 28, 16};
   return level == 0 ? kLeaves[d - 1] : level == 1 ? kParents[d - 1] : kAbove[d - 1];
 }

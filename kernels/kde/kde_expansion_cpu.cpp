@@ -12,11 +12,11 @@
 // multiply-adds a moment and vector of queries; what is read are the moments of the nodes that
 // count, once for the tile.
 //
-// Per query: down the tree for what the sum is at least. Per tile: down the tree; for each of the
-// queries a node is left out, or its series summed up to an order that suffices, or its children
-// are looked at; the data of leaves for which no series suffices are summed singly. README.md
-// beside this file proves the error. A query's results depend on the others of its tile, within
-// that error.
+// Per query: down the tree for what the sum is at least. Per tile: down the tree; for all queries
+// at once where they agree, else for each, a node is left out, or its series summed up to an order
+// that suffices, or its children are looked at; the data of leaves for which no series suffices are
+// summed singly. README.md beside this file proves the error. A query's results depend on the
+// others of its tile, within that error.
 //
 // Long because series, bounds and both ways down the tree are inlined into one another: what is in
 // another file of this kind is compiled for each SIMD target anew.
