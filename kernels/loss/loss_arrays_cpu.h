@@ -84,7 +84,7 @@ class NoiseCpu {
   Matrix<const T> given_;
 };
 
-// z, or v of FD-SSM: `more` words after the first.
+// z, or v of FD-SSM.
 template <class T>
 [[nodiscard]] NoiseCpu<T> noise_of(const CpuContext& context, const Settings<T>& settings) {
   return {context, random::Distribution::kNormal, random::read_words(settings.words),

@@ -45,8 +45,7 @@ struct SweepLink {
 }
 // Rows [row, row + first.rows) of the words' batch. Where the noise lies is not read but set, in
 // both sweeps, and the coefficient that the link gives is not read; `second` has as many rows and
-// columns, or is not read. `buffer` has room for three rows, each rounded up to whole 64 elements,
-// or for all rows of two.
+// columns, or is not read. `buffer` has room for three rows, each rounded up to whole 64 elements.
 void noisy_sweep(const CpuContext& context, NoisySweep kind, const random::Words& words,
                  std::int64_t row, RowSweep<float> first, const SweepLink& link,
                  RowSweep<float> second, float* buffer);

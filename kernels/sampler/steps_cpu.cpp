@@ -51,6 +51,9 @@ void check_samples(const CpuContext& context, const StepSettings<T>& settings, c
     while (bad < end && check_sample(settings, uses, bad) == 0) {
       ++bad;
     }
+    if (bad == end) {
+      return;  // both ask the same of the same numbers
+    }
     std::int64_t first = first_bad.load();
     while (bad < first && !first_bad.compare_exchange_weak(first, bad)) {
     }
