@@ -201,8 +201,9 @@ class Spread {
       }
     }
   }
+  // Of no number, as of the place in a box without width: 0.
   std::int64_t operator()(double value) const {
-    return bits_[static_cast<int>(std::clamp(value, 0.0, 255.0))];
+    return bits_[value > 0 ? static_cast<int>(std::min(value, 255.0)) : 0];
   }
 
  private:

@@ -131,8 +131,11 @@ class ExpansionBuilder {
     const std::int64_t terms = ExpansionIndex::terms(d_, frame.order);
     std::vector<double> moments(static_cast<std::size_t>(terms + frame.order + 1));
     add_leaves(first, last, frame, moments);
+    // Where all weights are less than the least double beside the largest, the node's is 0, and so
+    // is all that is divided by it.
+    const double weight = moments[0] > 0 ? moments[0] : 1;
     for (int i = 0; i <= frame.order; ++i) {
-      const double power = std::log(moments[terms + i] / moments[0]) + i * std::log(radius);
+      const double power = std::log(moments[terms + i] / weight) + i * std::log(radius);
       block[i] = std::max(power, -1e5) + 0x1p-30;
     }
     std::copy_n(moments.begin(), terms, block + frame.order + 1);
@@ -141,9 +144,9 @@ class ExpansionBuilder {
     for (int j = 0; j < d_; ++j) {
       int beta[ExpansionIndex::kMaxDimension] = {};
       beta[j] = 1;
-      const double mean = moments[ExpansionIndex::term(d_, frame.order, beta)] / moments[0];
+      const double mean = moments[ExpansionIndex::term(d_, frame.order, beta)] / weight;
       beta[j] = 2;
-      const double square = moments[ExpansionIndex::term(d_, frame.order, beta)] / moments[0];
+      const double square = moments[ExpansionIndex::term(d_, frame.order, beta)] / weight;
       to[(rows_.mean + j) * kGroup] = radius * mean;
       variance += std::max(0.0, square - mean * mean);
     }

@@ -117,8 +117,12 @@ constexpr double kTensorLost = 1.0 / (1 << 26);                // of a weight in
     const double size = larger(moments.score_size, 0.25 / h);
     good = good && off <= tolerance * size * h * h;
     good = good && (!wanted.denoised || off <= tolerance * moments.mean_size * a);
+    // Sums of norms lack the norms' low parts, of which each is 1/2 at most; they average out.
+    const double norms = tensor_kernel(d) == MomentsKernel::kTensor
+                             ? a * a * data_unit * data_unit * std::sqrt(smaller(1.0, sharing))
+                             : 0.0;
     const double change =
-        (1.5 * uncertain + own * variance) / (h * h);  // of the divergence, times h^2
+        (1.5 * uncertain + own * variance + norms) / (h * h);  // of the divergence, times h^2
     good = good && (!wanted.divergence || change <= kDivergenceTolerance * dimensions);
   }
   return !good;

@@ -227,6 +227,41 @@ TEST_P(KdeTensor, NarrowKernelsOfFewCoordinatesKeepThePromise) {
   }
 }
 
+// Of one datum that counts, near the data's mean, the low part of its norm is all of what a
+// divergence is off by.
+TEST_P(KdeTensor, DivergencesOfOneDatumKeepThePromise) {
+  const Context context(GetParam().backend);
+  for (const std::int64_t d : {4, 5, 6, 8, 12}) {
+    auto problem = normal_problem<float>({127, 16, d}, 38);
+    double nearest = INFINITY;
+    std::int64_t datum = 0;
+    for (std::int64_t k = 0; k < problem.n; ++k) {
+      const auto row = problem.data.begin() + k * d;
+      const double square = std::inner_product(row, row + d, row, 0.0);
+      if (square < nearest) {
+        nearest = square;
+        datum = k;
+      }
+    }
+    for (const double share : {1.0, 1.1, 1.25, 1.4}) {
+      problem.bandwidth = share * std::sqrt(nearest / (3.6 * static_cast<double>(d)));
+      Random random(39);
+      for (std::int64_t i = 0; i < problem.m; ++i) {
+        const auto x = problem.queries.begin() + i * d;
+        std::generate(x, x + d, [&] { return static_cast<float>(random.normal()); });
+        const double size = std::sqrt(std::inner_product(x, x + d, x, 0.0));
+        std::transform(x, x + d, problem.data.begin() + datum * d, x, [&](float u, float y) {
+          return static_cast<float>(y + 5 * problem.bandwidth / size * u);
+        });
+      }
+      SCOPED_TRACE(describe(problem));
+      EXPECT_TRUE(
+          keeps_promise(problem, evaluate(context, problem, kScores | Output::kDivergence)));
+      EXPECT_TRUE(keeps_promise(problem, evaluate(context, problem, Output::kDivergence)));
+    }
+  }
+}
+
 // The sample that levels come from has none of the 16 data that count, whose weights so leave
 // single precision's range, or they do in products with coordinates, or not.
 TEST_P(KdeTensor, SamplesMayMissTheDataThatCount) {
