@@ -95,7 +95,7 @@ SCF_RULE bool any(Truth truth) {
 // ---- Rows --------------------------------------------------------------------------------------
 
 // Samples that numbers are asked for ahead of their use.
-inline constexpr std::int64_t kAhead = 64;
+inline constexpr std::int64_t kSamplesAhead = 64;
 
 // A vector of rows from `row` on.
 struct SamplesAt {
@@ -105,7 +105,7 @@ struct SamplesAt {
     if (of.values == nullptr) {
       return Number(of.value);
     }
-    hwy::Prefetch(of.values + row + kAhead);  // past the end too: that is no access
+    hwy::Prefetch(of.values + row + kSamplesAhead);  // past the end too: that is no access
     return Number(hn::LoadU(Doubles(), of.values + row));
   }
 };
