@@ -16,6 +16,9 @@
 //
 // README.md beside this file proves what is left out. A query's arithmetic does not depend on the
 // other queries of its tile.
+//
+// Long because all of it is compiled for each SIMD target, which another file of this kind would
+// be, too, with its headers.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kde/kde_screen_cpu.cpp"
 #include <hwy/foreach_target.h>
